@@ -14,7 +14,7 @@ export class Control {
   }
 
   async handle(req, res, url) {
-    if (!LOOPBACK.test(req.socket.remoteAddress)) return reply(res, 403, { error: 'loopback only' });
+    if (!LOOPBACK.test(req.socket.remoteAddress ?? '')) return reply(res, 403, { error: 'loopback only' });
     const name = url.pathname.slice('/__double/'.length);
     const run = (req.method === 'GET' ? VIEWS : OPERATIONS)[name];
     if (!run) return reply(res, 404, { error: `unknown: ${req.method} ${name}` });
