@@ -5,7 +5,8 @@
  * settings_load(): every thread may read it without a lock.
  *
  * Strings are never NULL; empty means not set. *_ms are milliseconds (the file says seconds, with
- * fractions), *_bytes bytes. Help, bounds and defaults of each field stand in its table row. */
+ * fractions; at most 30 days, so that 32 bits hold them), *_bytes bytes. Help, bounds and defaults
+ * of each field stand in its table row. */
 #ifndef BRIDGE_SETTINGS_H
 #define BRIDGE_SETTINGS_H
 
@@ -17,7 +18,7 @@
 #include <stdint.h>
 
 struct settings_list {
-    char **items; /* none is empty */
+    char **items; /* a NULL behind the last; none is empty */
     size_t count;
 };
 
@@ -72,17 +73,17 @@ struct settings {
 
     struct {
         char *provider; /* "Memory" */
-        uint64_t ttl_ms;
+        uint32_t ttl_ms;
         bool sliding;
         enum settings_on_expiry on_expiry;
         uint32_t max_entries;
     } token_cache;
 
     struct {
-        uint64_t linger_ms;
-        uint64_t connect_timeout_ms; /* resolving, TCP, TLS, upgrade and DDP `connected` together */
-        uint64_t ready_timeout_ms;   /* from the login's result to the last `ready` */
-        uint64_t backoff_min_ms, backoff_max_ms;
+        uint32_t linger_ms;
+        uint32_t connect_timeout_ms; /* resolving, TCP, TLS, upgrade and DDP `connected` together */
+        uint32_t ready_timeout_ms;   /* from the login's result to the last `ready` */
+        uint32_t backoff_min_ms, backoff_max_ms;
         uint32_t max_rooms; /* rooms and subscriptions one session keeps in its maps */
     } session;
 
@@ -91,14 +92,14 @@ struct settings {
         struct settings_list previous_security_keys;
         struct settings_list public_key_files; /* PEM */
         char *jwks;                            /* a file or an http(s) URL */
-        uint64_t jwks_refresh_ms;
+        uint32_t jwks_refresh_ms;
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
-        uint64_t leeway_ms;
+        uint32_t leeway_ms;
         enum settings_anonymous anonymous;
         bool close_on_expiry;
-        uint64_t expiry_pace_ms; /* closes at JWT expiry are spread over this long */
+        uint32_t expiry_pace_ms; /* closes at JWT expiry are spread over this long */
     } auth;
 
     struct {
@@ -113,33 +114,34 @@ struct settings {
     } log;
 
     struct {
-        uint64_t keep_alive_ms, client_timeout_ms, handshake_timeout_ms, negotiate_timeout_ms;
-        uint64_t close_wait_ms;
+        uint32_t keep_alive_ms, client_timeout_ms, handshake_timeout_ms, negotiate_timeout_ms;
+        uint32_t close_wait_ms;
     } hub;
 
     struct {
-        uint64_t ping_ms; /* we ping after this long without a frame */
-        uint64_t dead_ms; /* and give up after this long without one */
+        uint32_t ping_ms; /* we ping after this long without a frame */
+        uint32_t dead_ms; /* and give up after this long without one */
     } ddp;
 
     struct {
         uint32_t rest_per_minute;
         uint32_t max_running;
         uint32_t ddp_per_second;
-        uint64_t timeout_ms;
+        uint32_t timeout_ms;
     } logins;
 
     struct {
-        uint64_t limit_ms;
+        uint32_t limit_ms;
     } drain;
 
     struct {
         size_t head_bytes, request_line_bytes, body_bytes;
-        uint64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+        uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
         size_t hub_message_bytes;
         uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
         uint32_t pending_negotiations;
-        size_t queue_bytes; /* waiting for one connection */
+        uint32_t pipelined_requests; /* read ahead of an answer */
+        size_t queue_bytes;          /* waiting for one connection */
         size_t ddp_frame_bytes;
         size_t mailbox_bytes; /* from one shard to another */
         uint32_t login_queue;
