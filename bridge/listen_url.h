@@ -13,7 +13,7 @@
 struct listen_url {
     struct sockaddr_storage addresses[2]; /* localhost: 127.0.0.1 and ::1; else one */
     size_t count;
-    bool dual_stack; /* the one address is [::] and takes IPv4 too; without IPv6: 0.0.0.0 */
+    bool dual_stack; /* the one address is [::]; a host without IPv6 needs 0.0.0.0 instead */
     bool loopback;   /* nobody but this host can reach it */
     char text[72];   /* normalised, for logs */
 };

@@ -33,10 +33,10 @@ struct rc_address {
 const char *rc_address_parse_rest(struct slice text, struct rc_endpoint *out);
 const char *rc_address_parse_ddp(struct slice text, struct rc_endpoint *out);
 /* The DDP endpoint that belongs to a REST one: same host, port, prefix and encryption. */
-const char *rc_address_derive_ddp(const struct rc_endpoint *rest, struct rc_endpoint *out);
-/* "https://host:port/prefix", without a slash at the end: what /api/v1/... is appended to. False:
- * cap is too small; RC_ADDRESS_URL_MAX always suffices. */
+void rc_address_derive_ddp(const struct rc_endpoint *rest, struct rc_endpoint *out);
+/* "https://host:port/prefix" of a REST endpoint, without a slash at the end: what /api/v1/... is
+ * appended to. */
 #define RC_ADDRESS_URL_MAX (RC_ADDRESS_HOST_MAX + RC_ADDRESS_PATH_MAX + 24)
-bool rc_address_url(const struct rc_endpoint *e, char *out, size_t cap);
+void rc_address_url(const struct rc_endpoint *e, char out[RC_ADDRESS_URL_MAX]);
 
 #endif
