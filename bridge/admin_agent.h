@@ -8,10 +8,10 @@
 #define BRIDGE_ADMIN_AGENT_H
 
 #include "bridge/login_gate.h"
-#include "bridge/settings.h"
 #include <uv.h>
 
 struct admin_agent;
+struct settings;
 
 enum admin_state {
     ADMIN_OFF,        /* no admin account configured */

@@ -16,7 +16,6 @@
 
 #include "base/slice.h"
 #include "bridge/login_gate.h"
-#include "bridge/settings.h"
 #include "bridge/user_session.h"
 #include <stdint.h>
 #include <uv.h>
@@ -26,6 +25,7 @@ struct byte_buf;
 struct ddp_client;
 struct hub_buf;
 struct rest_client;
+struct settings;
 struct token_cache;
 
 /* Who attaches. Slices are borrowed for the call. */
