@@ -3,9 +3,9 @@
  *   text = base64(AES-256-CBC(PKCS#7(JWT)))     standard alphabet
  *   key  = PBKDF2-HMAC-SHA1(pass phrase, salt, 1000 rounds, 32 bytes); the IV is fixed
  *
- * There is no MAC, so this hides a token but proves nothing: what comes out must be verified like any
- * other token. And every failure looks the same, lest somebody decrypt with our help: bad base64, bad
- * padding and a plain text that isn't a JWT are all "no token".
+ * There is no MAC, so this hides a token but proves nothing: what comes out must be verified like
+ * any other token. And every failure looks the same, lest somebody decrypt with our help: bad
+ * base64, bad padding and a plain text that isn't a JWT are all "no token".
  *
  * Keys are derived once, here: a thousand rounds per request would be a lever for strangers.
  * Immutable after enc_token_new(); threads share it. Source: abp.md section 4. */

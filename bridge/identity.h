@@ -1,7 +1,7 @@
 /* bridge/identity.h - who sends a request: the token it carries, verified, and its claims read.
  *
- * User key: the id claim, plus "@tenant" where there is a tenant claim. An id with an '@' of its own
- * always gets one more behind it ("ann@x.org@"), or a tenant could be forged by an id.
+ * User key: the id claim, plus "@tenant" where there is a tenant claim. An id with an '@' of its
+ * own always gets one more behind it ("ann@x.org@"), or a tenant could be forged by an id.
  *
  * Claim values are strings or whole numbers; null and "" count as absent; a claim that is repeated
  * (an array) is ambiguous and refused. Control characters are refused, so are longer values than
@@ -26,7 +26,7 @@ struct identity_options {
 /* Defaults: ABP's claim URIs, then the short names (abp.md 3.2). `name` comes last among the names:
  * with OpenID Connect it may be a display name, which people choose themselves. */
 extern const char *const identity_user_id_claims[], *const identity_name_claims[],
-    *const identity_tenant_claims[];
+                                                        *const identity_tenant_claims[];
 
 struct identity {
     const char *user_key; /* "id", "id@tenant" or "id@" */

@@ -40,7 +40,8 @@ static bool may_verify(const json_t *jwk)
         return false;
     if (ops == NULL)
         return true;
-    json_array_foreach(ops, i, op) {
+    json_array_foreach(ops, i, op)
+    {
         if (is_string(op, "verify"))
             return true;
     }
@@ -109,7 +110,8 @@ enum jwks_result jwks_parse(struct slice document, bool allow_hmac, struct jwt_k
     root = json_loadb(document.ptr, document.len, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_array(json_object_get(root, "keys")))
         goto done;
-    json_array_foreach(json_object_get(root, "keys"), i, jwk) {
+    json_array_foreach(json_object_get(root, "keys"), i, jwk)
+    {
         switch (add_jwk(set, jwk, allow_hmac)) {
         case JWT_KEY_OK:
             taken++;

@@ -36,8 +36,7 @@ static bool decode(struct slice text, uint8_t *out, size_t cap, struct slice *by
     size_t len;
 
     /* base64_decode() tolerates padding, JOSE forbids it. */
-    if (memchr(text.ptr, '=', text.len) != NULL ||
-        !base64_decode(BASE64_URL, text, out, cap, &len))
+    if (memchr(text.ptr, '=', text.len) != NULL || !base64_decode(BASE64_URL, text, out, cap, &len))
         return false;
     *bytes = (struct slice){(const char *)out, len};
     return true;
@@ -111,7 +110,8 @@ static enum jwt_result check_audience(const struct jwt_rules *rules, const json_
         named = check && is_one_of(aud, rules->audiences);
     else if (aud != NULL && !json_is_array(aud))
         return JWT_CLAIM_MALFORMED;
-    json_array_foreach(aud, i, item) {
+    json_array_foreach(aud, i, item)
+    {
         if (!json_is_string(item))
             return JWT_CLAIM_MALFORMED;
         named = named || (check && is_one_of(item, rules->audiences));

@@ -4,8 +4,8 @@
  * because the JOSE library of our platform (libjwt 1.10) takes the last of duplicate members, knows
  * no kid, and lets one key string serve HMAC and RSA.
  *
- * Order: size, shape, header, signature, and only then the payload: nothing a stranger wrote there is
- * looked at. Rules beyond the signature:
+ * Order: size, shape, header, signature, and only then the payload: nothing a stranger wrote there
+ * is looked at. Rules beyond the signature:
  *
  *   alg    one of the settings' list, and of the key's kind; "none" is no name we know
  *   typ    absent, "JWT" or "at+jwt" (RFC 9068), case folded: an ID or logout token of the same

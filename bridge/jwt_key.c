@@ -111,7 +111,8 @@ static struct jwt_key *key_new(enum jwt_key_kind kind, const struct jwt_key_meta
     return key;
 }
 
-/* The metadata allows the kind at all: a JWK of RSA numbers that says "alg":"HS256" serves nothing. */
+/* The metadata allows the kind at all: a JWK of RSA numbers that says "alg":"HS256" serves nothing.
+ */
 static bool meta_fits(enum jwt_key_kind kind, const struct jwt_key_meta *meta)
 {
     return meta->kid.len <= JWT_KID_MAX_BYTES &&
@@ -367,8 +368,7 @@ bool jwt_key_verify(const struct jwt_key *key, enum jwt_alg alg, struct slice si
 {
     bool ok = false;
 
-    if (!jwt_key_serves(key, alg) || signature.len == 0 ||
-        signature.len > JWT_SIGNATURE_MAX_BYTES)
+    if (!jwt_key_serves(key, alg) || signature.len == 0 || signature.len > JWT_SIGNATURE_MAX_BYTES)
         return false;
     switch (key->kind) {
     case JWT_KEY_HMAC:

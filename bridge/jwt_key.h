@@ -49,13 +49,13 @@ struct evp_pkey_st;
 
 bool jwt_alg_parse(struct slice name, enum jwt_alg *out); /* "RS256"; case matters, as in JOSE */
 
-/* What .NET's Encoding.ASCII.GetBytes makes of a configuration string: every UTF-16 code unit beyond
- * ASCII becomes '?'. out holds at least text.len bytes; the result is never longer. *replaced tells
- * that something was lost. */
+/* What .NET's Encoding.ASCII.GetBytes makes of a configuration string: every UTF-16 code unit
+ * beyond ASCII becomes '?'. out holds at least text.len bytes; the result is never longer.
+ * *replaced tells that something was lost. */
 size_t jwt_key_ascii(struct slice text, char *out, bool *replaced);
 
-/* JWT_KEY_OK: *out is one reference, the caller's. Else *out is untouched. n, e, x, y are big-endian;
- * x and y are 32 bytes each, checked to be on the curve. */
+/* JWT_KEY_OK: *out is one reference, the caller's. Else *out is untouched. n, e, x, y are
+ * big-endian; x and y are 32 bytes each, checked to be on the curve. */
 enum jwt_key_result jwt_key_hmac(struct slice secret, const struct jwt_key_meta *meta,
                                  struct jwt_key **out);
 enum jwt_key_result jwt_key_rsa(struct slice n, struct slice e, const struct jwt_key_meta *meta,

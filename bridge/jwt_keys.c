@@ -165,10 +165,10 @@ enum jwt_key_result jwt_keys_add_pem(struct jwt_keys *set, struct slice pem, str
     }
     /* "No further block" is how every good text ends; anything else is a broken block. */
     last = ERR_peek_last_error();
-    result = found > 0 && ERR_GET_LIB(last) == ERR_LIB_PEM &&
-                     ERR_GET_REASON(last) == PEM_R_NO_START_LINE
-                 ? JWT_KEY_OK
-                 : JWT_KEY_MALFORMED;
+    result =
+        found > 0 && ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE
+            ? JWT_KEY_OK
+            : JWT_KEY_MALFORMED;
 done:
     BIO_free(bio);
     ERR_clear_error();

@@ -41,8 +41,9 @@ enum jwt_key_result jwt_keys_add_pem_file(struct jwt_keys *set, const char *path
 unsigned jwt_keys_count(const struct jwt_keys *set);
 const struct jwt_key *jwt_keys_at(const struct jwt_keys *set, unsigned index); /* borrowed */
 
-/* Keys with the token's kid are asked; when there are none, or the token names no kid, those without
- * kid (respectively all). Keys are asked only for algorithms of their kind. *index: who said yes. */
+/* Keys with the token's kid are asked; when there are none, or the token names no kid, those
+ * without kid (respectively all). Keys are asked only for algorithms of their kind. *index: who
+ * said yes. */
 enum jwt_keys_result jwt_keys_verify(const struct jwt_keys *set, enum jwt_alg alg, struct slice kid,
                                      struct slice signing_input, struct slice signature,
                                      unsigned *index);

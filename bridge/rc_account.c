@@ -55,8 +55,8 @@ static bool add_placeholder(struct rc_account *a, struct slice name, const char 
     if (slice_eq(name, SLICE_LIT("sub")))
         return add_piece(a, PIECE_CLAIM, name, error);
     if (name.len > claim.len && slice_eq((struct slice){name.ptr, claim.len}, claim))
-        return add_piece(a, PIECE_CLAIM,
-                         (struct slice){name.ptr + claim.len, name.len - claim.len}, error);
+        return add_piece(a, PIECE_CLAIM, (struct slice){name.ptr + claim.len, name.len - claim.len},
+                         error);
     *error = "unknown placeholder; there are {name}, {id}, {sub}, {tenant} and {claim:NAME}";
     return false;
 }
@@ -137,8 +137,8 @@ void rc_account_free(struct rc_account *a)
     free(a);
 }
 
-/* The next character of *s, folded where its fold is ASCII; steps over it. Bytes of other characters
- * come one by one, which compares them exactly. */
+/* The next character of *s, folded where its fold is ASCII; steps over it. Bytes of other
+ * characters come one by one, which compares them exactly. */
 static unsigned char next_folded(struct slice *s)
 {
     unsigned char c = (unsigned char)s->ptr[0];
@@ -179,8 +179,8 @@ static bool append_claim(struct byte_buf *out, const json_t *value)
 }
 
 /* False: what the piece asks for is missing. */
-static bool append_piece(struct byte_buf *out, const struct piece *piece, const struct identity *who,
-                         const json_t *claims)
+static bool append_piece(struct byte_buf *out, const struct piece *piece,
+                         const struct identity *who, const json_t *claims)
 {
     size_t before = out->len;
 

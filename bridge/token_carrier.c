@@ -16,8 +16,9 @@ static int hex_value(char c)
     return -1;
 }
 
-/* As ASP.NET Core reads a query: a '%' that starts no escape stands for itself (no token has one, so
- * it fails later). But '+' stays: base64 has it, no token has a space. False: more than cap bytes. */
+/* As ASP.NET Core reads a query: a '%' that starts no escape stands for itself (no token has one,
+ * so it fails later). But '+' stays: base64 has it, no token has a space. False: more than cap
+ * bytes. */
 static bool percent_decode(struct slice text, char *out, size_t cap, size_t *out_len)
 {
     size_t len = 0;
