@@ -180,7 +180,7 @@ export async function openHub(port, token, { handshake = true } = {}) {
   return raw;
 }
 
-/** What a hub connection says until it closes or `done(events)`: records, control frames, the end. */
+/** What a hub connection says, pings and bridgeStatus left out, until TCP ends or `done(events)`. */
 export async function listen(raw, done, timeoutMs = 5000) {
   const events = [];
   while (!done(events)) {
@@ -196,7 +196,7 @@ export async function listen(raw, done, timeoutMs = 5000) {
       if (records.pop() !== '') events.push({ illegal: frame.payload.toString() });
       for (const record of records) {
         const message = JSON.parse(record);
-        if (message.type !== 6) events.push(message);
+        if (message.type !== 6 && message.target !== 'bridgeStatus') events.push(message);
       }
     } else events.push({ [frame.op]: frame.payload.toString('latin1') });
   }
