@@ -110,24 +110,38 @@ static void give_entry(const struct settings_row *row, struct settings_entry *e,
     give(g, e->value, strlen(e->value));
 }
 
+struct item {
+    struct settings_entry *entry;
+    unsigned long number;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    unsigned long x = ((const struct item *)a)->number, y = ((const struct item *)b)->number;
+
+    return (x > y) - (x < y);
+}
+
+/* KEY:0, KEY:1 and so on. Gaps are fine, as in .NET: one source may have replaced item 1 only. */
 static void gather_items(struct loader *l, const struct settings_row *row, struct given *g)
 {
-    size_t name_len = strlen(row->name), left = 0;
+    struct item *items = settings_must(calloc(l->map.count + 1, sizeof *items));
+    size_t name_len = strlen(row->name), count = 0;
 
     for (size_t i = 0; i < l->map.count; i++) {
-        const char *key = l->map.entries[i].key;
+        struct settings_entry *e = &l->map.entries[i];
+        const char *number = e->key + name_len + 1;
 
-        left += strncasecmp(key, row->name, name_len) == 0 && key[name_len] == ':';
+        if (strncasecmp(e->key, row->name, name_len) != 0 || e->key[name_len] != ':')
+            continue;
+        if (number[0] == '\0' || strlen(number) > 9 || number[strspn(number, "0123456789")] != '\0')
+            continue;
+        items[count++] = (struct item){e, strtoul(number, NULL, 10)};
     }
-    /* Gaps are fine, as in .NET: one source may have replaced item 1 only. */
-    for (size_t i = 0; left > 0 && i <= (size_t)row->max; i++) {
-        struct settings_entry *e = settings_map_item(&l->map, row->name, i);
-
-        if (e != NULL) {
-            give_entry(row, e, g);
-            left--;
-        }
-    }
+    qsort(items, count, sizeof *items, by_number);
+    for (size_t i = 0; i < count; i++)
+        give_entry(row, items[i].entry, g);
+    free(items);
 }
 
 static void gather(struct loader *l, const struct settings_row *row, struct given *g)
@@ -152,6 +166,8 @@ static void gather(struct loader *l, const struct settings_row *row, struct give
 /* A secret file's trailing line end is the editor's. A list has one secret a line. */
 static void give_secret_file(const struct settings_row *row, char *text, struct given *g)
 {
+    size_t len;
+
     if (row->type == SETTING_LIST) {
         char *saved = NULL;
 
@@ -160,10 +176,10 @@ static void give_secret_file(const struct settings_row *row, char *text, struct 
             give(g, line, strlen(line));
         return;
     }
-    give(g, text,
-         strcspn(text, "\r\n") + strspn(text + strcspn(text, "\r\n"), "\r\n") == strlen(text)
-             ? strcspn(text, "\r\n")
-             : strlen(text));
+    len = strlen(text);
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        len--;
+    give(g, text, len);
 }
 
 static void gather_secret_file(struct loader *l, const struct settings_row *row, struct given *g)
@@ -260,8 +276,13 @@ static void load_row(struct loader *l, const struct settings_row *row, unsigned 
     if (is_showable(row, &g))
         put_shown(&shown, &g);
     if (g.wrong_kind) {
-        byte_buf_puts(&why, is_list(row) || row->type != SETTING_STRING ? "must be a list of texts"
-                                                                        : "must be text in quotes");
+        byte_buf_puts(&why, "must be ");
+        if (row->type == SETTING_STRING)
+            byte_buf_puts(&why, "text in quotes");
+        else if (is_list(row))
+            byte_buf_puts(&why, "a list of texts in quotes");
+        else
+            settings_row_allowed(row, &why);
         good = false;
     } else {
         good = settings_row_set(row, l->s, g.texts, g.count, g.split, &why);

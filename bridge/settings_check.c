@@ -11,6 +11,7 @@
 
 #define KEY_MIN_BYTES 16
 #define KEY_GOOD_BYTES 32
+#define KEY_MAX_BYTES 1024
 
 static void error(struct settings_notes *notes, const char *line)
 {
@@ -118,13 +119,18 @@ static void check_key(struct settings_notes *notes, const char *name, const char
 {
     size_t len = key_bytes(key);
 
-    if (len < KEY_MIN_BYTES)
-        byte_buf_printf(&notes->errors, "%s: has %zu bytes, must have at least %d\n", name, len,
-                        KEY_MIN_BYTES);
+    if (len < KEY_MIN_BYTES || len > KEY_MAX_BYTES)
+        byte_buf_printf(&notes->errors, "%s: has %zu bytes, must have %d to %d\n", name, len,
+                        KEY_MIN_BYTES, KEY_MAX_BYTES);
     else if (len < KEY_GOOD_BYTES)
         byte_buf_printf(&notes->warnings,
                         "%s has %zu bytes; RFC 7518 asks for %d. Plan a longer one.\n", name, len,
                         KEY_GOOD_BYTES);
+    if (len != strlen(key))
+        byte_buf_printf(&notes->warnings,
+                        "%s is not all ASCII: .NET signs with '?' in place of the rest, and so "
+                        "the key is weaker than it looks\n",
+                        name);
 }
 
 static void check_tokens(const struct settings *s, struct settings_notes *notes)

@@ -74,15 +74,6 @@ struct settings_entry *settings_map_find(const struct settings_map *map, const c
     return NULL;
 }
 
-struct settings_entry *settings_map_item(const struct settings_map *map, const char *key,
-                                         size_t index)
-{
-    char item[SETTINGS_MAX_KEY + 24];
-
-    snprintf(item, sizeof item, "%s:%zu", key, index);
-    return settings_map_find(map, item);
-}
-
 static void remove_at(struct settings_map *map, size_t i)
 {
     entry_clear(&map->entries[i]);

@@ -62,10 +62,6 @@ enum settings_put {
 enum settings_put settings_map_put(struct settings_map *map, const char *key, const char *value,
                                    enum settings_value_kind kind, enum settings_origin origin);
 struct settings_entry *settings_map_find(const struct settings_map *map, const char *key);
-/* Item number index of a list; NULL: none. */
-struct settings_entry *settings_map_item(const struct settings_map *map, const char *key,
-                                         size_t index);
-
 /* Lays NAME=value pairs over the map: A__B=x sets A:B, without case. Errors become lines. */
 void settings_map_environment(struct settings_map *map, char *const *environment,
                               struct byte_buf *errors);

@@ -242,8 +242,6 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:Limits:PendingNegotiations", limits.pending_negotiations, 1, 100000000,
            "20000"),
      .unit = "negotiations", .help = "Negotiated, not connected yet."},
-    {COUNT("PushBridge:Limits:PipelinedRequests", limits.pipelined_requests, 1, 1000, "16"),
-     .unit = "requests", .help = "Read ahead of an answer on one connection."},
     {BYTES("PushBridge:Limits:QueueBytes", limits.queue_bytes, 4 * KIB, GIB, "1048576"),
      .help = "Waiting for one connection. More: a slow consumer, closed to come back."},
     {BYTES("PushBridge:Limits:DdpFrameBytes", limits.ddp_frame_bytes, 8 * MIB, GIB, "16777216"),
