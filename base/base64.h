@@ -1,8 +1,9 @@
 /* base/base64.h - RFC 4648 base64 and base64url.
  *
- * encode_url writes no padding and a NUL: cap must be at least BASE64_LEN(len) + 1. decode takes
- * either alphabet's text as told, padding optional, no white space, and refuses trailing bits that
- * are not zero (one text, one meaning); false: malformed or cap too small. */
+ * encode pads BASE64_STD, not BASE64_URL, writes a NUL behind and returns the length without it:
+ * out must hold BASE64_LEN(len) + 1. decode takes either alphabet's text as told, padding optional,
+ * no white space, and refuses trailing bits that are not zero (one text, one meaning); false:
+ * malformed or cap too small. */
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
 

@@ -15,14 +15,15 @@ struct byte_buf {
     bool failed;
 };
 
-void byte_buf_free(struct byte_buf *b); /* leaves it empty and usable */
-void byte_buf_clear(struct byte_buf *b); /* keeps the memory */
+void byte_buf_free(struct byte_buf *b);  /* leaves it empty and usable; the limit stays */
+void byte_buf_clear(struct byte_buf *b); /* keeps the memory; forgets a failure */
 bool byte_buf_reserve(struct byte_buf *b, size_t more);
 void byte_buf_append(struct byte_buf *b, const void *bytes, size_t len);
 void byte_buf_put(struct byte_buf *b, struct slice s);
 void byte_buf_putc(struct byte_buf *b, char c);
 void byte_buf_puts(struct byte_buf *b, const char *s);
-void byte_buf_printf(struct byte_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void byte_buf_printf(struct byte_buf *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void byte_buf_consume(struct byte_buf *b, size_t len); /* drops from the front */
 static inline bool byte_buf_failed(const struct byte_buf *b)
 {

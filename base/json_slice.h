@@ -44,7 +44,7 @@ enum json_kind {
 struct json_reader {
     const uint8_t *_p, *_end;
     uint16_t _depth, _max_depth;
-    bool _failed, _first;                 /* _first: no member of the open container read yet */
+    bool _failed, _first;                    /* _first: no member of the open container read yet */
     uint64_t _is_array[JSON_MAX_DEPTH / 64]; /* bit per open container */
 };
 
@@ -63,7 +63,8 @@ bool json_enter_array(struct json_reader *r);
 bool json_next_item(struct json_reader *r);
 
 /* Values. read_raw gives the whole value's text. read_string gives the raw text between the quotes.
- * The typed ones fail (sticky) on another kind; read_int64 also on fractions, exponents, overflow. */
+ * The typed ones fail (sticky) on another kind; read_int64 also on fractions, exponents, overflow.
+ */
 bool json_skip(struct json_reader *r);
 bool json_read_raw(struct json_reader *r, struct slice *raw);
 bool json_read_string(struct json_reader *r, struct slice *raw);
@@ -84,7 +85,8 @@ bool json_string_is(struct slice raw, const char *text);
 bool json_string_eq(struct slice raw, struct slice text);
 bool json_string_unescape(struct slice raw, char *out, size_t cap, size_t *out_len);
 
-/* Appends text as a JSON string with quotes, minimal escaping. Invalid UTF-8 is replaced by U+FFFD. */
+/* Appends text as a JSON string with quotes, minimal escaping. Invalid UTF-8 is replaced by U+FFFD.
+ */
 void json_write_string(struct byte_buf *out, struct slice text);
 
 #endif

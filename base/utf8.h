@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct utf8_check {
-    uint8_t _need;      /* continuation bytes still missing */
+    uint8_t _need;       /* continuation bytes still missing */
     uint8_t _low, _high; /* bounds of the next one */
 };
 

@@ -1,0 +1,167 @@
+#include "bridge/mailbox.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* One turn's share of a lane. Big enough to keep the wake-up cost small, small enough that a full
+ * batch of sends stays well under a millisecond of loop time. */
+#define BATCH_PER_LANE 128
+
+#define CACHE_LINE 64
+
+/* A producer pushes onto `posted`, newest first; the consumer takes the whole stack in one exchange
+ * and turns it round into `ready`. A node is only ever reached by one side, so delivering may free
+ * it at once. */
+struct lane {
+    _Alignas(CACHE_LINE) struct mail *_Atomic posted;
+    atomic_size_t bytes; /* added before the push, taken off behind the delivery */
+    struct mail *ready;  /* the consumer's, oldest first */
+};
+
+struct mailbox {
+    uv_async_t wake;
+    atomic_bool pending; /* a wake-up is on its way that will see everything posted before it */
+    unsigned producers;
+    size_t lane_bytes;
+    void *consumer;
+    struct lane *lanes;
+};
+
+/* The exchange is a full fence between pushing the mail and libuv's plain load in uv_async_send
+ * (libuv 1.44), and between clearing the flag and looking at the lanes in drain(): whichever side
+ * comes second sees the other's write. */
+static void wake_consumer(struct mailbox *m)
+{
+    if (!atomic_exchange(&m->pending, true))
+        uv_async_send(&m->wake);
+}
+
+static struct mail *take_all(struct lane *lane)
+{
+    struct mail *newest = atomic_exchange_explicit(&lane->posted, NULL, memory_order_acquire);
+    struct mail *oldest = NULL;
+
+    while (newest != NULL) {
+        struct mail *next = newest->_next;
+
+        newest->_next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static struct mail *take_one(struct lane *lane)
+{
+    struct mail *mail;
+
+    if (lane->ready == NULL)
+        lane->ready = take_all(lane);
+    mail = lane->ready;
+    if (mail != NULL) {
+        lane->ready = mail->_next;
+        if (!mail->control)
+            atomic_fetch_sub_explicit(&lane->bytes, mail->bytes, memory_order_relaxed);
+    }
+    return mail;
+}
+
+static void drain(uv_async_t *handle)
+{
+    struct mailbox *m = handle->data;
+    bool more = false;
+
+    atomic_exchange(&m->pending, false);
+    for (unsigned i = 0; i < m->producers; i++) {
+        struct lane *lane = &m->lanes[i];
+        struct mail *mail;
+        unsigned n = 0;
+
+        while (n++ < BATCH_PER_LANE && (mail = take_one(lane)) != NULL)
+            mail->deliver(mail, m->consumer);
+        more = more || lane->ready != NULL ||
+               atomic_load_explicit(&lane->posted, memory_order_relaxed) != NULL;
+    }
+    if (more)
+        wake_consumer(m);
+}
+
+int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
+                struct mailbox **out)
+{
+    struct mailbox *m = calloc(1, sizeof *m);
+    int rc = UV_ENOMEM;
+
+    if (m == NULL)
+        return rc;
+    m->lanes = aligned_alloc(CACHE_LINE, producers * sizeof *m->lanes);
+    if (m->lanes == NULL)
+        goto fail;
+    for (unsigned i = 0; i < producers; i++) {
+        atomic_init(&m->lanes[i].posted, NULL);
+        atomic_init(&m->lanes[i].bytes, 0);
+        m->lanes[i].ready = NULL;
+    }
+    m->producers = producers;
+    m->lane_bytes = lane_bytes;
+    m->consumer = consumer;
+    rc = uv_async_init(loop, &m->wake, drain);
+    if (rc != 0)
+        goto fail;
+    m->wake.data = m;
+    *out = m;
+    return 0;
+fail:
+    free(m->lanes);
+    free(m);
+    return rc;
+}
+
+enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail *mail)
+{
+    struct lane *lane = &m->lanes[producer];
+    struct mail *top;
+
+    assert(producer < m->producers);
+    if (!mail->control) {
+        size_t queued = atomic_load_explicit(&lane->bytes, memory_order_relaxed);
+
+        /* Only this thread adds, so what it reads can only have shrunk meanwhile. An empty lane
+         * takes a message of any size, or one larger than the limit could never pass. */
+        if (queued > 0 && queued + mail->bytes > m->lane_bytes)
+            return MAILBOX_FULL;
+        atomic_fetch_add_explicit(&lane->bytes, mail->bytes, memory_order_relaxed);
+    }
+    top = atomic_load_explicit(&lane->posted, memory_order_relaxed);
+    do
+        mail->_next = top;
+    while (!atomic_compare_exchange_weak_explicit(&lane->posted, &top, mail, memory_order_release,
+                                                  memory_order_relaxed));
+    wake_consumer(m);
+    return MAILBOX_POSTED;
+}
+
+size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer)
+{
+    return atomic_load_explicit(&m->lanes[producer].bytes, memory_order_relaxed);
+}
+
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct mailbox *m = handle->data;
+
+    free(m->lanes);
+    free(m);
+}
+
+void mailbox_free(struct mailbox *m)
+{
+    for (unsigned i = 0; i < m->producers; i++) {
+        struct mail *mail;
+
+        while ((mail = take_one(&m->lanes[i])) != NULL)
+            mail->discard(mail);
+    }
+    uv_close((uv_handle_t *)&m->wake, on_wake_closed);
+}

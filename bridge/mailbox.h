@@ -1,0 +1,49 @@
+/* bridge/mailbox.h - how shards talk: one mailbox a shard, one lane in it for every producer.
+ *
+ * A lane is a FIFO with a single producer thread; what one producer posts arrives in order. Posting
+ * never blocks and takes no lock. Data is bounded in bytes per lane: past the limit it is refused
+ * and the producer keeps a note of the gap (design section 2). Control messages are never refused:
+ * they are few (bounded by connections and logins), and losing one would leave two shards with
+ * different views of a connection for ever.
+ *
+ * The consumer drains a bounded batch a turn, lane by lane, so that a busy neighbour delays
+ * nobody's sockets.
+ */
+#ifndef BRIDGE_MAILBOX_H
+#define BRIDGE_MAILBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct mailbox;
+
+/* Embedded at the start of a message. The message belongs to the mailbox from a successful post on;
+ * it goes back to exactly one of the two functions, which frees it. */
+struct mail {
+    struct mail *_next;
+    void (*deliver)(struct mail *mail, void *consumer); /* on the consumer's thread */
+    void (*discard)(struct mail *mail);                 /* never delivered: the mailbox is freed */
+    uint32_t bytes; /* what it counts against the lane's limit */
+    bool control;
+};
+
+enum mailbox_post {
+    MAILBOX_POSTED,
+    MAILBOX_FULL, /* data only: the mail stays the caller's */
+};
+
+/* On the consumer's thread. 0 or a negative libuv error. */
+int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
+                struct mailbox **out);
+/* On the producer's thread; each producer index belongs to one thread at a time. */
+enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail *mail);
+/* Bytes of data waiting in a producer's lane; any thread. */
+size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer);
+
+/* On the consumer's thread, when no producer will post any more: discards what waits. The memory
+ * goes in libuv's close callback, so the loop must run once more. */
+void mailbox_free(struct mailbox *m);
+
+#endif

@@ -1,0 +1,176 @@
+/* bridge/settings.h - everything an operator can set, read once at start.
+ *
+ * Filled from the table in settings_table.c: a JSON file in the shape of the app's own
+ * appsettings.json, overridden by environment variables (A__B=...). Immutable after
+ * settings_load(): every thread may read it without a lock.
+ *
+ * Strings are never NULL; empty means not set. *_ms are milliseconds (the file says seconds, with
+ * fractions; at most 30 days, so that 32 bits hold them), *_bytes bytes. Help, bounds and defaults
+ * of each field stand in its table row. */
+#ifndef BRIDGE_SETTINGS_H
+#define BRIDGE_SETTINGS_H
+
+#include "base/byte_buf.h"
+#include "bridge/listen_url.h"
+#include "bridge/rc_address.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct settings_list {
+    char **items; /* a NULL behind the last; none is empty */
+    size_t count;
+};
+
+struct settings_listen {
+    struct listen_url *items;
+    size_t count;
+};
+
+enum settings_login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
+enum settings_on_expiry { ON_EXPIRY_RESUME, ON_EXPIRY_LOGIN };
+enum settings_anonymous { ANONYMOUS_REFUSE, ANONYMOUS_MUTE };
+enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
+enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
+
+struct settings {
+    struct settings_listen urls;
+
+    struct {                       /* Im */
+        struct rc_address address; /* from Im:Address and Im:WebSocketAddress */
+        char *address_text, *websocket_text;
+        char *provider; /* "RocketChat" */
+        char *admin_user_name, *admin_password;
+        char *admin_user_id, *admin_token; /* both or neither; used instead of the password */
+        char *default_password;
+        char *ca_file, *client_cert_file, *client_key_file;
+        char *proxy; /* http://host:port */
+        bool tls_verify;
+        enum settings_login_via login_via;
+        char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
+    } im;
+
+    struct { /* Authentication:JwtBearer */
+        bool is_enabled;
+        char *security_key;            /* as written: the key is its ASCII bytes */
+        char *issuer;                  /* empty: not checked */
+        struct settings_list audience; /* none: not checked */
+    } jwt;
+
+    struct settings_list cors_origins; /* App:CorsOrigins, no trailing slash */
+
+    /* PushBridge, in the file's order */
+    char *instance_name;
+    char *hub_path;                       /* starts with a slash, doesn't end with one */
+    uint32_t shards;                      /* never 0 after load: 0 became the number of cores */
+    struct settings_list trusted_proxies; /* addresses and CIDR blocks */
+    bool proxy_protocol; /* trusted proxies start each connection with a PROXY v1 or v2 header */
+    struct settings_listen admin_urls;
+    char *admin_api_key; /* empty: the routes behind it are 404 */
+    struct settings_list reserved_user_names;
+
+    struct {
+        char *provider; /* "Memory" */
+        uint32_t ttl_ms;
+        bool sliding;
+        enum settings_on_expiry on_expiry;
+        uint32_t max_entries;
+    } token_cache;
+
+    struct {
+        uint32_t linger_ms;
+        uint32_t connect_timeout_ms; /* resolving, TCP, TLS, upgrade and DDP `connected` together */
+        uint32_t ready_timeout_ms;   /* from the login's result to the last `ready` */
+        uint32_t backoff_min_ms, backoff_max_ms;
+        uint32_t max_rooms; /* rooms and subscriptions one session keeps in its maps */
+    } session;
+
+    struct {
+        struct settings_list algorithms; /* HS256 HS384 HS512 RS256 ES256 */
+        struct settings_list previous_security_keys;
+        struct settings_list public_key_files; /* PEM */
+        char *jwks;                            /* a file or an http(s) URL */
+        uint32_t jwks_refresh_ms;
+        struct settings_list encrypted_token_pass_phrases;
+        char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
+        struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
+        uint32_t leeway_ms;
+        enum settings_anonymous anonymous;
+        bool close_on_expiry;
+        uint32_t expiry_pace_ms; /* closes at JWT expiry are spread over this long */
+    } auth;
+
+    struct {
+        enum settings_updates updates;
+        bool raw_subscription_methods;
+    } events;
+
+    struct {
+        enum settings_log_format format;
+        enum settings_log_level level;
+        enum settings_log_identity identity;
+    } log;
+
+    struct {
+        uint32_t keep_alive_ms, client_timeout_ms, handshake_timeout_ms, negotiate_timeout_ms;
+        uint32_t close_wait_ms;
+    } hub;
+
+    struct {
+        uint32_t ping_ms; /* we ping after this long without a frame */
+        uint32_t dead_ms; /* and give up after this long without one */
+    } ddp;
+
+    struct {
+        uint32_t rest_per_minute;
+        uint32_t max_running;
+        uint32_t ddp_per_second;
+        uint32_t timeout_ms;
+    } logins;
+
+    struct {
+        uint32_t limit_ms;
+    } drain;
+
+    struct {
+        size_t head_bytes, request_line_bytes, body_bytes;
+        uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+        size_t hub_message_bytes;
+        uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
+        uint32_t pending_negotiations;
+        uint32_t pipelined_requests; /* read ahead of an answer */
+        size_t queue_bytes;          /* waiting for one connection */
+        size_t ddp_frame_bytes;
+        size_t mailbox_bytes; /* from one shard to another */
+        uint32_t login_queue;
+        uint32_t remembered_messages; /* per session */
+    } limits;
+};
+
+/* What was wrong, or worth a warning: lines of text for the operator, never with a secret in them.
+ */
+struct settings_notes {
+    struct byte_buf errors, warnings; /* each line ends with '\n' */
+};
+
+void settings_notes_free(struct settings_notes *notes);
+
+/* Reads file (NULL: none) and environ (NULL-terminated NAME=value; NULL: none) into *out.
+ * True: the caller frees *out with settings_free(). False: *out is NULL and notes->errors tells
+ * every error found, not only the first. Warnings may come either way. */
+bool settings_load(const char *file, char *const *environment, struct settings **out,
+                   struct settings_notes *notes) __attribute__((warn_unused_result));
+/* The same from text instead of a file; name is what errors call it. */
+bool settings_load_text(const char *name, const char *text, size_t len, char *const *environment,
+                        struct settings **out, struct settings_notes *notes)
+    __attribute__((warn_unused_result));
+void settings_free(struct settings *s); /* wipes secrets first */
+
+/* Every setting with its effective value and where it came from; secrets masked. */
+void settings_print(const struct settings *s, struct byte_buf *out);
+/* Every setting with type, bounds, default and meaning. */
+void settings_help(struct byte_buf *out);
+
+#endif

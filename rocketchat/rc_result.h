@@ -1,0 +1,47 @@
+/* rocketchat/rc_result.h - what Rocket.Chat answered, over REST or DDP, in one vocabulary.
+ *
+ * Sources: rocketchat.md 1.7, 2.3, 5.1, 5.2. */
+#ifndef ROCKETCHAT_RC_RESULT_H
+#define ROCKETCHAT_RC_RESULT_H
+
+#include "base/slice.h"
+#include <stdint.h>
+
+enum rc_result {
+    RC_OK,
+    /* transient: try again later */
+    RC_UNREACHABLE,     /* name, TCP, TLS, proxy; or the DDP link went down before the answer */
+    RC_TIMED_OUT,
+    RC_RATE_LIMITED,    /* 429 or too-many-requests; retry_after_ms says how long */
+    RC_SERVER_ERROR,    /* 5xx, error 500, a proxy's HTML page */
+    RC_MALFORMED,       /* an answer that makes no sense; also one past the size limit */
+    RC_BLOCKED_IP,      /* error-login-blocked-for-ip: everybody's logins suffer */
+    RC_BLOCKED_USER,    /* error-login-blocked-for-user */
+    /* for good, until somebody changes something */
+    RC_UNAUTHORIZED,    /* 401/403: wrong user or password, token unknown, revoked or expired */
+    RC_TWO_FACTOR,      /* totp-required and its kin */
+    RC_DEACTIVATED,     /* error-user-is-not-activated */
+    RC_REFUSED,         /* other error-... codes of a login: no roles, app user, unverified e-mail */
+    RC_NOT_FOUND,       /* 404: no such method, route or subscription */
+    RC_NOT_ALLOWED,     /* not-allowed, error-not-allowed, missing permission */
+    RC_FAILED,          /* any other error answer; code says which */
+    RC_NOMEM,
+    RC_CANCELLED,       /* by us */
+    RC_NRESULTS,
+};
+
+const char *rc_result_name(enum rc_result r); /* "ok", "rate-limited", ... for logs and metrics */
+bool rc_result_is_transient(enum rc_result r);
+
+/* An error answer's details; code is Rocket.Chat's ("403", "totp-required"), bounded and cleaned to
+ * printable ASCII so that it can go to a log. Never holds a token or a reason text of the peer. */
+struct rc_error {
+    enum rc_result result;
+    char code[64];
+    uint64_t retry_after_ms; /* 0: not told */
+};
+
+/* The shared mapping from an error code (string or number as text) to a result. */
+enum rc_result rc_result_of_code(struct slice code);
+
+#endif

@@ -1,0 +1,67 @@
+/* rocketchat/rest_client.h - the few REST calls the bridge itself makes, by libcurl on a libuv loop.
+ *
+ * Every call answers exactly once, later, never inside the call. Bodies are bounded; an answer that
+ * is not JSON (a proxy's page) is an error like any other. TLS is verified unless told otherwise; the
+ * proxy is explicit and the environment ignored. Facts: rocketchat.md 2.3, 5. Single-threaded.
+ */
+#ifndef ROCKETCHAT_REST_CLIENT_H
+#define ROCKETCHAT_REST_CLIENT_H
+
+#include "base/slice.h"
+#include "rocketchat/rc_result.h"
+#include <stdint.h>
+#include <uv.h>
+
+struct rest_client;
+struct rest_call;
+
+struct rest_client_options {
+    const char *base_url; /* "https://chat.example.org[/prefix]", no trailing slash */
+    const char *ca_file, *client_cert_file, *client_key_file, *proxy; /* NULL: none */
+    bool tls_verify;
+    unsigned timeout_ms, connect_timeout_ms;
+    size_t max_body_bytes;
+    unsigned max_connections; /* to the server, kept alive */
+};
+
+/* What X-RateLimit-* headers or a 429 said; known is false where nothing was said. */
+struct rest_rate {
+    bool known;
+    uint32_t limit, remaining;
+    uint64_t reset_in_ms; /* from now, by the Date header where there is one, else our clock */
+};
+
+struct rest_login {
+    struct slice user_id, auth_token, username; /* plain text; borrowed for the call. username from
+                                                   `me`, empty where the answer had none */
+};
+struct rest_me {
+    struct slice user_id, username;
+};
+
+/* error NULL: it worked. */
+typedef void (*rest_login_fn)(void *arg, const struct rest_login *login, const struct rc_error *error,
+                              const struct rest_rate *rate);
+typedef void (*rest_me_fn)(void *arg, const struct rest_me *me, const struct rc_error *error);
+/* json: the raw body of a 200 answer. */
+typedef void (*rest_json_fn)(void *arg, struct slice json, const struct rc_error *error);
+typedef void (*rest_done_fn)(void *arg, const struct rc_error *error);
+
+int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options, struct rest_client **out);
+void rest_client_free(struct rest_client *client, void (*done)(void *), void *arg); /* cancels calls: RC_CANCELLED */
+
+/* NULL: no memory, fn never runs. The handle is valid until fn ran. */
+struct rest_call *rest_login(struct rest_client *client, struct slice username, struct slice password,
+                             rest_login_fn fn, void *arg);
+struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
+                              rest_done_fn fn, void *arg);
+struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
+                          rest_me_fn fn, void *arg);
+struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg); /* /api/info */
+struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id, struct slice token,
+                                         rest_json_fn fn, void *arg);
+struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id, struct slice token,
+                                 rest_json_fn fn, void *arg);
+void rest_call_cancel(struct rest_call *call); /* fn runs later with RC_CANCELLED */
+
+#endif

@@ -1,0 +1,139 @@
+/* Order, bounds and wake-ups of bridge/mailbox, with real threads (TSan runs this too). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bridge/mailbox.h"
+#include <stdlib.h>
+
+#define PRODUCERS 3
+#define PER_PRODUCER 20000
+
+struct note {
+    struct mail mail;
+    unsigned producer, number;
+};
+
+struct consumer {
+    uv_loop_t loop;
+    struct mailbox *box;
+    unsigned next[PRODUCERS], delivered, discarded, stop_at;
+};
+
+static unsigned discarded;
+
+static void deliver(struct mail *mail, void *arg)
+{
+    struct note *note = (struct note *)mail;
+    struct consumer *c = arg;
+
+    assert_int_equal(note->number, c->next[note->producer]++);
+    free(note);
+    if (++c->delivered == c->stop_at)
+        uv_stop(&c->loop);
+}
+
+static void discard(struct mail *mail)
+{
+    discarded++;
+    free(mail);
+}
+
+static struct note *note_new(unsigned producer, unsigned number, uint32_t bytes, bool control)
+{
+    struct note *note = calloc(1, sizeof *note);
+
+    assert_non_null(note);
+    note->mail =
+        (struct mail){.deliver = deliver, .discard = discard, .bytes = bytes, .control = control};
+    note->producer = producer;
+    note->number = number;
+    return note;
+}
+
+static void consumer_open(struct consumer *c, size_t lane_bytes)
+{
+    *c = (struct consumer){0};
+    assert_int_equal(uv_loop_init(&c->loop), 0);
+    assert_int_equal(mailbox_new(&c->loop, PRODUCERS, lane_bytes, c, &c->box), 0);
+}
+
+static void consumer_close(struct consumer *c)
+{
+    mailbox_free(c->box);
+    uv_run(&c->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&c->loop), 0);
+}
+
+struct producer {
+    struct mailbox *box;
+    unsigned index;
+    uv_thread_t thread;
+};
+
+static void produce(void *arg)
+{
+    struct producer *p = arg;
+
+    for (unsigned i = 0; i < PER_PRODUCER; i++)
+        assert_int_equal(
+            mailbox_post(p->box, p->index, &note_new(p->index, i, 1, i % 2 == 0)->mail),
+            MAILBOX_POSTED);
+}
+
+static void test_order_from_many_threads(void **state)
+{
+    struct producer producers[PRODUCERS];
+    struct consumer c;
+
+    (void)state;
+    consumer_open(&c, SIZE_MAX);
+    c.stop_at = PRODUCERS * PER_PRODUCER;
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        producers[i] = (struct producer){.box = c.box, .index = i};
+        assert_int_equal(uv_thread_create(&producers[i].thread, produce, &producers[i]), 0);
+    }
+    uv_run(&c.loop, UV_RUN_DEFAULT); /* returns when the last has come: no wake-up was lost */
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        uv_thread_join(&producers[i].thread);
+        assert_int_equal(c.next[i], PER_PRODUCER);
+        assert_int_equal(mailbox_lane_bytes(c.box, i), 0);
+    }
+    consumer_close(&c);
+}
+
+static void test_full_lane_refuses_data_never_control(void **state)
+{
+    struct consumer c;
+    struct note *refused;
+
+    (void)state;
+    consumer_open(&c, 100);
+    assert_int_equal(mailbox_post(c.box, 0, &note_new(0, 0, 1000, false)->mail), MAILBOX_POSTED);
+    refused = note_new(0, 1, 1, false);
+    assert_int_equal(mailbox_post(c.box, 0, &refused->mail), MAILBOX_FULL);
+    assert_int_equal(mailbox_post(c.box, 0, &note_new(0, 1, 1, true)->mail), MAILBOX_POSTED);
+    /* Another producer's lane has its own room. */
+    assert_int_equal(mailbox_post(c.box, 1, &note_new(1, 0, 60, false)->mail), MAILBOX_POSTED);
+    assert_int_equal(mailbox_post(c.box, 1, &note_new(1, 1, 40, false)->mail), MAILBOX_POSTED);
+    c.stop_at = 4;
+    uv_run(&c.loop, UV_RUN_DEFAULT);
+    refused->number = 2;
+    assert_int_equal(mailbox_post(c.box, 0, &refused->mail), MAILBOX_POSTED);
+    discarded = 0;
+    consumer_close(&c);
+    assert_int_equal(discarded, 1); /* what was not delivered is handed back */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order_from_many_threads),
+        cmocka_unit_test(test_full_lane_refuses_data_never_control),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
