@@ -110,9 +110,8 @@ bool hub_json_parse(struct slice body, struct hub_json_message *out)
             return false;
     if (!json_end(&r) || !in.has_type || in.type < INT32_MIN || in.type > INT32_MAX)
         return false;
-    in.m.type = in.type >= HUB_INVOCATION && in.type < HUB_UNKNOWN
-                    ? (enum hub_message_type)in.type
-                    : HUB_UNKNOWN;
+    in.m.type = in.type >= HUB_INVOCATION && in.type < HUB_UNKNOWN ? (enum hub_message_type)in.type
+                                                                   : HUB_UNKNOWN;
     if (!has_needed_members(&in))
         return false;
     *out = in.m;

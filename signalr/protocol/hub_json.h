@@ -1,9 +1,9 @@
 /* signalr/protocol/hub_json.h - read one hub message of the JSON protocol.
  *
  * Pure: one pass over the body (without its separator), no allocation; everything points into it.
- * Members come in any order (clients put "type" last), unknown ones are skipped, the last of doubled
- * ones counts. Every known member is checked for its type, whatever the message's type is, and each
- * message type for the members it needs, as .NET does. Facts: signalr.md 4.1 to 4.3. */
+ * Members come in any order (clients put "type" last), unknown ones are skipped, the last of
+ * doubled ones counts. Every known member is checked for its type, whatever the message's type is,
+ * and each message type for the members it needs, as .NET does. Facts: signalr.md 4.1 to 4.3. */
 #ifndef SIGNALR_PROTOCOL_HUB_JSON_H
 #define SIGNALR_PROTOCOL_HUB_JSON_H
 

@@ -68,8 +68,7 @@ void negotiate_write_error(struct byte_buf *out, enum negotiate_result result, i
 {
     switch (result) {
     case NEGOTIATE_NOT_INTEGER:
-        byte_buf_puts(
-            out, "{\"error\":\"The client requested a non-integer protocol version.\"}");
+        byte_buf_puts(out, "{\"error\":\"The client requested a non-integer protocol version.\"}");
         return;
     case NEGOTIATE_TOO_LOW:
         byte_buf_printf(out,

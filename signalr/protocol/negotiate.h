@@ -18,8 +18,8 @@ enum negotiate_result {
     NEGOTIATE_TOO_LOW,
 };
 
-/* text: the decoded value of the query key negotiateVersion; ptr NULL: it was not there, which means
- * version 0. Versions above NEGOTIATE_MAX_VERSION are lowered to it. *version is set for
+/* text: the decoded value of the query key negotiateVersion; ptr NULL: it was not there, which
+ * means version 0. Versions above NEGOTIATE_MAX_VERSION are lowered to it. *version is set for
  * NEGOTIATE_TOO_LOW too: the error names it. */
 enum negotiate_result negotiate_version(struct slice text, int32_t *version);
 
