@@ -37,7 +37,7 @@ static bool read_headers(struct json_reader *r)
 
 static bool read_array(struct json_reader *r, struct slice *raw)
 {
-    return json_peek(r) == JSON_ARRAY && json_read_raw(r, raw);
+    return json_peek(r) == JSON_KIND_ARRAY && json_read_raw(r, raw);
 }
 
 static bool read_member(struct json_reader *r, struct slice key, struct members *in)
