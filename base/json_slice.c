@@ -32,11 +32,12 @@ static inline const uint8_t *after_space(const uint8_t *p, const uint8_t *end)
 
 /* Kinds by the first byte of a value. */
 static const uint8_t kind_of[256] = {
-    ['{'] = JSON_OBJECT, ['['] = JSON_ARRAY,  ['"'] = JSON_STRING, ['-'] = JSON_NUMBER,
-    ['0'] = JSON_NUMBER, ['1'] = JSON_NUMBER, ['2'] = JSON_NUMBER, ['3'] = JSON_NUMBER,
-    ['4'] = JSON_NUMBER, ['5'] = JSON_NUMBER, ['6'] = JSON_NUMBER, ['7'] = JSON_NUMBER,
-    ['8'] = JSON_NUMBER, ['9'] = JSON_NUMBER, ['t'] = JSON_TRUE,   ['f'] = JSON_FALSE,
-    ['n'] = JSON_NULL,
+    ['{'] = JSON_KIND_OBJECT, ['['] = JSON_KIND_ARRAY,  ['"'] = JSON_KIND_STRING,
+    ['-'] = JSON_KIND_NUMBER, ['0'] = JSON_KIND_NUMBER, ['1'] = JSON_KIND_NUMBER,
+    ['2'] = JSON_KIND_NUMBER, ['3'] = JSON_KIND_NUMBER, ['4'] = JSON_KIND_NUMBER,
+    ['5'] = JSON_KIND_NUMBER, ['6'] = JSON_KIND_NUMBER, ['7'] = JSON_KIND_NUMBER,
+    ['8'] = JSON_KIND_NUMBER, ['9'] = JSON_KIND_NUMBER, ['t'] = JSON_KIND_TRUE,
+    ['f'] = JSON_KIND_FALSE,  ['n'] = JSON_KIND_NULL,
 };
 
 /* --- scanners: p stands at the first byte; what they return stands behind the value, NULL: bad ---
@@ -160,16 +161,16 @@ static const uint8_t *scan_word(const uint8_t *p, const uint8_t *end, const char
 static const uint8_t *scan_scalar(const uint8_t *p, const uint8_t *end)
 {
     switch (kind_of[*p]) {
-    case JSON_STRING:
+    case JSON_KIND_STRING:
         p = scan_string(p + 1, end);
         return p == NULL ? NULL : p + 1;
-    case JSON_NUMBER:
+    case JSON_KIND_NUMBER:
         return scan_number(p, end);
-    case JSON_TRUE:
+    case JSON_KIND_TRUE:
         return scan_word(p, end, "true", 4);
-    case JSON_FALSE:
+    case JSON_KIND_FALSE:
         return scan_word(p, end, "false", 5);
-    case JSON_NULL:
+    case JSON_KIND_NULL:
         return scan_word(p, end, "null", 4);
     default:
         return NULL;
@@ -194,9 +195,9 @@ void json_reader_init(struct json_reader *r, const void *data, size_t len, unsig
 static enum json_kind next_kind(struct json_reader *r)
 {
     if (r->_depth == 0 && !r->_first)
-        return JSON_NONE;
+        return JSON_KIND_NONE;
     r->_p = after_space(r->_p, r->_end);
-    return r->_p < r->_end ? (enum json_kind)kind_of[*r->_p] : JSON_NONE;
+    return r->_p < r->_end ? (enum json_kind)kind_of[*r->_p] : JSON_KIND_NONE;
 }
 
 enum json_kind json_peek(struct json_reader *r)
@@ -234,18 +235,18 @@ static bool enter(struct json_reader *r, enum json_kind kind)
     if (next_kind(r) != kind || r->_depth == r->_max_depth)
         return fail(r);
     r->_p++;
-    push(r, kind == JSON_ARRAY);
+    push(r, kind == JSON_KIND_ARRAY);
     return true;
 }
 
 bool json_enter_object(struct json_reader *r)
 {
-    return enter(r, JSON_OBJECT);
+    return enter(r, JSON_KIND_OBJECT);
 }
 
 bool json_enter_array(struct json_reader *r)
 {
-    return enter(r, JSON_ARRAY);
+    return enter(r, JSON_KIND_ARRAY);
 }
 
 /* Up to the next member's first byte. False: the container closed, or error. */
@@ -289,7 +290,7 @@ static bool read_key(struct json_reader *r, struct slice *raw_key)
     if (p == end || *p != ':')
         return fail(r);
     p = after_space(p + 1, end);
-    if (p == end || kind_of[*p] == JSON_NONE)
+    if (p == end || kind_of[*p] == JSON_KIND_NONE)
         return fail(r);
     r->_p = p;
     return true;
@@ -328,9 +329,9 @@ bool json_skip(struct json_reader *r)
     enum json_kind kind = next_kind(r);
     struct slice key;
 
-    if (kind == JSON_NONE)
+    if (kind == JSON_KIND_NONE)
         return fail(r);
-    if (kind != JSON_OBJECT && kind != JSON_ARRAY)
+    if (kind != JSON_KIND_OBJECT && kind != JSON_KIND_ARRAY)
         return skip_scalar(r);
     if (!enter(r, kind))
         return false;
@@ -345,7 +346,7 @@ bool json_skip(struct json_reader *r)
         if (!array && !read_key(r, &key))
             return false;
         kind = (enum json_kind)kind_of[*r->_p];
-        if (kind == JSON_OBJECT || kind == JSON_ARRAY ? !enter(r, kind) : !skip_scalar(r))
+        if (kind == JSON_KIND_OBJECT || kind == JSON_KIND_ARRAY ? !enter(r, kind) : !skip_scalar(r))
             return false;
     }
     return true;
@@ -355,7 +356,7 @@ bool json_read_raw(struct json_reader *r, struct slice *raw)
 {
     const uint8_t *start;
 
-    if (next_kind(r) == JSON_NONE)
+    if (next_kind(r) == JSON_KIND_NONE)
         return fail(r);
     start = r->_p;
     if (!json_skip(r))
@@ -366,7 +367,7 @@ bool json_read_raw(struct json_reader *r, struct slice *raw)
 
 bool json_read_string(struct json_reader *r, struct slice *raw)
 {
-    if (next_kind(r) != JSON_STRING || !json_read_raw(r, raw))
+    if (next_kind(r) != JSON_KIND_STRING || !json_read_raw(r, raw))
         return fail(r);
     raw->ptr++;
     raw->len -= 2;
@@ -379,7 +380,7 @@ bool json_read_int64(struct json_reader *r, int64_t *out)
     uint64_t value = 0, limit;
     bool negative;
 
-    if (next_kind(r) != JSON_NUMBER || !json_read_raw(r, &raw))
+    if (next_kind(r) != JSON_KIND_NUMBER || !json_read_raw(r, &raw))
         return fail(r);
     negative = raw.ptr[0] == '-';
     limit = (uint64_t)INT64_MAX + negative;
@@ -398,9 +399,9 @@ bool json_read_bool(struct json_reader *r, bool *out)
 {
     enum json_kind kind = next_kind(r);
 
-    if ((kind != JSON_TRUE && kind != JSON_FALSE) || !skip_scalar(r))
+    if ((kind != JSON_KIND_TRUE && kind != JSON_KIND_FALSE) || !skip_scalar(r))
         return fail(r);
-    *out = kind == JSON_TRUE;
+    *out = kind == JSON_KIND_TRUE;
     return true;
 }
 

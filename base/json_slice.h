@@ -5,8 +5,9 @@
  * (RFC 8259; strings are checked for UTF-8, escapes and bare control bytes). Values come out as
  * slices of the input, byte for byte.
  *
- * Errors are sticky: after the first one every call returns false (or JSON_NONE) and json_failed()
- * is true. Depth is bounded by max_depth; the reader never recurses, so no input grows the stack.
+ * Errors are sticky: after the first one every call returns false (or JSON_KIND_NONE) and
+ * json_failed() is true. Depth is bounded by max_depth; the reader never recurses, so no input
+ * grows the stack.
  *
  *   struct json_reader r;
  *   struct slice key, msg;
@@ -31,14 +32,14 @@
 struct byte_buf;
 
 enum json_kind {
-    JSON_NONE, /* end of container, or error */
-    JSON_OBJECT,
-    JSON_ARRAY,
-    JSON_STRING,
-    JSON_NUMBER,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL,
+    JSON_KIND_NONE, /* end of container, or error */
+    JSON_KIND_OBJECT,
+    JSON_KIND_ARRAY,
+    JSON_KIND_STRING,
+    JSON_KIND_NUMBER,
+    JSON_KIND_TRUE,
+    JSON_KIND_FALSE,
+    JSON_KIND_NULL,
 };
 
 struct json_reader {

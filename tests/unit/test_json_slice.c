@@ -254,11 +254,11 @@ static void test_walk(void **state)
 
     (void)state;
     json_reader_init(&r, text, sizeof text - 1, 64);
-    assert_int_equal(json_peek(&r), JSON_OBJECT);
+    assert_int_equal(json_peek(&r), JSON_KIND_OBJECT);
     assert_true(json_enter_object(&r));
     assert_true(json_next_key(&r, &key));
     assert_slice(key, "a");
-    assert_int_equal(json_peek(&r), JSON_NUMBER);
+    assert_int_equal(json_peek(&r), JSON_KIND_NUMBER);
     assert_true(json_read_int64(&r, &n));
     assert_int_equal(n, 1);
     assert_true(json_next_key(&r, &key));
@@ -271,13 +271,13 @@ static void test_walk(void **state)
     assert_true(json_enter_object(&r));
     assert_true(json_next_key(&r, &key));
     assert_slice(key, "c");
-    assert_int_equal(json_peek(&r), JSON_NULL);
+    assert_int_equal(json_peek(&r), JSON_KIND_NULL);
     assert_true(json_skip(&r));
     assert_false(json_next_key(&r, &key));
     assert_true(json_next_item(&r));
     assert_true(json_read_raw(&r, &value));
     assert_slice(value, "2.50");
-    assert_int_equal(json_peek(&r), JSON_NONE);
+    assert_int_equal(json_peek(&r), JSON_KIND_NONE);
     assert_false(json_next_item(&r));
     assert_true(json_next_key(&r, &key));
     assert_true(json_read_raw(&r, &value));
@@ -315,7 +315,7 @@ static void test_sticky(void **state)
     assert_false(json_read_string(&r, &s));
     assert_false(json_read_int64(&r, &n));
     assert_false(json_read_bool(&r, &flag));
-    assert_int_equal(json_peek(&r), JSON_NONE);
+    assert_int_equal(json_peek(&r), JSON_KIND_NONE);
     assert_false(json_end(&r));
 
     /* An unread value, a second value, a document left open. */
@@ -324,9 +324,15 @@ static void test_sticky(void **state)
     assert_true(json_next_key(&r, &s));
     assert_false(json_next_key(&r, &s));
     assert_true(json_failed(&r));
+    json_reader_init(&r, "[1,]", 4, 64);
+    assert_true(json_enter_array(&r));
+    assert_true(json_next_item(&r));
+    assert_true(json_skip(&r));
+    assert_false(json_next_item(&r));
+    assert_true(json_failed(&r));
     json_reader_init(&r, "1 2", 3, 64);
     assert_true(json_skip(&r));
-    assert_int_equal(json_peek(&r), JSON_NONE);
+    assert_int_equal(json_peek(&r), JSON_KIND_NONE);
     assert_false(json_skip(&r));
     json_reader_init(&r, "[1]", 3, 64);
     assert_true(json_enter_array(&r));
