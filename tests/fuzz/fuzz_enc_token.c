@@ -10,6 +10,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#define ABP_SALT "hgt!16kl"
+#define ABP_IV "jkE49230Tf093b42"
 #define PHRASE "gsKnGZ041HLL4IM8"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -24,11 +26,10 @@ static char *encrypt(const uint8_t *plain, size_t len, size_t *text_len)
     int first = 0, last = 0;
 
     if (!derived)
-        PKCS5_PBKDF2_HMAC_SHA1(PHRASE, -1, (const unsigned char *)ENC_TOKEN_DEFAULT_SALT, 8, 1000,
-                               sizeof key, key);
+        PKCS5_PBKDF2_HMAC_SHA1(PHRASE, -1, (const unsigned char *)ABP_SALT, 8, 1000, sizeof key,
+                               key);
     derived = true;
-    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key,
-                       (const unsigned char *)ENC_TOKEN_DEFAULT_IV);
+    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, (const unsigned char *)ABP_IV);
     EVP_EncryptUpdate(ctx, cipher, &first, plain, (int)len);
     EVP_EncryptFinal_ex(ctx, cipher + first, &last);
     EVP_CIPHER_CTX_free(ctx);
@@ -48,8 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len == 0)
         return 0;
     if (e == NULL)
-        e = enc_token_new(phrases, 2, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT),
-                          SLICE_LIT(ENC_TOKEN_DEFAULT_IV));
+        e = enc_token_new(phrases, 2, SLICE_LIT(ABP_SALT), SLICE_LIT(ABP_IV));
     if (data[0] & 1)
         text.ptr = made = encrypt(data + 1, len - 1, &text.len);
     if (enc_token_decrypt(e, text, out, sizeof out, &out_len)) {

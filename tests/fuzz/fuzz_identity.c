@@ -13,10 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ABP_SALT "hgt!16kl"
+#define ABP_IV "jkE49230Tf093b42"
 #define SECRET "MatoAppSample_C421AAEE0D114E9C"
 #define NOW_MS INT64_C(1750000000000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const char *const id_claims[] = {
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "sub", "nameid", NULL};
+static const char *const name_claims[] = {
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "unique_name",
+    "preferred_username", "name", NULL};
+static const char *const tenant_claims[] = {
+    "http://www.aspnetboilerplate.com/identity/claims/tenantId", "tenantid", NULL};
 
 static struct jwt_keys *keys;
 static struct rc_account *account;
@@ -35,11 +45,10 @@ static void set_up(void)
     account = rc_account_new("{tenant}.{name}-{sub}", reserved, "super", &error);
     options = (struct identity_options){
         .jwt = {.algorithms = JWT_ALG_ALL},
-        .enc_token = enc_token_new(&phrase, 1, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT),
-                                   SLICE_LIT(ENC_TOKEN_DEFAULT_IV)),
-        .user_id_claims = identity_user_id_claims,
-        .name_claims = identity_name_claims,
-        .tenant_claims = identity_tenant_claims};
+        .enc_token = enc_token_new(&phrase, 1, SLICE_LIT(ABP_SALT), SLICE_LIT(ABP_IV)),
+        .user_id_claims = id_claims,
+        .name_claims = name_claims,
+        .tenant_claims = tenant_claims};
 }
 
 static void check(const struct token_carriers *carriers)
