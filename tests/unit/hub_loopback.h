@@ -402,7 +402,7 @@ static inline int request(struct world *w, unsigned shard, const char *method, c
     static struct client c;
     char text[4096];
     int len = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: test\r\n%s%s\r\n", method,
-                       target, extra, strcmp(method, "POST") == 0 ? "Content-Length: 0\r\n" : "");
+                       target, extra, method[0] == 'P' ? "Content-Length: 0\r\n" : "");
     int status;
 
     client_open(&c, w, shard);
@@ -459,9 +459,10 @@ static inline void client_frame(struct client *c, unsigned opcode, const void *p
     if (len < 126) {
         frame[at++] = (uint8_t)(0x80 | len);
     } else {
-        frame[at++] = 0x80 | 127;
-        for (int i = 7; i >= 0; i--)
-            frame[at++] = (uint8_t)((uint64_t)len >> (8 * i));
+        assert_in_range(len, 126, 65535);
+        frame[at++] = 0x80 | 126;
+        frame[at++] = (uint8_t)(len >> 8);
+        frame[at++] = (uint8_t)len;
     }
     memset(frame + at, 0, 3);
     frame[at + 3] = 0x55;

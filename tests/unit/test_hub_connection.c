@@ -315,7 +315,7 @@ static void test_client_timeout(void **state)
 
 static void test_expiry(void **state)
 {
-    enum { N = 20, SPREAD = 400 };
+    enum { N = 20, SPREAD = 800 };
     struct signalr_options options = world_options();
     struct world *w;
     static struct client clients[N], forever;
@@ -325,6 +325,7 @@ static void test_expiry(void **state)
 
     (void)state;
     options.expiry_spread_ms = SPREAD;
+    options.handshake_timeout_ms = 800; /* the shortest time-out sets the tick, here 50 ms */
     w = world_start(options);
     snprintf(user, sizeof user, "Authorization: Bearer alice@%llu\r\n", (unsigned long long)expiry);
     for (int i = 0; i < N; i++)
