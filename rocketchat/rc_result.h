@@ -41,7 +41,14 @@ struct rc_error {
     uint64_t retry_after_ms; /* 0: not told */
 };
 
-/* The shared mapping from an error code (string or number as text) to a result. */
+/* The shared mapping from an error code (string or number as text) to a result; unknown: RC_FAILED. */
 enum rc_result rc_result_of_code(struct slice code);
+
+/* Fills *e from an error code: mapped, cleaned and cut, retry_after_ms 0. */
+void rc_error_set(struct rc_error *e, struct slice code);
+/* The same for a result that no peer's code stands behind (RC_TIMED_OUT, ...): code is its name. */
+void rc_error_of(struct rc_error *e, enum rc_result result);
+/* e answers a login: an unknown "error-..." code is a refusal there, not a mere failure. */
+void rc_error_narrow_login(struct rc_error *e);
 
 #endif

@@ -1,0 +1,115 @@
+/* bridge/session_table.h - the user sessions of one shard.
+ *
+ * A user's session lives on shard hash(key) % N; the user's connections may live on any. They tell
+ * the table of their coming and going (attach, detach), and the session posts what happens to each
+ * shard that holds one of them. Design sections 2, 3 and 5 are the rules.
+ *
+ * Single-threaded, on the shard's loop. Host callbacks may run inside any call here: they post to
+ * mailboxes and return; they never call back into the table.
+ *
+ * FIFO: attached(), push() and push_to_connection() for one shard must be carried in the order of
+ * the calls. A connection is addressable once its attached() has arrived, so that nothing overtakes
+ * and nothing doubles.
+ */
+#ifndef BRIDGE_SESSION_TABLE_H
+#define BRIDGE_SESSION_TABLE_H
+
+#include "base/slice.h"
+#include "bridge/login_gate.h"
+#include "bridge/user_session.h"
+#include <stdint.h>
+#include <uv.h>
+
+struct session_table;
+struct byte_buf;
+struct ddp_client;
+struct hub_buf;
+struct rest_client;
+struct settings;
+struct token_cache;
+
+/* Who attaches. Slices are borrowed for the call. */
+struct session_who {
+    struct slice key;      /* user key; not empty, at most 319 bytes */
+    struct slice username; /* Rocket.Chat's, out of the template; may be empty when refused */
+    const char *refused;   /* static text: why this user can have no session ("tenant-template",
+                              "reserved-name", ...); NULL: none of that. The table checks the admin's
+                              and reserved names itself as well */
+};
+
+enum session_revoke {
+    SESSION_LOGGED_OUT, /* the user, or the operator, ended the session in good order */
+    SESSION_REVOKED,    /* the entry was taken away: the user must prove who they are again */
+};
+
+struct session_host {
+    /* The answer to an attach, inside it. */
+    void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key);
+    /* To every attached connection of the user on this shard. Take a reference to keep message. */
+    void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
+    void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                               struct hub_buf *message);
+    /* Close the user's connections on this shard, without allowReconnect. They detach as usual. */
+    void (*close_user)(void *arg, unsigned shard, struct slice key, enum session_revoke why);
+    void *arg;
+};
+
+struct session_table_options {
+    uv_loop_t *loop;
+    unsigned shard, nshards;
+    const struct settings *settings; /* outlives the table, like all that follows */
+    struct token_cache *cache;       /* this shard's; the table is the listener of its notices */
+    struct ddp_client *ddp;
+    struct rest_client *rest;
+    struct session_host host;
+    struct login_gate gate;
+};
+
+/* 0, or a negative libuv error. */
+int session_table_new(const struct session_table_options *options, struct session_table **out);
+
+/* The answer is host.attached, at once, whatever state the session is in; when the session is not
+ * live for a reason worth knowing, a bridgeStatus to that connection follows it. False: no memory,
+ * or too many sessions; nothing was called, and detach must not be. */
+bool session_table_attach(struct session_table *t, const struct session_who *who, unsigned shard,
+                          uint64_t conn_serial) __attribute__((warn_unused_result));
+/* Once for every attach that returned true. */
+void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
+                          uint64_t conn_serial);
+
+/* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
+ * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */
+void session_table_login_granted(struct session_table *t, uint64_t ticket, enum login_road road);
+void session_table_login_refused(struct session_table *t, uint64_t ticket,
+                                 const struct rc_error *error);
+
+/* The admin agent logged in: this id must never be a user's. Later sessions are checked when they
+ * log in, present ones now. */
+void session_table_set_admin_id(struct session_table *t, struct slice admin_user_id);
+
+/* A mailbox lost messages for the user's connections on a shard (design section 2): tells them by
+ * resyncRequired({rid:null,reason}). reason: a word of ours. */
+void session_table_resync(struct session_table *t, struct slice key, unsigned shard,
+                          const char *reason);
+
+/* For the operator. find: by user key, Rocket.Chat user name or id; *key is borrowed until the
+ * session ends. describe: one JSON object without secrets; the caller adds what it knows of tabs. */
+bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
+bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
+/* Ends the session: token logged out, entry removed, connections closed. False: no such session. */
+bool session_table_revoke(struct session_table *t, struct slice key, enum session_revoke why);
+
+struct session_stats {
+    unsigned by_state[SESSION_NSTATES];
+    unsigned sessions;
+};
+void session_table_stats(const struct session_table *t, struct session_stats *out);
+
+/* Shutdown, after the connections are closed (those still attached are forgotten): logins are
+ * cancelled, DDP closed, the tokens that only this process knows logged out. done is called once,
+ * later, at most limit_ms from now. Then free. */
+void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg), void *arg);
+/* After drain. done is called later, when the loop no longer knows the table. */
+void session_table_free(struct session_table *t, void (*done)(void *arg), void *arg);
+
+#endif
