@@ -4,10 +4,12 @@
  * with the exact status, keeps connections alive, answers pipelined requests in order, resolves the
  * client's address behind trusted proxies, does CORS and the Origin check of upgrades. A whole
  * request (head, and body up to limits.body_bytes) goes to on_request; the handler answers it once,
- * at once or later, by http_respond(), http_upgrade() or http_detach().
+ * at once or later, by http_respond(), http_upgrade() or http_detach(). A connection has one
+ * request with the handler at a time: pipelined ones wait, unread, for the answer before them.
  *
  * One server a loop; it may have several listeners, told apart by their tag. Not thread-safe: all
- * calls are made on the loop's thread. No logging: what an operator may want to see goes to on_note.
+ * calls are made on the loop's thread. No logging: what an operator may want to see goes to
+ * on_note.
  */
 #ifndef SIGNALR_HTTP_HTTP_SERVER_H
 #define SIGNALR_HTTP_HTTP_SERVER_H
@@ -55,27 +57,28 @@ struct http_limits {
     size_t head_bytes, request_line_bytes, body_bytes; /* 431, 414, 413 */
     unsigned head_timeout_ms, body_timeout_ms;         /* 408 */
     unsigned idle_timeout_ms;                          /* keep-alive wait; closed silently */
-    unsigned max_connections, max_per_address;         /* 503, closed; 0: none. WebSockets count too */
-    unsigned max_pipelined;                            /* requests read ahead of an answer */
+    unsigned max_connections, max_per_address; /* 503, closed; 0: none. WebSockets count too */
 };
 
-enum http_note { /* for counters and logs of the host */
-    HTTP_NOTE_BAD_REQUEST, /* detail: why, in plain words, no peer bytes */
-    HTTP_NOTE_ORIGIN_REFUSED,
-    HTTP_NOTE_TOO_MANY,
-    HTTP_NOTE_TIMEOUT,
-    HTTP_NOTE_BAD_PROXY_HEADER,
-    HTTP_NOTE_RESPONSE, /* status: what was answered */
+enum http_note {                        /* for counters and logs of the host */
+                 HTTP_NOTE_BAD_REQUEST, /* detail: why, in plain words, no peer bytes */
+                 HTTP_NOTE_ORIGIN_REFUSED,
+                 HTTP_NOTE_TOO_MANY,
+                 HTTP_NOTE_TIMEOUT,
+                 HTTP_NOTE_BAD_PROXY_HEADER,
+                 HTTP_NOTE_RESPONSE, /* status: what was answered */
 };
 
 struct http_options {
     struct http_limits limits;
-    const char *const *cors_origins; /* exact origins, NULL-terminated; outlives the server */
+    const char *const *cors_origins;    /* exact origins, NULL-terminated; outlives the server */
     const char *const *trusted_proxies; /* addresses or CIDR, NULL-terminated */
-    bool proxy_protocol;             /* trusted proxies must open with PROXY v1 or v2 */
-    size_t ws_queue_bytes;           /* per WebSocket, see ws_conn.h */
+    bool proxy_protocol;                /* trusted proxies must open with PROXY v1 or v2 */
+    size_t ws_queue_bytes;              /* per WebSocket, see ws_conn.h */
+    unsigned ws_stall_ms;               /* a WebSocket that takes no byte for so long is dropped */
     void (*on_request)(void *arg, struct http_request *req);
-    void (*on_gone)(void *arg, struct http_request *req); /* peer left before the answer; req dies */
+    void (*on_gone)(void *arg,
+                    struct http_request *req); /* peer left before the answer; req dies */
     void (*on_note)(void *arg, enum http_note note, int status, const char *detail,
                     struct slice client_address);
     void (*on_written)(void *arg, uint64_t born_ns); /* a hub_buf with a birth time left in full */
@@ -91,7 +94,8 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
 int http_probe_bind(const struct sockaddr *addr, struct sockaddr_storage *bound);
 int http_server_listen(struct http_server *s, const struct sockaddr *addr, int tag, bool reuseport);
 
-void http_server_stop_listening(struct http_server *s); /* accepts until EAGAIN first, then closes */
+void http_server_stop_listening(
+    struct http_server *s); /* accepts until EAGAIN first, then closes */
 /* Closes everything still open (WebSockets too), then calls done once. */
 void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg);
 size_t http_server_connections(const struct http_server *s);
@@ -108,8 +112,8 @@ bool http_percent_decode(struct slice text, char *out, size_t cap, size_t *out_l
 
 struct http_response {
     int status;
-    const char *content_type; /* NULL: none */
-    struct slice body;        /* copied */
+    const char *content_type;          /* NULL: none */
+    struct slice body;                 /* copied */
     const struct http_header *headers; /* further ones; copied */
     size_t nheaders;
     bool close; /* end the connection behind it */
@@ -122,8 +126,8 @@ struct ws_conn *http_upgrade(struct http_request *req, const struct ws_callbacks
 
 /* Takes the socket away, to go on at another loop: the descriptor, the request's bytes and all that
  * was read behind it. The other server reads the same request again, as if it had just arrived
- * (view.client_address is kept; wants_websocket is decided anew). Only a request that is first in
- * its connection's queue can move; NULL otherwise or without memory, and the request stays. */
+ * (view.client_address is kept; wants_websocket is decided anew). NULL: no memory or descriptor,
+ * and the request stays, to be answered here. */
 struct http_handoff *http_detach(struct http_request *req);
 void http_server_adopt(struct http_server *s, struct http_handoff *handoff); /* takes it over */
 void http_handoff_free(struct http_handoff *handoff); /* not adopted: closes the descriptor */

@@ -28,7 +28,8 @@ struct ws_callbacks {
      * data comes. */
     void (*on_data)(struct ws_conn *ws, void *arg, const uint8_t *bytes, size_t len);
     /* Exactly once, the last callback; ws is dead when it returns. code: the peer's close code,
-     * 1005 none, 1006 lost. Never inside a call into ws_conn. */
+     * 1005 none, 1006 lost; with WS_END_PROTOCOL the one we sent. Never inside a call into ws_conn.
+     */
     void (*on_end)(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code);
 };
 
@@ -39,7 +40,8 @@ enum ws_send {
     WS_SEND_NOMEM,
 };
 
-/* Takes a reference of its own. over_limit: lets a control message (Close, ping) pass the limit. */
+/* Takes a reference of its own. over_limit: lets a control message (Close, ping) pass the limit. An
+ * empty queue takes a frame of any size: a message past the limit alone makes nobody slow. */
 enum ws_send ws_conn_send(struct ws_conn *ws, struct hub_buf *frame, bool over_limit);
 
 /* Flushes what is queued, sends a close frame, waits wait_ms for the peer's, then drops TCP. */
