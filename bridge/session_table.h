@@ -93,7 +93,8 @@ void session_table_resync(struct session_table *t, struct slice key, unsigned sh
                           const char *reason);
 
 /* For the operator. find: by user key, Rocket.Chat user name or id; *key is borrowed until the
- * session ends. describe: one JSON object without secrets; the caller adds what it knows of tabs. */
+ * session ends. describe: one JSON object without secrets; the caller adds what it knows of tabs.
+ */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
 /* Ends the session: token logged out, entry removed, connections closed. False: no such session. */
@@ -108,7 +109,8 @@ void session_table_stats(const struct session_table *t, struct session_stats *ou
 /* Shutdown, after the connections are closed (those still attached are forgotten): logins are
  * cancelled, DDP closed, the tokens that only this process knows logged out. done is called once,
  * later, at most limit_ms from now. Then free. */
-void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg), void *arg);
+void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg),
+                         void *arg);
 /* After drain. done is called later, when the loop no longer knows the table. */
 void session_table_free(struct session_table *t, void (*done)(void *arg), void *arg);
 

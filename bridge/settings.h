@@ -36,12 +36,14 @@ enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_L
 enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
 
 struct settings {
+    unsigned char *_origins; /* an enum settings_origin for each table row */
+
     struct settings_listen urls;
 
     struct {                       /* Im */
         struct rc_address address; /* from Im:Address and Im:WebSocketAddress */
         char *address_text, *websocket_text;
-        char *provider; /* "RocketChat" */
+        unsigned provider; /* there is only RocketChat */
         char *admin_user_name, *admin_password;
         char *admin_user_id, *admin_token; /* both or neither; used instead of the password */
         char *default_password;
@@ -72,7 +74,7 @@ struct settings {
     struct settings_list reserved_user_names;
 
     struct {
-        char *provider; /* "Memory" */
+        unsigned provider; /* there is only Memory */
         uint32_t ttl_ms;
         bool sliding;
         enum settings_on_expiry on_expiry;
@@ -140,10 +142,9 @@ struct settings {
         size_t hub_message_bytes;
         uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
         uint32_t pending_negotiations;
-        uint32_t pipelined_requests; /* read ahead of an answer */
-        size_t queue_bytes;          /* waiting for one connection */
-        size_t ddp_frame_bytes;
-        size_t mailbox_bytes; /* from one shard to another */
+        size_t queue_bytes;                      /* waiting for one connection */
+        size_t ddp_frame_bytes, rest_body_bytes; /* from Rocket.Chat */
+        size_t mailbox_bytes;                    /* from one shard to another */
         uint32_t login_queue;
         uint32_t remembered_messages; /* per session */
     } limits;

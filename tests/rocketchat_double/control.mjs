@@ -1,5 +1,5 @@
 // The control interface: POST /__double/OPERATION with a JSON object, answered by JSON; GET
-// /__double/state and /__double/calls to look. Users are named by name or id, rooms by name or id.
+// /__double/state, calls, counts, subscriptions?user=, messages?room= to look. Users are named by name or id, rooms by name or id.
 // Only loopback may use it. An operation that can't be done answers 400 {"error": text}.
 import { MeteorError } from './codec.mjs';
 
@@ -14,7 +14,7 @@ export class Control {
   }
 
   async handle(req, res, url) {
-    if (!LOOPBACK.test(req.socket.remoteAddress)) return reply(res, 403, { error: 'loopback only' });
+    if (!LOOPBACK.test(req.socket.remoteAddress ?? '')) return reply(res, 403, { error: 'loopback only' });
     const name = url.pathname.slice('/__double/'.length);
     const run = (req.method === 'GET' ? VIEWS : OPERATIONS)[name];
     if (!run) return reply(res, 404, { error: `unknown: ${req.method} ${name}` });
@@ -179,5 +179,10 @@ const VIEWS = {
     faults: server.faults.list(),
   }),
   calls: ({ calls, accounts }) => ({ calls: Object.fromEntries(calls), logins: accounts.attempts }),
+  subscriptions: ({ store }, query) => ({ subscriptions: store.subscriptionsOf(store.requireUser(query.get('user'))._id) }),
+  messages: ({ store }, query) => {
+    const all = store.messagesOf(store.requireRoom(query.get('room'))._id);
+    return { messages: query.has('last') ? all.slice(-Number(query.get('last'))) : all };
+  },
   counts: (server) => ({ accepted: server.accepted, sessions: server.sessions.size, logins: server.accounts.attempts.length }),
 };

@@ -66,6 +66,7 @@ export class RocketChatDouble {
   accepted = 0; // DDP sockets so far
   #byUser = new Map();
   #byToken = new Map();
+  #sockets = new Set(); // upgraded and stalled ones too, which http.Server forgets
   #server = null;
   #wss = null;
 
@@ -89,6 +90,10 @@ export class RocketChatDouble {
     this.#server = tls ? https.createServer({ key: tls.key, cert: tls.cert }) : http.createServer();
     this.#server.on('request', (req, res) => this.#request(req, res).catch((error) => this.#broken(error, res)));
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.keepAliveTimeout = 60_000;
     this.#wss = new WebSocketServer({
       noServer: true,
@@ -116,8 +121,12 @@ export class RocketChatDouble {
 
   async stop() {
     for (const session of [...this.sessions]) session.drop();
+    await this.#closePort();
+  }
+
+  async #closePort() {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -129,9 +138,7 @@ export class RocketChatDouble {
     for (const session of [...this.sessions]) session.drop();
     this.#resetLimits();
     if (downMs === 0) return;
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
-    await closed;
+    await this.#closePort();
     await new Promise((resolve) => setTimeout(resolve, downMs));
     await this.#listen(this.port);
   }
@@ -171,7 +178,7 @@ export class RocketChatDouble {
   // ---- the port ----
 
   #clientAddress(req) {
-    return req.socket.remoteAddress.replace(/^::ffff:/, '');
+    return (req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''); // none once the peer has reset
   }
 
   /** The request's path without the prefix, or null where it lies outside. */
@@ -191,6 +198,7 @@ export class RocketChatDouble {
   }
 
   #broken(error, res) {
+    if (res.req.destroyed && error.code === 'ECONNRESET') return; // the client left in the middle of its body
     process.stderr.write(`double: ${error.stack}\n`);
     if (!res.headersSent) res.writeHead(500, { 'Content-Type': 'application/json' });
     res.end('{"success":false,"error":"Internal server error"}');
