@@ -122,14 +122,13 @@ static void push_summaries(bool all)
 static void push_dropped(void)
 {
     uint64_t dropped = atomic_load_explicit(&logger.dropped, memory_order_relaxed);
+    struct log_style style = atomic_load(&logger.style);
+    struct log_field fields[] = {LOG_UINT("lines", dropped - logger.told_dropped), LOG_END_};
     struct log_line line;
 
     if (dropped == logger.told_dropped)
         return;
-    log_format(
-        &logger.style, LOG_LEVEL_WARN, "log_lines_dropped",
-        (const struct log_field[]){LOG_UINT("lines", dropped - logger.told_dropped), LOG_END_},
-        wall_ms(), &line);
+    log_format(&style, LOG_LEVEL_WARN, "log_lines_dropped", fields, wall_ms(), &line);
     logger.told_dropped = dropped;
     push(&line);
 }

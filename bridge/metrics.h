@@ -66,12 +66,23 @@
     X(TOKENS_VERIFIED_MORE, COUNTER, "pushbridge_tokens_verified_total", "key=\"8+\"", "")         \
     X(AUTH_NO_TOKEN, COUNTER, "pushbridge_auth_failures_total", "reason=\"no_token\"",             \
       "Requests answered 401, by what was wrong.")                                                 \
+    X(AUTH_TOO_LARGE, COUNTER, "pushbridge_auth_failures_total", "reason=\"too_large\"", "")       \
     X(AUTH_MALFORMED, COUNTER, "pushbridge_auth_failures_total", "reason=\"malformed\"", "")       \
+    X(AUTH_HEADER, COUNTER, "pushbridge_auth_failures_total", "reason=\"header\"", "")             \
     X(AUTH_ALGORITHM, COUNTER, "pushbridge_auth_failures_total", "reason=\"algorithm\"", "")       \
     X(AUTH_UNKNOWN_KEY, COUNTER, "pushbridge_auth_failures_total", "reason=\"unknown_key\"", "")   \
     X(AUTH_SIGNATURE, COUNTER, "pushbridge_auth_failures_total", "reason=\"signature\"", "")       \
+    X(AUTH_CLAIM_MALFORMED, COUNTER, "pushbridge_auth_failures_total",                             \
+      "reason=\"claim_malformed\"", "")                                                            \
+    X(AUTH_ISSUER, COUNTER, "pushbridge_auth_failures_total", "reason=\"issuer\"", "")             \
+    X(AUTH_AUDIENCE, COUNTER, "pushbridge_auth_failures_total", "reason=\"audience\"", "")         \
+    X(AUTH_NO_EXPIRY, COUNTER, "pushbridge_auth_failures_total", "reason=\"no_expiry\"", "")       \
     X(AUTH_EXPIRED, COUNTER, "pushbridge_auth_failures_total", "reason=\"expired\"", "")           \
-    X(AUTH_CLAIMS, COUNTER, "pushbridge_auth_failures_total", "reason=\"claims\"", "")             \
+    X(AUTH_NOT_YET_VALID, COUNTER, "pushbridge_auth_failures_total", "reason=\"not_yet_valid\"",   \
+      "")                                                                                          \
+    X(AUTH_REFRESH_TOKEN, COUNTER, "pushbridge_auth_failures_total", "reason=\"refresh_token\"",   \
+      "")                                                                                          \
+    X(AUTH_IDENTITY, COUNTER, "pushbridge_auth_failures_total", "reason=\"identity\"", "")         \
     X(SESSIONS_IDLE, GAUGE, "pushbridge_sessions", "state=\"idle\"",                               \
       "Rocket.Chat sessions of users, by state.")                                                  \
     X(SESSIONS_LOGGING_IN, GAUGE, "pushbridge_sessions", "state=\"logging_in\"", "")               \

@@ -94,7 +94,9 @@ struct settings {
         struct settings_list previous_security_keys;
         struct settings_list public_key_files; /* PEM */
         char *jwks;                            /* a file or an http(s) URL */
-        uint32_t jwks_refresh_ms;
+        char *jwks_ca_file, *jwks_proxy;
+        uint32_t jwks_refresh_ms, jwks_timeout_ms;
+        uint32_t jwks_min_gap_ms; /* between fetches, whatever asks for them */
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */

@@ -1,5 +1,6 @@
 #include "bridge/settings_check.h"
 #include "base/json_slice.h"
+#include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
 #include "bridge/settings_table.h"
 #include <errno.h>
@@ -76,6 +77,20 @@ static void check_rocketchat(struct settings *s, struct settings_notes *notes)
                     "every password and message. Use Im:CaFile for a certificate of your own.");
 }
 
+static void check_template(const struct settings *s, struct settings_notes *notes)
+{
+    const char *why = "no memory";
+    struct rc_account *account = rc_account_new(
+        s->im.user_name_template, (const char *const *)s->reserved_user_names.items, "", &why);
+
+    if (account == NULL) {
+        byte_buf_puts(&notes->errors, "Im:UserNameTemplate: ");
+        json_write_string(&notes->errors, slice_of(s->im.user_name_template));
+        byte_buf_printf(&notes->errors, " is no template: %s\n", why);
+    }
+    rc_account_free(account);
+}
+
 static void check_admin(const struct settings *s, struct settings_notes *notes)
 {
     bool token = is_set(s->im.admin_token);
@@ -146,6 +161,7 @@ static void check_tokens(const struct settings *s, struct settings_notes *notes)
         check_readable(notes, "PushBridge:Auth:PublicKeyFiles", s->auth.public_key_files.items[i]);
     if (strstr(s->auth.jwks, "://") == NULL)
         check_readable(notes, "PushBridge:Auth:Jwks", s->auth.jwks);
+    check_readable(notes, "PushBridge:Auth:JwksCaFile", s->auth.jwks_ca_file);
 
     if (!s->jwt.is_enabled) {
         if (s->auth.anonymous != ANONYMOUS_MUTE && !was_refused(s, &s->auth.anonymous))
@@ -229,6 +245,7 @@ static void name_instance(struct settings *s)
 void settings_check(struct settings *s, struct settings_notes *notes)
 {
     check_rocketchat(s, notes);
+    check_template(s, notes);
     check_admin(s, notes);
     check_tokens(s, notes);
     check_times(s, notes);
