@@ -28,8 +28,8 @@ struct admin_agent_options {
     struct rest_client *rest;
     struct login_gate gate; /* acquire is called with the key "admin" behind a NUL, no user's key */
     uint64_t ticket_base;   /* tickets are ticket_base + 1, + 2, ... */
-    /* The id became known (or changed). Comes from the loop, never inside a call. */
-    void (*on_identity)(void *arg, struct slice user_id);
+    /* Who the admin is became known, or changed. Comes from the loop, never inside a call. */
+    void (*on_identity)(void *arg, struct slice user_id, struct slice username);
     void *arg;
 };
 
