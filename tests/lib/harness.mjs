@@ -48,7 +48,7 @@ export function cleanUp(t, fn) {
     cleanups.set(t, []);
     t.after(async () => {
       const failures = [];
-      for (const each of cleanups.get(t).reverse()) await Promise.resolve(each()).catch((error) => failures.push(error));
+      for (const each of cleanups.get(t).reverse()) await (async () => each())().catch((error) => failures.push(error));
       if (failures.length > 0) throw failures[0];
     });
   }
