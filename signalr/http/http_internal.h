@@ -127,7 +127,7 @@ const char *http_server_date(struct http_server *s);
 /* ---- http_sock.c ---- */
 /* Takes fd over (closes it on failure). The caller sets role and as. NULL: no memory. */
 struct http_sock *http_sock_new(struct http_server *s, int fd);
-bool http_sock_read(struct http_sock *k, bool on); /* false: failed, the socket is closing */
+void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that fails */
 void http_sock_wake(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */

@@ -130,14 +130,17 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
-bool http_sock_read(struct http_sock *k, bool on)
+void http_sock_read(struct http_sock *k, bool on)
 {
-    if (!on)
-        return uv_read_stop((uv_stream_t *)&k->tcp) == 0;
-    if (uv_read_start((uv_stream_t *)&k->tcp, on_alloc, on_read) == 0)
-        return true;
-    http_sock_close(k);
-    return false;
+    int rc;
+
+    if (!on) {
+        uv_read_stop((uv_stream_t *)&k->tcp);
+        return;
+    }
+    rc = uv_read_start((uv_stream_t *)&k->tcp, on_alloc, on_read);
+    if (rc != 0 && rc != UV_EALREADY)
+        http_sock_close(k);
 }
 
 void http_sock_arm(struct http_sock *k, unsigned ms)

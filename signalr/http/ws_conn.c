@@ -255,7 +255,7 @@ static void drained(struct ws_conn *ws)
     if (ws->state == WS_LAST) {
         end(ws, (enum ws_end)ws->how, ws->code);
         http_sock_linger(k);
-    } else if (pong != NULL) {
+    } else if (pong != NULL && ws->state == WS_OPEN) { /* nothing follows a close frame */
         ws->late_pong = NULL;
         ws->pongs = 1;
         if (ws_queue_push(&ws->queue, pong))
