@@ -203,8 +203,8 @@ static void ask_me(struct user_session *s)
     struct session_op *op = session_op_new(s);
 
     if (op != NULL)
-        s->rest = rest_me(s->table->options.rest, slice_of(s->user_id), slice_of(s->token), on_me,
-                          op);
+        s->rest =
+            rest_me(s->table->options.rest, slice_of(s->user_id), slice_of(s->token), on_me, op);
     if (s->rest != NULL)
         return;
     if (op != NULL)

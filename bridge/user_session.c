@@ -26,19 +26,15 @@ static const bool legal[SESSION_NSTATES][SESSION_NSTATES] = {
                             [SESSION_BACKOFF] = true,
                             [SESSION_REFUSED] = true,
                             [SESSION_IDLE] = true},
-    [SESSION_CONNECTING] = {[SESSION_AUTHENTICATING] = true,
-                            [SESSION_BACKOFF] = true,
-                            [SESSION_CLOSING] = true},
-    [SESSION_AUTHENTICATING] = {[SESSION_SUBSCRIBING] = true,
-                                [SESSION_BACKOFF] = true,
-                                [SESSION_CLOSING] = true},
-    [SESSION_SUBSCRIBING] = {[SESSION_LIVE] = true,
-                             [SESSION_BACKOFF] = true,
-                             [SESSION_CLOSING] = true},
+    [SESSION_CONNECTING] =
+        {[SESSION_AUTHENTICATING] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_AUTHENTICATING] =
+        {[SESSION_SUBSCRIBING] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_SUBSCRIBING] =
+        {[SESSION_LIVE] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
     [SESSION_LIVE] = {[SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
-    [SESSION_BACKOFF] = {[SESSION_LOGGING_IN] = true,
-                         [SESSION_REFUSED] = true,
-                         [SESSION_IDLE] = true},
+    [SESSION_BACKOFF] =
+        {[SESSION_LOGGING_IN] = true, [SESSION_REFUSED] = true, [SESSION_IDLE] = true},
     [SESSION_REFUSED] = {[SESSION_LOGGING_IN] = true, [SESSION_IDLE] = true},
     [SESSION_CLOSING] = {[SESSION_IDLE] = true,
                          [SESSION_LOGGING_IN] = true,
@@ -212,7 +208,8 @@ void session_expect_nothing(struct user_session *s)
     s->rest = NULL;
 }
 
-void session_ignore_cache(void *arg, enum token_cache_result result, const struct token_entry *entry)
+void session_ignore_cache(void *arg, enum token_cache_result result,
+                          const struct token_entry *entry)
 {
     (void)arg;
     (void)result;
@@ -307,9 +304,9 @@ static void on_looked_up(void *arg, enum token_cache_result result, const struct
     if (s == NULL)
         return;
     s->stored = false;
-    if (result == TOKEN_CACHE_OK && (session_account_refusal(s, entry->rc_user_id, entry->rc_username) != NULL ||
-                                     !session_set_token(s, entry->rc_user_id, entry->auth_token,
-                                                        entry->issued_at_ms))) {
+    if (result == TOKEN_CACHE_OK &&
+        (session_account_refusal(s, entry->rc_user_id, entry->rc_username) != NULL ||
+         !session_set_token(s, entry->rc_user_id, entry->auth_token, entry->issued_at_ms))) {
         discard_entry(s, entry);
         session_forget_token(s);
     } else if (result == TOKEN_CACHE_OK) {
@@ -331,8 +328,7 @@ void session_begin(struct user_session *s)
     s->yielded = false;
     session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
     op = session_op_new(s);
-    if (op != NULL &&
-        token_cache_get(s->table->options.cache, slice_of(s->key), on_looked_up, op))
+    if (op != NULL && token_cache_get(s->table->options.cache, slice_of(s->key), on_looked_up, op))
         return;
     if (op != NULL)
         session_op_end(op);
@@ -532,7 +528,8 @@ static void on_expired(struct user_session *s, const struct token_entry *entry)
     bool wanted = s->connections > 0;
 
     s->stored = false;
-    log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)), LOG_STR("end", "cache timeout"));
+    log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)),
+             LOG_STR("end", "cache timeout"));
     /* The entry's token is the one that matters: ours, but for an instance that had taken over. */
     if (s->token == NULL || !slice_eq(slice_of(s->token), entry->auth_token)) {
         if (s->token != NULL || s->state == SESSION_CLOSING ||

@@ -31,14 +31,19 @@
 
 enum {
     SESSION_TICK_MS = 50,
-    SESSION_SLOW_MS = 3000, /* a start that takes longer is told to the tabs */
+    SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
     SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
 };
 
-enum session_sub { SESSION_SUB_EPHEMERAL, SESSION_SUB_ROOMS, SESSION_SUB_SUBSCRIPTIONS, SESSION_NSUBS };
+enum session_sub {
+    SESSION_SUB_EPHEMERAL,
+    SESSION_SUB_ROOMS,
+    SESSION_SUB_SUBSCRIPTIONS,
+    SESSION_NSUBS
+};
 enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFUSED };
 
 /* What the tabs last heard of the session by bridgeStatus. */
@@ -56,9 +61,9 @@ struct user_session {
     uint64_t linger_at_ms;    /* 0: wanted, or already left */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login; /* a fresh login under way */
-    struct room_memory *rooms;   /* delivery memory; outlives DDP connections */
-    struct rest_call *rest; /* under way, of the latest op */
+    struct session_login *login;    /* a fresh login under way */
+    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;         /* under way, of the latest op */
     struct session_list_hold *hold; /* events that wait for the first lists */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
@@ -71,27 +76,27 @@ struct user_session {
     uint32_t events_in, events_out;
     char code[40]; /* why not live; also of the last failure */
 
-    uint32_t op_seq;    /* answers of older ops are stale */
-    uint32_t holds;     /* ops under way: the session must live until they answered */
+    uint32_t op_seq; /* answers of older ops are stale */
+    uint32_t holds;  /* ops under way: the session must live until they answered */
     uint32_t connections;
-    uint8_t state;      /* enum session_state; written by session_enter() alone */
-    uint8_t then;       /* enum session_state: where CLOSING leads */
-    uint8_t told;       /* enum session_told */
-    uint8_t failures;   /* in a row; the exponent of the backoff */
-    uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
+    uint8_t state;    /* enum session_state; written by session_enter() alone */
+    uint8_t then;     /* enum session_state: where CLOSING leads */
+    uint8_t told;     /* enum session_told */
+    uint8_t failures; /* in a row; the exponent of the backoff */
+    uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
-    bool mine : 1;    /* the entry is ours: looked at for every frame */
-    bool stored : 1;  /* there is an entry with our token in the cache */
-    bool authed : 1;  /* the DDP connection is logged in */
-    bool fresh : 1;   /* the token comes from a login just made: a 403 is not its age */
-    bool yielded : 1; /* IDLE though wanted: another instance has the session */
-    bool token_unwanted : 1; /* leaving, however it is done, logs the token out */
-    bool logging_out : 1; /* CLOSING waits for the answer to a DDP logout */
+    bool mine : 1;               /* the entry is ours: looked at for every frame */
+    bool stored : 1;             /* there is an entry with our token in the cache */
+    bool authed : 1;             /* the DDP connection is logged in */
+    bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
+    bool yielded : 1;            /* IDLE though wanted: another instance has the session */
+    bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
+    bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool connected_before : 1;
 
     uint16_t username_len, key_len;
-    uint32_t *interest; /* connections per shard; into tail */
+    uint32_t *interest;   /* connections per shard; into tail */
     char *username, *key; /* NUL-terminated; into tail */
     char tail[];
 };
@@ -120,8 +125,8 @@ struct session_table {
 /* ---- session_table.c ---- */
 uint64_t session_now_ms(const struct session_table *t);
 uint64_t session_random(struct session_table *t, uint64_t below); /* 0..below - 1; below 0: 0 */
-void session_table_forget(struct user_session *s); /* out of the table, and freed */
-void session_table_run(struct session_table *t);   /* what is due at session_now_ms(); tests */
+void session_table_forget(struct user_session *s);                /* out of the table, and freed */
+void session_table_run(struct session_table *t); /* what is due at session_now_ms(); tests */
 
 /* ---- user_session.c ---- */
 struct user_session *user_session_new(struct session_table *t, const struct session_who *who);
@@ -152,8 +157,8 @@ bool session_set_token(struct user_session *s, struct slice user_id, struct slic
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
 const char *session_account_refusal(const struct user_session *s, struct slice user_id,
                                     struct slice username);
-void session_forget_token(struct user_session *s); /* wiped; not logged out */
-void session_drop_token(struct user_session *s);   /* to the logout queue */
+void session_forget_token(struct user_session *s);             /* wiped; not logged out */
+void session_drop_token(struct user_session *s);               /* to the logout queue */
 static inline bool session_is_up(const struct user_session *s) /* has a DDP connection in use */
 {
     return s->ddp != NULL && s->state != SESSION_CLOSING;
@@ -173,7 +178,7 @@ void session_ignore_cache(void *arg, enum token_cache_result result,
 
 /* ---- session_login.c ---- */
 void session_login_start(struct user_session *s);
-void session_login_stop(struct user_session *s); /* whatever of it is under way */
+void session_login_stop(struct user_session *s);    /* whatever of it is under way */
 void session_logins_abort(struct session_table *t); /* cancels those in REST's hands */
 /* The governor's answers; l is in table->logins. */
 struct session_login *session_login_find(struct session_table *t, uint64_t ticket);
