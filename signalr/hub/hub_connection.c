@@ -413,5 +413,5 @@ void *hub_connection_data(const struct hub_connection *c)
 
 void hub_connection_join_user(struct hub_connection *c)
 {
-    c->joined = c->state == CONN_OPEN && c->user != NULL;
+    c->joined = c->state == CONN_OPEN;
 }
