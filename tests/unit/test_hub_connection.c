@@ -418,7 +418,7 @@ static void test_drain(void **state)
     unsigned drained = 0;
 
     (void)state;
-    options.handshake_timeout_ms = 800; /* a tick of 50 ms */
+    options.negotiate_timeout_ms = 800; /* a tick of 50 ms */
     w = world_start(options);
     for (int i = 0; i < N; i++)
         client_connect(&clients[i], w, 0, ALICE);
