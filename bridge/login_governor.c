@@ -242,16 +242,15 @@ static void use_ddp(struct login_governor *g, uint64_t now_ms)
 
 /* The window as the server tells it. What is still under way may or may not be in its count; taken
  * as not, which errs towards too few. A window that is over tells nothing about the next. */
-static void learn_window(struct rest_window *w, uint64_t now_ms, uint32_t limit, uint32_t remaining,
-                         uint64_t reset_in_ms)
+static void learn_window(struct rest_window *w, uint64_t now_ms, const struct rest_rate *rate)
 {
-    uint64_t ends_ms = now_ms + at_most(reset_in_ms, RATE_LONGEST_MS);
-    uint32_t left = remaining > w->running ? remaining - w->running : 0;
+    uint64_t ends_ms = now_ms + at_most(rate->reset_in_ms, RATE_LONGEST_MS);
+    uint32_t left = rate->remaining > w->running ? rate->remaining - w->running : 0;
     bool same_window = w->told && !w->guessed && now_ms < w->ends_ms && ends_ms < w->ends_ms + 2000;
 
-    if (reset_in_ms == 0)
+    if (rate->reset_in_ms == 0)
         return;
-    w->limit = limit > 0 ? limit : 1;
+    w->limit = rate->limit > 0 ? rate->limit : 1;
     if (left > w->limit)
         left = w->limit;
     if (!same_window || left < w->left) /* answers overtake each other: the lower one is later */
@@ -332,9 +331,9 @@ static void end_running(struct login_governor *g, struct login_ticket *t)
 }
 
 static void back_off(struct login_governor *g, uint64_t now_ms, enum login_road road,
-                     const struct login_outcome *o)
+                     uint64_t retry_after_ms, const struct rest_rate *rate)
 {
-    uint64_t wait = o->retry_after_ms;
+    uint64_t wait = retry_after_ms;
 
     g->stats.rate_limited++;
     if (road == LOGIN_ROAD_DDP) {
@@ -342,11 +341,12 @@ static void back_off(struct login_governor *g, uint64_t now_ms, enum login_road 
         g->ddp_closed_until_ms = now_ms + wait;
         return;
     }
-    if (wait == 0 && o->rate_known)
-        wait = o->rate_reset_in_ms;
+    if (wait == 0 && rate != NULL)
+        wait = rate->reset_in_ms;
     if (wait == 0)
         wait = g->options.rest_window_ms;
-    learn_window(&g->rest, now_ms, g->rest.limit, 0, wait);
+    learn_window(&g->rest, now_ms,
+                 &(struct rest_rate){.limit = g->rest.limit, .reset_in_ms = wait});
 }
 
 static void on_success(struct login_governor *g, struct slice user)
@@ -360,12 +360,17 @@ static void on_success(struct login_governor *g, struct slice user)
 }
 
 void login_governor_done(struct login_governor *g, uint64_t now_ms, struct login_ticket *ticket,
-                         struct slice user, const struct login_outcome *o)
+                         struct slice user, const struct rc_error *error,
+                         const struct rest_rate *rate)
 {
+    enum rc_result result = error != NULL ? error->result : RC_OK;
+
     end_running(g, ticket);
-    if (ticket->road == LOGIN_ROAD_REST && o->rate_known)
-        learn_window(&g->rest, now_ms, o->rate_limit, o->rate_remaining, o->rate_reset_in_ms);
-    switch (o->result) {
+    if (ticket->road == LOGIN_ROAD_DDP || rate == NULL || !rate->known)
+        rate = NULL;
+    else
+        learn_window(&g->rest, now_ms, rate);
+    switch (result) {
     case RC_OK:
         on_success(g, user);
         break;
@@ -375,7 +380,7 @@ void login_governor_done(struct login_governor *g, uint64_t now_ms, struct login
     case RC_REFUSED:
     case RC_BLOCKED_USER:
         g->stats.refused++;
-        remember_refusal(g, now_ms, user, o->result);
+        remember_refusal(g, now_ms, user, result);
         count_refusal(g, now_ms);
         break;
     case RC_BLOCKED_IP:
@@ -384,7 +389,7 @@ void login_governor_done(struct login_governor *g, uint64_t now_ms, struct login
         break;
     case RC_RATE_LIMITED:
         g->stats.failed++;
-        back_off(g, now_ms, ticket->road, o);
+        back_off(g, now_ms, ticket->road, error->retry_after_ms, rate);
         break;
     case RC_CANCELLED:
         g->stats.cancelled++;
@@ -408,7 +413,7 @@ void login_governor_cancel(struct login_governor *g, struct login_ticket *ticket
     g->stats.queued--;
 }
 
-void login_governor_use(struct login_governor *g, enum login_via via)
+void login_governor_use(struct login_governor *g, enum settings_login_via via)
 {
     g->options.via = via;
 }

@@ -19,16 +19,16 @@
 #define BRIDGE_LOGIN_GOVERNOR_H
 
 #include "base/slice.h"
+#include "bridge/login_gate.h"
+#include "bridge/settings.h"
 #include "rocketchat/rc_result.h"
+#include "rocketchat/rest_client.h"
 #include <stdint.h>
 
 struct login_governor;
 
-enum login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
-enum login_road { LOGIN_ROAD_REST, LOGIN_ROAD_DDP };
-
 struct login_governor_options {
-    enum login_via via;
+    enum settings_login_via via;
     uint32_t rest_calls; /* per rest_window_ms, until the server tells otherwise; > 0 */
     uint64_t rest_window_ms;
     uint32_t ddp_per_second; /* 0: as many as come */
@@ -50,15 +50,6 @@ enum login_request_result {
     LOGIN_REQUEST_REFUSED, /* see login_governor_refused_until() */
 };
 
-/* How a granted login ended. */
-struct login_outcome {
-    enum rc_result result;
-    uint64_t retry_after_ms; /* with RC_RATE_LIMITED; 0: not told */
-    bool rate_known;         /* REST: X-RateLimit-* was there */
-    uint32_t rate_limit, rate_remaining;
-    uint64_t rate_reset_in_ms;
-};
-
 enum login_pause { LOGIN_PAUSE_NONE, LOGIN_PAUSE_BLOCKED_IP, LOGIN_PAUSE_REFUSALS };
 
 struct login_governor_stats {
@@ -78,9 +69,11 @@ enum login_request_result login_governor_request(struct login_governor *g, uint6
                                                  struct slice user, struct login_ticket *ticket);
 /* The next login to start, its road in the ticket; NULL: none may start now. */
 struct login_ticket *login_governor_next(struct login_governor *g, uint64_t now_ms);
-/* user: the one of the request. RC_CANCELLED: it came to nothing, tells nothing about the user. */
+/* How a granted login ended. user: the one of the request. error NULL: logged in; RC_CANCELLED: it
+ * came to nothing, tells nothing about the user. rate NULL: nothing was said of it. */
 void login_governor_done(struct login_governor *g, uint64_t now_ms, struct login_ticket *ticket,
-                         struct slice user, const struct login_outcome *outcome);
+                         struct slice user, const struct rc_error *error,
+                         const struct rest_rate *rate);
 /* Queued: it leaves. Running: done without an outcome. Idle: nothing. */
 void login_governor_cancel(struct login_governor *g, struct login_ticket *ticket);
 
@@ -88,7 +81,7 @@ void login_governor_cancel(struct login_governor *g, struct login_ticket *ticket
 uint64_t login_governor_wakeup_ms(const struct login_governor *g, uint64_t now_ms);
 
 /* The server does not take passwords by one road (a streamer that only resumes): use the other. */
-void login_governor_use(struct login_governor *g, enum login_via via);
+void login_governor_use(struct login_governor *g, enum settings_login_via via);
 
 /* 0: may try. Else when; *why (may be NULL) is what the last try ended with. */
 uint64_t login_governor_refused_until(const struct login_governor *g, uint64_t now_ms,

@@ -127,10 +127,13 @@ const char *http_server_date(struct http_server *s);
 /* ---- http_sock.c ---- */
 /* Takes fd over (closes it on failure). The caller sets role and as. NULL: no memory. */
 struct http_sock *http_sock_new(struct http_server *s, int fd);
-bool http_sock_read(struct http_sock *k, bool on); /* false: failed, the socket is closing */
+void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that fails */
 void http_sock_wake(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */
+/* Bytes that the peer has not acknowledged, in our queue and the kernel's. Less than a while ago:
+ * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
+size_t http_sock_unsent(const struct http_sock *k);
 /* Everything is written: send FIN, swallow what still comes so that no reset overtakes our last
  * bytes, close. as must have been taken off. */
 void http_sock_linger(struct http_sock *k);

@@ -109,7 +109,6 @@ static bool refuse_one(struct http_listener *l)
     struct http_server *s = l->server;
     int fd;
 
-    http_server_note(s, HTTP_NOTE_TOO_MANY, 0, "out of file descriptors or memory", &nobody);
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
     fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -118,6 +117,8 @@ static bool refuse_one(struct http_listener *l)
     else if (errno != EAGAIN)
         uv_poll_stop(&l->poll);
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        http_server_note(s, HTTP_NOTE_TOO_MANY, 0, "out of file descriptors", &nobody);
     return fd >= 0;
 }
 

@@ -52,11 +52,25 @@ static enum login_request_result request(const char *user, struct login_ticket *
     return login_governor_request(g, now, slice_of(user), t);
 }
 
+/* How a login ended, in one piece. */
+struct outcome {
+    enum rc_result result;
+    uint64_t retry_after_ms;
+    struct rest_rate rate;
+};
+
+static void done_with(struct login_ticket *t, const char *user, const struct outcome *o)
+{
+    struct rc_error error = {.result = o->result, .retry_after_ms = o->retry_after_ms};
+
+    login_governor_done(g, now, t, slice_of(user), o->result == RC_OK ? NULL : &error, &o->rate);
+}
+
 static void done(struct login_ticket *t, const char *user, enum rc_result result)
 {
-    struct login_outcome o = {.result = result};
+    struct rc_error error = {.result = result};
 
-    login_governor_done(g, now, t, slice_of(user), &o);
+    login_governor_done(g, now, t, slice_of(user), result == RC_OK ? NULL : &error, NULL);
 }
 
 static struct login_ticket *next(void)
@@ -231,7 +245,7 @@ static void test_told_window_against_a_server(void **state)
     enum { FLIGHT = 6 };
     struct login_governor_options o = defaults;
     struct login_ticket t[FLIGHT] = {0};
-    struct login_outcome answers[FLIGHT] = {0};
+    struct outcome answers[FLIGHT] = {0};
     uint64_t window_ends = 0, granted = 0, start = now;
     uint32_t used = 0, limit = 30, seed = 99, refused = 0;
 
@@ -248,15 +262,15 @@ static void test_told_window_against_a_server(void **state)
         i = (seed >> 10) % FLIGHT;
         if (t[i].state == LOGIN_TICKET_RUNNING) {
             /* The server told its reset at the call; it comes with the answer, as time from now. */
-            struct login_outcome late = answers[i];
+            struct outcome late = answers[i];
 
-            late.rate_reset_in_ms = late.rate_reset_in_ms > now ? late.rate_reset_in_ms - now : 0;
-            login_governor_done(g, now, &t[i], SLICE_LIT("u"), &late);
+            late.rate.reset_in_ms = late.rate.reset_in_ms > now ? late.rate.reset_in_ms - now : 0;
+            done_with(&t[i], "u", &late);
         }
         if (t[i].state == LOGIN_TICKET_IDLE)
             request("u", &t[i]);
         while ((grant = next()) != NULL) {
-            struct login_outcome *a = &answers[grant - t];
+            struct outcome *a = &answers[grant - t];
 
             if (now >= window_ends) {
                 window_ends = now + MINUTE;
@@ -265,17 +279,17 @@ static void test_told_window_against_a_server(void **state)
             granted++;
             if (used >= limit) {
                 refused++;
-                *a = (struct login_outcome){.result = RC_RATE_LIMITED,
-                                            .rate_known = true,
-                                            .rate_limit = limit,
-                                            .rate_reset_in_ms = window_ends};
+                *a = (struct outcome){.result = RC_RATE_LIMITED,
+                                      .rate.known = true,
+                                      .rate.limit = limit,
+                                      .rate.reset_in_ms = window_ends};
             } else {
                 used++;
-                *a = (struct login_outcome){.result = RC_OK,
-                                            .rate_known = true,
-                                            .rate_limit = limit,
-                                            .rate_remaining = limit - used,
-                                            .rate_reset_in_ms = window_ends};
+                *a = (struct outcome){.result = RC_OK,
+                                      .rate.known = true,
+                                      .rate.limit = limit,
+                                      .rate.remaining = limit - used,
+                                      .rate.reset_in_ms = window_ends};
             }
         }
         wakeup = login_governor_wakeup_ms(g, now);
@@ -291,18 +305,18 @@ static void test_rate_limited(void **state)
 {
     struct login_governor_options o = defaults;
     struct login_ticket t[3] = {0};
-    struct login_outcome outcome = {.result = RC_RATE_LIMITED, .retry_after_ms = 17 * SECOND};
+    struct outcome outcome = {.result = RC_RATE_LIMITED, .retry_after_ms = 17 * SECOND};
 
     (void)state;
     request("a", &t[0]);
     request("b", &t[1]);
     next();
     assert_int_equal(t[0].road, LOGIN_ROAD_REST);
-    login_governor_done(g, now, &t[0], SLICE_LIT("a"), &outcome);
+    done_with(&t[0], "a", &outcome);
     next(); /* REST is shut, DDP is not */
     assert_int_equal(t[1].road, LOGIN_ROAD_DDP);
     outcome.retry_after_ms = 5 * SECOND;
-    login_governor_done(g, now, &t[1], SLICE_LIT("b"), &outcome);
+    done_with(&t[1], "b", &outcome);
     request("c", &t[2]);
     assert_null(next());
     assert_true(login_governor_wakeup_ms(g, now) == now + 5 * SECOND);
@@ -333,12 +347,12 @@ static void test_rate_limited(void **state)
         open_with(o);
         request("a", &again);
         next();
-        outcome = (struct login_outcome){.result = RC_RATE_LIMITED,
-                                         .retry_after_ms = cases[i].retry_after_ms,
-                                         .rate_known = cases[i].reset_in_ms > 0,
-                                         .rate_limit = 10,
-                                         .rate_reset_in_ms = cases[i].reset_in_ms};
-        login_governor_done(g, now, &again, SLICE_LIT("a"), &outcome);
+        outcome = (struct outcome){.result = RC_RATE_LIMITED,
+                                   .retry_after_ms = cases[i].retry_after_ms,
+                                   .rate.known = cases[i].reset_in_ms > 0,
+                                   .rate.limit = 10,
+                                   .rate.reset_in_ms = cases[i].reset_in_ms};
+        done_with(&again, "a", &outcome);
         request("a", &again);
         assert_null(next());
         assert_true(login_governor_wakeup_ms(g, now) == now + cases[i].wait);
@@ -349,32 +363,32 @@ static void test_odd_headers(void **state)
 {
     struct login_governor_options o = defaults;
     struct login_ticket t = {0};
-    struct login_outcome outcome = {.result = RC_OK, .rate_known = true};
+    struct outcome outcome = {.result = RC_OK, .rate.known = true};
 
     (void)state;
     o.via = LOGIN_VIA_REST;
     open_with(o);
     /* A window that is over already tells nothing; a limit of nothing is slow, never stuck. */
     for (int i = 0; i < 8; i++) {
-        outcome.rate_reset_in_ms = i < 5 ? 0 : 20 * SECOND;
+        outcome.rate.reset_in_ms = i < 5 ? 0 : 20 * SECOND;
         request("a", &t);
         now = login_governor_wakeup_ms(g, now);
         assert_ptr_equal(next(), &t);
-        login_governor_done(g, now, &t, SLICE_LIT("a"), &outcome);
+        done_with(&t, "a", &outcome);
     }
     /* More remaining than the limit. */
-    outcome.rate_limit = 2;
-    outcome.rate_remaining = UINT32_MAX;
-    outcome.rate_reset_in_ms = MINUTE;
+    outcome.rate.limit = 2;
+    outcome.rate.remaining = UINT32_MAX;
+    outcome.rate.reset_in_ms = MINUTE;
     request("a", &t);
     now = login_governor_wakeup_ms(g, now);
     next();
-    login_governor_done(g, now, &t, SLICE_LIT("a"), &outcome);
-    outcome.rate_known = false;
+    done_with(&t, "a", &outcome);
+    outcome.rate.known = false;
     for (int i = 0; i < 2; i++) {
         request("a", &t);
         assert_ptr_equal(next(), &t);
-        login_governor_done(g, now, &t, SLICE_LIT("a"), &outcome);
+        done_with(&t, "a", &outcome);
     }
     request("a", &t);
     assert_null(next());
@@ -386,8 +400,8 @@ static void test_window_turns_under_way(void **state)
 {
     struct login_governor_options o = defaults;
     struct login_ticket t[30] = {0};
-    struct login_outcome told = {
-        .rate_known = true, .rate_limit = 10, .rate_remaining = 9, .rate_reset_in_ms = MINUTE};
+    struct outcome told = {
+        .rate.known = true, .rate.limit = 10, .rate.remaining = 9, .rate.reset_in_ms = MINUTE};
 
     (void)state;
     o.via = LOGIN_VIA_REST;
@@ -395,16 +409,16 @@ static void test_window_turns_under_way(void **state)
     for (int i = 0; i < 30; i++)
         request("u", &t[i]);
     next();
-    login_governor_done(g, now, &t[0], SLICE_LIT("u"), &told);
+    done_with(&t[0], "u", &told);
     for (int i = 1; i < 4; i++)
         assert_ptr_equal(next(), &t[i]);
     now += MINUTE;
     for (int i = 4; i < 11; i++)
         assert_ptr_equal(next(), &t[i]);
     assert_null(next());
-    told.rate_remaining = 6;
-    told.rate_reset_in_ms = 0;
-    login_governor_done(g, now, &t[1], SLICE_LIT("u"), &told);
+    told.rate.remaining = 6;
+    told.rate.reset_in_ms = 0;
+    done_with(&t[1], "u", &told);
     assert_null(next());
     assert_true(login_governor_wakeup_ms(g, now) == now + MINUTE);
 }
