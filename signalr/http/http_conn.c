@@ -401,7 +401,7 @@ static void on_write(uv_write_t *req, int status)
 /* The deadline counts from the last progress: a big answer may take its time, a stuck one not. */
 static void arm_write(struct http_conn *c)
 {
-    c->write_mark = uv_stream_get_write_queue_size((uv_stream_t *)&c->sock->tcp);
+    c->write_mark = http_sock_unsent(c->sock);
     http_sock_arm(c->sock, limits(c)->body_timeout_ms);
 }
 
@@ -446,9 +446,8 @@ void http_conn_send(struct http_conn *c, struct byte_buf *bytes, bool close_afte
 void http_conn_timer(struct http_conn *c)
 {
     struct http_server *s = c->sock->server;
-    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&c->sock->tcp);
 
-    if (c->state == CONN_WRITING && unsent < c->write_mark) {
+    if (c->state == CONN_WRITING && http_sock_unsent(c->sock) < c->write_mark) {
         arm_write(c);
         return;
     }

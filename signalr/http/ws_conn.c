@@ -180,14 +180,9 @@ static void on_write(uv_write_t *req, int status)
     flush(ws);
 }
 
-static size_t unsent(const struct ws_conn *ws)
-{
-    return uv_stream_get_write_queue_size((uv_stream_t *)&ws->sock->tcp);
-}
-
 static void arm_stall(struct ws_conn *ws)
 {
-    ws->write_mark = unsent(ws);
+    ws->write_mark = http_sock_unsent(ws->sock);
     if (ws->state == WS_OPEN) /* else a nearer deadline is running */
         http_sock_arm(ws->sock, ws->sock->server->options.ws_stall_ms);
 }
@@ -388,7 +383,7 @@ void ws_conn_eof(struct ws_conn *ws)
 
 void ws_conn_timer(struct ws_conn *ws)
 {
-    if (ws->state == WS_OPEN && (!ws->writing || unsent(ws) < ws->write_mark)) {
+    if (ws->state == WS_OPEN && (!ws->writing || http_sock_unsent(ws->sock) < ws->write_mark)) {
         if (ws->writing)
             arm_stall(ws);
         return;

@@ -81,6 +81,7 @@ int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
     struct slice path = slice_of(options->hub_path);
     int rc = UV_ENOMEM;
 
+    assert(options->shard < options->nshards && options->max_message_bytes > 0);
     if (s == NULL)
         return rc;
     while (path.len > 0 && path.ptr[path.len - 1] == '/')
