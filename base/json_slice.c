@@ -405,6 +405,17 @@ bool json_read_bool(struct json_reader *r, bool *out)
     return true;
 }
 
+const char *json_mark(struct json_reader *r)
+{
+    (void)next_kind(r);
+    return (const char *)r->_p;
+}
+
+struct slice json_since(const struct json_reader *r, const char *mark)
+{
+    return (struct slice){mark, (size_t)((const char *)r->_p - mark)};
+}
+
 bool json_end(struct json_reader *r)
 {
     if (r->_failed || r->_depth > 0 || r->_first)

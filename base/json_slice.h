@@ -72,6 +72,11 @@ bool json_read_string(struct json_reader *r, struct slice *raw);
 bool json_read_int64(struct json_reader *r, int64_t *out);
 bool json_read_bool(struct json_reader *r, bool *out);
 
+/* The raw text of a value that is read member by member: mark before it, slice once it is consumed.
+ * Nothing of it is validated when the reader failed in between. */
+const char *json_mark(struct json_reader *r);
+struct slice json_since(const struct json_reader *r, const char *mark);
+
 /* True when the document was one whole value, closed, with nothing but white space behind it. */
 bool json_end(struct json_reader *r);
 bool json_failed(const struct json_reader *r);

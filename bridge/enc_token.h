@@ -16,8 +16,6 @@
 
 #define ENC_TOKEN_IV_BYTES 16
 #define ENC_TOKEN_MAX_PHRASES 16 /* each costs one decryption per request */
-#define ENC_TOKEN_DEFAULT_SALT "hgt!16kl"
-#define ENC_TOKEN_DEFAULT_IV "jkE49230Tf093b42"
 
 struct enc_token;
 

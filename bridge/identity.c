@@ -6,14 +6,6 @@
 
 #define NUMBER_TEXT_BYTES 24 /* a 64-bit integer and its sign */
 
-const char *const identity_user_id_claims[] = {
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "sub", "nameid", NULL};
-const char *const identity_name_claims[] = {
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "unique_name",
-    "preferred_username", "name", NULL};
-const char *const identity_tenant_claims[] = {
-    "http://www.aspnetboilerplate.com/identity/claims/tenantId", "tenantid", "tenantId", NULL};
-
 /* The value of the first claim of a list that is there. */
 struct claim {
     struct slice text; /* empty: absent */

@@ -23,11 +23,6 @@ struct identity_options {
     const char *const *user_id_claims, *const *name_claims, *const *tenant_claims;
 };
 
-/* Defaults: ABP's claim URIs, then the short names (abp.md 3.2). `name` comes last among the names:
- * with OpenID Connect it may be a display name, which people choose themselves. */
-extern const char *const identity_user_id_claims[], *const identity_name_claims[],
-                                                        *const identity_tenant_claims[];
-
 struct identity {
     const char *user_key; /* "id", "id@tenant" or "id@" */
     const char *user_id;  /* the id claim: the SignalR backplane's user */

@@ -164,8 +164,9 @@ static void *writer_main(void *arg)
         pthread_mutex_unlock(&logger.lock);
         written = write_all(logger.fd, chunk, n);
         pthread_mutex_lock(&logger.lock);
-        if (!written) /* stderr is closed: nothing can be told, but the counter is scraped */
-            atomic_fetch_add_explicit(&logger.dropped, 1, memory_order_relaxed);
+        if (!written) /* stderr is closed: a line about it would be lost as well */
+            logger.told_dropped =
+                atomic_fetch_add_explicit(&logger.dropped, 1, memory_order_relaxed) + 1;
     }
     logger.writer_done = true;
     pthread_cond_signal(&logger.finished);

@@ -15,6 +15,14 @@ static const char *last_part(const char *key)
     return colon == NULL ? key : colon + 1;
 }
 
+/* A section where a value is wanted, or a list's item by something else than its number. */
+static bool is_inside(const char *key, const char *name)
+{
+    size_t len = strlen(name);
+
+    return strncasecmp(key, name, len) == 0 && key[len] == ':';
+}
+
 /* Levenshtein's, case folded, with two rows of the matrix in one. */
 static size_t distance(const char *a, const char *b)
 {
@@ -50,8 +58,9 @@ const char *settings_nearest(const char *key)
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(key, rows[i].name);
 
-        if (strcasecmp(last_part(key), last_part(rows[i].name)) == 0)
-            d = d == 0 ? 0 : 1;
+        if (d > 0 && (strcasecmp(last_part(key), last_part(rows[i].name)) == 0 ||
+                      is_inside(key, rows[i].name)))
+            d = 1;
         if (d < best) {
             best = d;
             name = rows[i].name;

@@ -2,46 +2,9 @@
 
 #include "base/base64.h"
 #include "bridge/enc_token.h"
+#include "signalr/http/http_server.h"
 
 #define ENCRYPTED_MAX_BYTES (BASE64_LEN(JWT_MAX_BYTES + 16))
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* As ASP.NET Core reads a query: a '%' that starts no escape stands for itself (no token has one,
- * so it fails later). But '+' stays: base64 has it, no token has a space. False: more than cap
- * bytes. */
-static bool percent_decode(struct slice text, char *out, size_t cap, size_t *out_len)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        int high = -1, low = -1;
-
-        if (len == cap)
-            return false;
-        if (text.ptr[i] == '%' && text.len - i > 2) {
-            high = hex_value(text.ptr[i + 1]);
-            low = hex_value(text.ptr[i + 2]);
-        }
-        if (high < 0 || low < 0) {
-            out[len++] = text.ptr[i];
-            continue;
-        }
-        out[len++] = (char)(high << 4 | low);
-        i += 2;
-    }
-    *out_len = len;
-    return true;
-}
 
 static bool is_none(struct slice value)
 {
@@ -77,7 +40,7 @@ static bool open_encrypted(const struct enc_token *enc, struct slice raw,
     char decoded[ENCRYPTED_MAX_BYTES];
     size_t decoded_len;
 
-    return percent_decode(raw, decoded, sizeof decoded, &decoded_len) &&
+    return http_percent_decode(raw, decoded, sizeof decoded, &decoded_len) &&
            enc_token_decrypt(enc, (struct slice){decoded, decoded_len}, buffer, JWT_MAX_BYTES, len);
 }
 
@@ -100,7 +63,7 @@ enum token_carrier token_carrier_find(const struct token_carriers *carriers,
         *token = header;
         return TOKEN_CARRIER_HEADER;
     }
-    if (!percent_decode(carriers->access_token, buffer, JWT_MAX_BYTES, &len))
+    if (!http_percent_decode(carriers->access_token, buffer, JWT_MAX_BYTES, &len))
         *token = carriers->access_token;
     else
         *token = (struct slice){buffer, len};

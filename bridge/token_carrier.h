@@ -25,8 +25,9 @@ enum token_carrier {
     TOKEN_CARRIER_QUERY,
 };
 
-/* buffer: room for a decoded query value; *token points into it or into the request. A token too
- * long to be one comes back as it was sent, for the verifier to refuse. enc: NULL is fine. */
+/* buffer: room for a decoded query value; *token points into it or into the request. An
+ * access_token with broken escapes, or too long, comes back as it was sent, for the verifier to
+ * refuse. enc: NULL is fine. */
 enum token_carrier token_carrier_find(const struct token_carriers *carriers,
                                       const struct enc_token *enc, char buffer[JWT_MAX_BYTES],
                                       struct slice *token);

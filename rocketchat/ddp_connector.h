@@ -2,9 +2,9 @@
  *
  * A ddp_client is a shard's outbound side: one libwebsockets context on the loop, the resolver, TLS
  * and proxy settings. A ddp_connector is one connection: it opens the WebSocket, sends connect,
- * answers pings, keeps the liveness deadline, matches results and readies to calls, and hands stream
- * events out as slices of the received frame. It never reconnects by itself: that is the session's
- * decision. Facts: rocketchat.md sections 1 and 2. Single-threaded.
+ * answers pings, keeps the liveness deadline, matches results and readies to calls, and hands
+ * stream events out as slices of the received frame. It never reconnects by itself: that is the
+ * session's decision. Facts: rocketchat.md sections 1 and 2. Single-threaded.
  */
 #ifndef ROCKETCHAT_DDP_CONNECTOR_H
 #define ROCKETCHAT_DDP_CONNECTOR_H
@@ -18,13 +18,13 @@ struct ddp_client;
 struct ddp_connector;
 
 struct ddp_client_options {
-    const char *host;  /* Rocket.Chat's name or address */
+    const char *host; /* Rocket.Chat's name or address */
     uint16_t port;
     bool tls;
-    const char *path;  /* "/websocket", with any prefix */
+    const char *path;                                         /* "/websocket", with any prefix */
     const char *ca_file, *client_cert_file, *client_key_file; /* NULL: none */
     bool tls_verify;
-    const char *proxy; /* "http://host:port"; NULL: none, and the environment is ignored */
+    const char *proxy;      /* "http://host:port"; NULL: none, and the environment is ignored */
     size_t max_frame_bytes; /* whole DDP frame; longer ones end the connection */
     unsigned connect_timeout_ms; /* from open to `connected` */
     unsigned ping_ms, dead_ms;   /* own ping after silence; end after silence */
@@ -52,26 +52,31 @@ struct ddp_callbacks {
     void (*on_connected)(void *arg, struct slice session_id);
     void (*on_event)(void *arg, const struct ddp_event *event);
     /* added/changed/removed of an ordinary collection (users); fields raw JSON or empty. */
-    void (*on_document)(void *arg, struct slice msg, struct slice collection, struct slice id, struct slice fields);
+    void (*on_document)(void *arg, struct slice msg, struct slice collection, struct slice id,
+                        struct slice fields);
     /* A nosub for a subscription that had been ready: the server ended it. */
     void (*on_subscription_end)(void *arg, uint32_t sub_id, const struct rc_error *error);
     /* Exactly once, last, never inside a call; the connector is dead when it returns. code: the
-     * WebSocket close code or 1006. Calls under way were answered RC_UNREACHABLE (RC_CANCELLED after
-     * DDP_END_LOCAL) before it. */
+     * WebSocket close code or 1006. Calls under way were answered RC_UNREACHABLE (RC_CANCELLED
+     * after DDP_END_LOCAL) before it. */
     void (*on_end)(void *arg, enum ddp_end how, unsigned code, const char *detail);
 };
 
-int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options, struct ddp_client **out);
-void ddp_client_free(struct ddp_client *client, void (*done)(void *), void *arg); /* no connectors left */
+int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
+                   struct ddp_client **out);
+void ddp_client_free(struct ddp_client *client, void (*done)(void *),
+                     void *arg); /* no connectors left */
 
 /* NULL: no memory. The first callback comes later. */
-struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct ddp_callbacks *cb, void *arg);
+struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct ddp_callbacks *cb,
+                                         void *arg);
 
 /* result: raw JSON (empty: undefined) when error is NULL; borrowed for the call. */
 typedef void (*ddp_result_fn)(void *arg, struct slice result, const struct rc_error *error);
 
 /* Sends a method call; params: the raw JSON array. Answered exactly once, timeout included
- * (RC_TIMED_OUT). False: not sent (closed, or no memory, or too many under way) and fn never runs. */
+ * (RC_TIMED_OUT). False: not sent (closed, or no memory, or too many under way) and fn never runs.
+ */
 bool ddp_connector_call(struct ddp_connector *c, const char *method, struct slice params,
                         unsigned timeout_ms, ddp_result_fn fn, void *arg);
 /* Subscribes; fn reports ready (error NULL) or nosub. Returns the sub id, 0: not sent. */
@@ -90,6 +95,7 @@ struct ddp_login_result {
 bool ddp_login_result_parse(struct slice result, struct ddp_login_result *out);
 
 void ddp_connector_close(struct ddp_connector *c); /* on_end(DDP_END_LOCAL) follows */
-bool ddp_connector_is_monolith(const struct ddp_connector *c); /* by the session id's form; a hint */
+bool ddp_connector_is_monolith(
+    const struct ddp_connector *c); /* by the session id's form; a hint */
 
 #endif

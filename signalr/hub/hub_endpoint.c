@@ -148,10 +148,9 @@ static struct hub_connection *find_for(struct signalr_server *s, struct http_req
     return NULL;
 }
 
-/* Attaches c, or gives it up. Takes what user holds. */
+/* Attaches c, which then holds what user held, or gives it up. */
 static void attach(struct hub_connection *c, struct http_request *req, struct signalr_user *user)
 {
-    struct signalr_server *s = c->server;
     struct ws_conn *ws;
 
     c->client_address = slice_dup(http_request_view(req)->client_address);
@@ -167,7 +166,6 @@ static void attach(struct hub_connection *c, struct http_request *req, struct si
     return;
 fail:
     hub_connection_discard(c);
-    hub_release_user(s, user);
 }
 
 static void open_websocket(struct signalr_server *s, struct http_request *req, struct slice id,

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#define ABP_SALT "hgt!16kl"
+#define ABP_IV "jkE49230Tf093b42"
 #define FRAMEWORK "gsKnGZ041HLL4IM8"
 #define SAMPLE "gsKxGZ012HLL3MI5"
 /* abp.md section 4: `a.b.c` under these two. */
@@ -24,8 +26,7 @@ static struct enc_token *new_token(const char *first, const char *second)
 {
     const char *const phrases[] = {first, second};
     struct enc_token *e =
-        enc_token_new(phrases, second == NULL ? 1 : 2, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT),
-                      SLICE_LIT(ENC_TOKEN_DEFAULT_IV));
+        enc_token_new(phrases, second == NULL ? 1 : 2, SLICE_LIT(ABP_SALT), SLICE_LIT(ABP_IV));
 
     assert_non_null(e);
     return e;
@@ -39,10 +40,8 @@ static char *encrypt(const void *plain, size_t len)
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int first = 0, last = 0;
 
-    PKCS5_PBKDF2_HMAC_SHA1(FRAMEWORK, -1, (const unsigned char *)ENC_TOKEN_DEFAULT_SALT, 8, 1000,
-                           32, key);
-    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key,
-                       (const unsigned char *)ENC_TOKEN_DEFAULT_IV);
+    PKCS5_PBKDF2_HMAC_SHA1(FRAMEWORK, -1, (const unsigned char *)ABP_SALT, 8, 1000, 32, key);
+    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, (const unsigned char *)ABP_IV);
     EVP_EncryptUpdate(ctx, cipher, &first, plain, (int)len);
     assert_int_equal(EVP_EncryptFinal_ex(ctx, cipher + first, &last), 1);
     EVP_CIPHER_CTX_free(ctx);
@@ -83,12 +82,10 @@ static void test_vectors(void **state)
 static void test_salt_and_iv(void **state)
 {
     const char *const phrase = FRAMEWORK;
-    struct enc_token *salt =
-        enc_token_new(&phrase, 1, SLICE_LIT("other salt"), SLICE_LIT(ENC_TOKEN_DEFAULT_IV));
+    struct enc_token *salt = enc_token_new(&phrase, 1, SLICE_LIT("other salt"), SLICE_LIT(ABP_IV));
     struct enc_token *iv =
-        enc_token_new(&phrase, 1, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT), SLICE_LIT("0123456789abcdef"));
-    struct enc_token *none =
-        enc_token_new(NULL, 0, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT), SLICE_LIT(ENC_TOKEN_DEFAULT_IV));
+        enc_token_new(&phrase, 1, SLICE_LIT(ABP_SALT), SLICE_LIT("0123456789abcdef"));
+    struct enc_token *none = enc_token_new(NULL, 0, SLICE_LIT(ABP_SALT), SLICE_LIT(ABP_IV));
 
     (void)state;
     assert_false(opens(salt, FRAMEWORK_ABC, ""));

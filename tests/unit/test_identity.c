@@ -10,9 +10,16 @@
 
 #include <cmocka.h>
 
+#define ABP_SALT "hgt!16kl"
+#define ABP_IV "jkE49230Tf093b42"
 #define NOW_MS ABP_NOW_MS
 #define EXP "\"exp\":1750000100"
 #define PHRASE "gsKnGZ041HLL4IM8"
+
+static const char *const id_claims[] = {NAME_ID_URI, "sub", "nameid", NULL};
+static const char *const name_claims[] = {NAME_URI, "unique_name", "preferred_username", "name",
+                                          NULL};
+static const char *const tenant_claims[] = {TENANT_URI, "tenantid", NULL};
 
 struct world {
     struct jwt_keys *keys;
@@ -30,10 +37,8 @@ static char *encrypt(const char *plain)
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int first = 0, last = 0;
 
-    PKCS5_PBKDF2_HMAC_SHA1(PHRASE, -1, (const unsigned char *)ENC_TOKEN_DEFAULT_SALT, 8, 1000, 32,
-                           key);
-    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key,
-                       (const unsigned char *)ENC_TOKEN_DEFAULT_IV);
+    PKCS5_PBKDF2_HMAC_SHA1(PHRASE, -1, (const unsigned char *)ABP_SALT, 8, 1000, 32, key);
+    EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, (const unsigned char *)ABP_IV);
     EVP_EncryptUpdate(ctx, cipher, &first, (const unsigned char *)plain, (int)len);
     EVP_EncryptFinal_ex(ctx, cipher + first, &last);
     EVP_CIPHER_CTX_free(ctx);
@@ -53,13 +58,12 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
 
     w->keys = sign_hmac_set(SIGN_KEY);
-    w->enc = enc_token_new(&phrase, 1, SLICE_LIT(ENC_TOKEN_DEFAULT_SALT),
-                           SLICE_LIT(ENC_TOKEN_DEFAULT_IV));
+    w->enc = enc_token_new(&phrase, 1, SLICE_LIT(ABP_SALT), SLICE_LIT(ABP_IV));
     w->options = (struct identity_options){.jwt = {.algorithms = JWT_ALG_ALL, .leeway_ms = 30000},
                                            .enc_token = w->enc,
-                                           .user_id_claims = identity_user_id_claims,
-                                           .name_claims = identity_name_claims,
-                                           .tenant_claims = identity_tenant_claims};
+                                           .user_id_claims = id_claims,
+                                           .name_claims = name_claims,
+                                           .tenant_claims = tenant_claims};
     w->alice = sign_hs256("{\"sub\":\"1\",\"unique_name\":\"alice\"," EXP "}");
     w->bob = sign_hs256("{\"sub\":\"2\",\"unique_name\":\"bob\"," EXP "}");
     w->expired = sign_hs256("{\"sub\":\"3\",\"unique_name\":\"carol\",\"exp\":1}");

@@ -228,13 +228,33 @@ static void test_signatures(void **state)
     EVP_PKEY_free(ec);
 }
 
+/* Asked for an algorithm of another kind, a key says no, whatever the bytes are. */
+static void test_other_kind(void **state)
+{
+    struct jwt_key *key = sign_hmac_key(SIGN_KEY, NULL);
+    char *token = sign_hmac("{}", "{}", EVP_sha512(), SIGN_KEY, strlen(SIGN_KEY));
+    const char *dot = strrchr(token, '.');
+    struct slice input = {token, (size_t)(dot - token)};
+    uint8_t mac[64];
+    size_t len;
+
+    (void)state;
+    assert_true(base64_decode(BASE64_URL, slice_of(dot + 1), mac, sizeof mac, &len));
+    for (unsigned alg = 0; alg < JWT_NALGS; alg++)
+        assert_int_equal(
+            jwt_key_verify(key, (enum jwt_alg)alg, input, (struct slice){(char *)mac, len}),
+            alg == JWT_HS512);
+    free(token);
+    jwt_key_unref(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ascii),         cmocka_unit_test(test_alg_names),
         cmocka_unit_test(test_secret_bounds), cmocka_unit_test(test_pkey_kinds),
         cmocka_unit_test(test_bad_numbers),   cmocka_unit_test(test_meta),
-        cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_signatures),    cmocka_unit_test(test_other_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,74 @@
+/* rocketchat/rc_event.h - stream events and documents of Rocket.Chat, cut into what the bridge
+ * reads.
+ *
+ * Pure, one pass, nothing copied or built. raw slices are whole JSON objects byte for byte; the
+ * other slices are raw JSON text between quotes; ptr NULL: not there, or of another type than
+ * expected. Members may come in any order. What has not the form of its kind becomes
+ * RC_EVENT_OTHER.
+ *
+ * Facts: rocketchat.md 3.2 to 3.4 and section 4. */
+#ifndef ROCKETCHAT_RC_EVENT_H
+#define ROCKETCHAT_RC_EVENT_H
+
+#include "base/slice.h"
+#include "rocketchat/rc_date.h"
+
+struct ddp_event;
+struct json_reader;
+
+struct rc_message {
+    struct slice raw; /* ptr NULL: there is none */
+    struct slice id, rid;
+    struct slice type;         /* t: "uj", "rm", ...; none for a normal message */
+    struct slice tmid;         /* the thread it replies in */
+    int64_t updated_ms, ts_ms; /* RC_NO_DATE */
+    bool edited;               /* editedAt is there */
+};
+
+struct rc_subscription {
+    struct slice raw;
+    struct slice id, rid, type; /* of removed, old versions send neither id nor rid */
+};
+
+enum { RC_NO_COUNT = -1 };
+
+struct rc_room {
+    struct slice id, type;
+    int64_t msgs;                   /* the message counter, or RC_NO_COUNT */
+    int64_t updated_ms;             /* of the room document; RC_NO_DATE */
+    struct rc_message last_message; /* raw.ptr NULL: missing or null */
+};
+
+enum rc_event_kind {
+    RC_EVENT_OTHER,        /* none of those below */
+    RC_EVENT_EPHEMERAL,    /* notify-user <uid>/message: message */
+    RC_EVENT_SUBSCRIPTION, /* notify-user <uid>/subscriptions-changed: action, subscription */
+    RC_EVENT_ROOM,         /* notify-user <uid>/rooms-changed: action, room */
+    RC_EVENT_ROOM_MESSAGE, /* room-messages <rid> or __my_messages__: message, participant */
+};
+
+enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
+
+struct rc_event {
+    enum rc_event_kind kind;
+    struct slice user_id;    /* of notify-user: before the slash of the event name */
+    struct slice raw_action; /* as sent: "inserted", or the older "insert" */
+    enum rc_action action;
+    bool participant; /* false only where Rocket.Chat says that the user merely could read the room
+                       */
+    union {
+        struct rc_message message;
+        struct rc_subscription subscription;
+        struct rc_room room;
+    };
+};
+
+void rc_event_parse(const struct ddp_event *in, struct rc_event *out);
+
+/* Consume the value that is due: one document, as in events and in the lists that subscriptions/get
+ * and rooms/get answer. Not an object: raw (of a room: id) stays empty. */
+void rc_message_read(struct json_reader *r, struct rc_message *out);
+void rc_subscription_read(struct json_reader *r, struct rc_subscription *out);
+void rc_room_read(struct json_reader *r, struct rc_room *out);
+
+#endif
