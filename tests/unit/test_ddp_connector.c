@@ -836,7 +836,7 @@ static void pings_without_reading(struct wsd_conn *c)
     char ping[1024];
 
     memset(ping, 'x', sizeof ping);
-    memcpy(ping, "{\"msg\":\"ping\",\"id\":\"", 21);
+    memcpy(ping, "{\"msg\":\"ping\",\"id\":\"", 20);
     memcpy(ping + sizeof ping - 3, "\"}", 3);
     if (!greet(c))
         return;
