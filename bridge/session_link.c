@@ -4,6 +4,7 @@
 #include "base/json_slice.h"
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
+#include "rocketchat/room_memory.h"
 #include <stdlib.h>
 
 static const char *const event_names[SESSION_NSUBS] = {
@@ -40,7 +41,9 @@ static void on_put(void *arg, enum token_cache_result result, const struct token
     }
     s->stored = result == TOKEN_CACHE_OK;
     s->mine = true;
-    if (!s->stored)
+    if (s->stored)
+        s->ttl_ends_ms = session_now_ms(s->table) + entry->ttl_left_ms;
+    else
         log_warn("token_cache_full", LOG_ID("user", slice_of(s->key)));
     next(s);
 }
@@ -157,11 +160,12 @@ static void go_live(struct user_session *s)
 {
     session_enter(s, SESSION_LIVE);
     s->live_since_ms = session_now_ms(s->table);
+    s->list_tries = 0;
     session_arm(s, 0);
     log_info("session_live", LOG_ID("user", slice_of(s->key)),
              LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("ddp", s->ddp_session));
     s->code[0] = '\0';
-    session_tell_live(s);
+    session_tell(s, TOLD_NOTHING);
     session_lists_ask(s);
 }
 
@@ -244,9 +248,17 @@ static void subscribe_open_ones(struct user_session *s)
 
 void session_subscribe(struct user_session *s)
 {
+    const struct settings *settings = s->table->settings;
+
+    if (s->rooms == NULL) /* kept over DDP connections: what was told stays told */
+        s->rooms = room_memory_new((uint16_t)settings->session.max_rooms,
+                                   (uint16_t)settings->limits.remembered_messages);
+    if (s->rooms == NULL) {
+        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+        return;
+    }
     session_enter(s, SESSION_SUBSCRIBING);
-    s->subscribing_until_ms =
-        session_now_ms(s->table) + s->table->settings->session.ready_timeout_ms;
+    s->subscribing_until_ms = session_now_ms(s->table) + settings->session.ready_timeout_ms;
     subscribe_open_ones(s);
 }
 

@@ -166,7 +166,7 @@ static void on_link_ready(struct user_session *s)
         session_connect(s);
 }
 
-static void accept(struct user_session *s, struct slice username)
+static void accept_account(struct user_session *s, struct slice username)
 {
     const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
 
@@ -189,7 +189,7 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
         return;
     s->rest = NULL;
     if (error == NULL && slice_eq(me->user_id, slice_of(s->user_id))) {
-        accept(s, me->username);
+        accept_account(s, me->username);
         return;
     }
     /* Whose token this is stays unknown: it must not be used, and not be left behind. */
@@ -232,7 +232,7 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
     } else if (!session_set_token(s, login->user_id, login->auth_token, unix_ms())) {
         session_back_off(s, rc_result_name(RC_NOMEM), 0);
     } else if (login->username.len > 0) {
-        accept(s, login->username);
+        accept_account(s, login->username);
     } else {
         ask_me(s);
     }
@@ -287,7 +287,7 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
     }
     login_free(l);
     if (seen.len > 0)
-        accept(s, seen);
+        accept_account(s, seen);
     else
         ask_me(s);
     free(name);

@@ -20,6 +20,9 @@
 #include <stdlib.h>
 
 #define GAUGES_MS 500
+/* Each closed tab is back within moments, at another instance: a thousand a second is what those
+ * can take in. */
+#define DRAIN_MS_PER_CONNECTION 1
 
 enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail)
 {
@@ -361,7 +364,13 @@ static void report(void *arg)
 
 void shard_drain_connections(struct shard *s)
 {
-    signalr_server_drain(s->signalr, s->program->settings->drain.limit_ms / 2, report, s);
+    const unsigned longest = s->program->settings->drain.limit_ms / 2;
+    struct signalr_stats hub;
+    uint64_t spread;
+
+    signalr_server_stats(s->signalr, &hub);
+    spread = (uint64_t)hub.open * s->program->nshards * DRAIN_MS_PER_CONNECTION;
+    signalr_server_drain(s->signalr, spread < longest ? (unsigned)spread : longest, report, s);
 }
 
 static void drain_admin(void *arg)

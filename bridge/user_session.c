@@ -52,6 +52,11 @@ const char *session_state_name(enum session_state state)
 
 /* ---- state and time ---- */
 
+static void set_code(struct user_session *s, const char *code)
+{
+    snprintf(s->code, sizeof s->code, "%s", code);
+}
+
 static void count_state(struct user_session *s, int by)
 {
     s->table->by_state[s->state] += (unsigned)by;
@@ -113,6 +118,10 @@ void user_session_due(struct user_session *s)
             session_begin(s);
             break;
         case SESSION_LOGGING_IN:
+            if (s->login != NULL && s->code[0] == '\0')
+                set_code(s, "login-queue");
+            session_tell(s, TOLD_CONNECTING);
+            break;
         case SESSION_CONNECTING:
         case SESSION_AUTHENTICATING:
             session_tell(s, TOLD_CONNECTING);
@@ -249,17 +258,30 @@ void user_session_free(struct user_session *s)
     count_state(s, -1);
     timer_wheel_cancel(s->table->wheel, &s->timer);
     token_cache_unwatch(s->watch);
-    session_hold_drop(s);
     room_memory_free(s->rooms);
     session_forget_token(s);
     free(s->ddp_session);
     free(s);
 }
 
+void session_touch(struct user_session *s)
+{
+    uint64_t now = session_now_ms(s->table);
+    struct token_expect expect;
+
+    if (!s->table->settings->token_cache.sliding || !s->stored || s->token == NULL ||
+        now < s->touched_ms + SESSION_TOUCH_MS)
+        return;
+    s->touched_ms = now;
+    expect = (struct token_expect){slice_of(s->token), s->epoch};
+    token_cache_touch(s->table->options.cache, slice_of(s->key), &expect);
+}
+
 void user_session_wanted(struct user_session *s)
 {
     s->linger_at_ms = 0;
     rearm(s);
+    session_touch(s);
     if (s->state == SESSION_IDLE && !s->yielded)
         session_begin(s);
     else if (s->state == SESSION_CLOSING && s->then == SESSION_IDLE && !s->yielded)
@@ -342,6 +364,8 @@ static void on_logged_out(void *arg, struct slice result, const struct rc_error 
     struct user_session *s = arg;
 
     (void)result;
+    if (!s->logging_out)
+        return; /* closed meanwhile */
     if (error == NULL || error->result == RC_UNAUTHORIZED)
         session_forget_token(s);
     else
@@ -350,8 +374,21 @@ static void on_logged_out(void *arg, struct slice result, const struct rc_error 
         ddp_connector_close(s->ddp);
 }
 
+/* A session that held is a fresh start for whatever fails next; one that falls at once is not. */
+static void note_stability(struct user_session *s)
+{
+    uint64_t stable_ms = s->table->settings->session.backoff_max_ms;
+
+    if (s->state == SESSION_LIVE && session_now_ms(s->table) - s->live_since_ms >= stable_ms) {
+        s->failures = s->refusals = 0;
+        s->fresh = false;
+        s->live_since_ms = session_now_ms(s->table); /* once for each life */
+    }
+}
+
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
+    note_stability(s);
     drop_token |= s->token_unwanted;
     session_login_stop(s);
     session_expect_nothing(s);
@@ -393,9 +430,10 @@ void session_left(struct user_session *s)
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
-    session_hold_drop(s);
     if (s->table->draining)
         s->then = SESSION_IDLE;
+    if (s->connections == 0 && (s->then == SESSION_IDLE || s->then == SESSION_REFUSED))
+        s->linger_at_ms = 0; /* nothing is kept that could be waited for */
     switch ((enum session_state)s->then) {
     case SESSION_LOGGING_IN:
         session_begin(s);
@@ -418,28 +456,12 @@ void session_left(struct user_session *s)
     }
 }
 
-static void set_code(struct user_session *s, const char *code)
-{
-    snprintf(s->code, sizeof s->code, "%s", code);
-}
-
-/* A session that held is a fresh start for whatever fails next; one that falls at once is not. */
-static void note_failure(struct user_session *s)
-{
-    uint64_t stable_ms = s->table->settings->session.backoff_max_ms;
-
-    if (s->state == SESSION_LIVE && session_now_ms(s->table) - s->live_since_ms >= stable_ms) {
-        s->failures = s->refusals = 0;
-        s->fresh = false;
-    }
-}
-
 void session_back_off(struct user_session *s, const char *code, uint64_t least_ms)
 {
     const struct settings *settings = s->table->settings;
     uint64_t ceiling;
 
-    note_failure(s);
+    note_stability(s);
     ceiling = (uint64_t)settings->session.backoff_min_ms << (s->failures < 16 ? s->failures : 16);
     if (ceiling > settings->session.backoff_max_ms)
         ceiling = settings->session.backoff_max_ms;
@@ -457,7 +479,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
 {
     uint64_t pause = retry_ms;
 
-    note_failure(s);
+    note_stability(s);
     if (pause == 0) {
         pause = (uint64_t)SESSION_REFUSED_MS << (s->refusals < 8 ? s->refusals : 8);
         if (pause > SESSION_REFUSED_MAX_MS)
@@ -518,6 +540,14 @@ void user_session_drain(struct user_session *s)
         s->stored = stored = false;
     }
     session_leave(s, SESSION_IDLE, !stored);
+}
+
+void user_session_abort(struct user_session *s)
+{
+    if (s->state == SESSION_CLOSING && s->logging_out) {
+        s->logging_out = false;
+        ddp_connector_close(s->ddp);
+    }
 }
 
 /* ---- notices of the cache ---- */

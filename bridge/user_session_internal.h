@@ -4,7 +4,7 @@
  *   user_session.c    the state machine: begin, fail, leave, the cache's notices
  *   session_login.c   a fresh login, by either road, and whose account it gave
  *   session_link.c    the DDP connection: resume, subscribe
- *   session_lists.c   the first lists of rooms and subscriptions, and the events that wait for them
+ *   session_lists.c   the first lists of rooms and subscriptions
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *
@@ -14,6 +14,7 @@
 #ifndef BRIDGE_USER_SESSION_INTERNAL_H
 #define BRIDGE_USER_SESSION_INTERNAL_H
 
+#include "base/byte_buf.h"
 #include "base/hash.h"
 #include "base/timer_wheel.h"
 #include "bridge/logout_queue.h"
@@ -36,6 +37,7 @@ enum {
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
+    SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
 };
 
 enum session_sub {
@@ -49,7 +51,6 @@ enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFU
 /* What the tabs last heard of the session by bridgeStatus. */
 enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
 
-struct session_list_hold;
 struct session_login;
 struct room_memory;
 
@@ -61,16 +62,17 @@ struct user_session {
     uint64_t linger_at_ms;    /* 0: wanted, or already left */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login;    /* a fresh login under way */
-    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
-    struct rest_call *rest;         /* under way, of the latest op */
-    struct session_list_hold *hold; /* events that wait for the first lists */
+    struct session_login *login; /* a fresh login under way */
+    struct room_memory *rooms;   /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;      /* under way, of the latest op */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
+    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t touched_ms;
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
     uint32_t events_in, events_out;
@@ -115,6 +117,8 @@ struct session_table {
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
+    bool orphans_asked;
+    unsigned revocations; /* cache answers that come to the table itself */
     uint64_t drain_until_ms;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -136,6 +140,7 @@ void user_session_unwanted(struct user_session *s); /* the last one left */
 void user_session_due(struct user_session *s);      /* its timer fired */
 void user_session_revoke(struct user_session *s, enum session_revoke why);
 void user_session_drain(struct user_session *s);
+void user_session_abort(struct user_session *s); /* waits for no answer of Rocket.Chat's any more */
 
 void session_enter(struct user_session *s, enum session_state to);
 /* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
@@ -152,6 +157,7 @@ void session_leave(struct user_session *s, enum session_state then, bool drop_to
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
+void session_touch(struct user_session *s); /* the entry was of use */
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
                        int64_t issued_at_ms); /* false: no memory, or unfit for a header */
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
@@ -197,15 +203,16 @@ void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING 
 /* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
 void session_store(struct user_session *s, void (*next)(struct user_session *s));
 
+/* ---- session_report.c ---- */
+void session_report(const struct user_session *s, struct byte_buf *json);
+
 /* ---- session_lists.c ---- */
 void session_lists_ask(struct user_session *s);
-void session_hold_drop(struct user_session *s);
 
 /* ---- session_events.c ---- */
 void session_event(struct user_session *s, const struct ddp_event *event);
-void session_push(struct user_session *s, struct hub_buf *message); /* takes the reference */
+/* By bridgeStatus, all tabs or a new one. TOLD_NOTHING says "live" to those who heard otherwise. */
 void session_tell(struct user_session *s, enum session_told what);
 void session_tell_connection(struct user_session *s, unsigned shard, uint64_t conn_serial);
-void session_tell_live(struct user_session *s);
 
 #endif

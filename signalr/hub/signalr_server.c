@@ -131,16 +131,14 @@ bool signalr_server_handle(struct signalr_server *s, struct http_request *req)
 void signalr_server_drain(struct signalr_server *s, unsigned spread_ms, void (*done)(void *),
                           void *arg)
 {
-    struct hub_connection *c, *next;
-
     assert(!s->draining);
     s->draining = true;
     s->drain_start_ms = uv_now(s->loop);
     s->drain_spread_ms = spread_ms;
     s->drained = done;
     s->drained_arg = arg;
-    HASH_ITER(by_serial, s->by_serial, c, next)
-    hub_connection_rearm(c);
+    for (struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
+        hub_connection_rearm(c);
     hub_server_wake(s);
 }
 
@@ -157,10 +155,10 @@ static void on_tick_closed(uv_handle_t *tick)
 
 void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *arg)
 {
-    struct hub_connection *c, *next;
-
-    HASH_ITER(by_serial, s->by_serial, c, next)
-    hub_connection_discard(c); /* asserts that it has no transport */
+    for (struct hub_connection *c = s->by_serial, *next; c != NULL; c = next) {
+        next = c->by_serial.next;
+        hub_connection_discard(c); /* asserts that it has no transport */
+    }
     s->freed = done;
     s->freed_arg = arg;
     uv_close((uv_handle_t *)&s->tick, on_tick_closed);
