@@ -11,6 +11,7 @@ enum {
     BACKOFF_MAX_MS = 30 * 1000,
     REFUSED_MIN_MS = 60 * 1000,
     REFUSED_MAX_MS = 30 * 60 * 1000,
+    WRONG_ROAD_MS = 5000,
 };
 
 static const char *const names[ADMIN_NSTATES] = {
@@ -51,16 +52,6 @@ enum admin_state admin_agent_state(const struct admin_agent *a, const char **las
     if (last_error_code != NULL)
         *last_error_code = a->code;
     return a->state;
-}
-
-bool admin_agent_credentials(const struct admin_agent *a, struct slice *user_id,
-                             struct slice *token)
-{
-    if (a->state != ADMIN_READY)
-        return false;
-    *user_id = slice_of(a->user_id);
-    *token = slice_of(a->token);
-    return true;
 }
 
 /* ---- the token at hand ---- */
@@ -278,7 +269,8 @@ static void on_login(void *arg, const struct rest_login *login, const struct rc_
     } else if (error != NULL) {
         fail(a, error);
     } else {
-        succeed(a, login->username);
+        succeed(a, login->username.len > 0 ? login->username
+                                           : slice_of(a->options.settings->im.admin_user_name));
     }
 }
 
@@ -287,21 +279,29 @@ void admin_agent_login_granted(struct admin_agent *a, uint64_t ticket, enum logi
     const struct settings *settings = a->options.settings;
     struct rc_error error;
 
+    /* The agent has no DDP connection to log in by. Where REST's window is full it waits for room;
+     * where REST was switched off for users, its one login a TTL goes there all the same. */
+    bool usable = road == LOGIN_ROAD_REST || settings->im.login_via == LOGIN_VIA_DDP;
+
+    rc_error_of(&error, RC_CANCELLED);
     if (ticket != a->ticket || a->stopping) { /* crossed our cancel */
-        rc_error_of(&error, RC_CANCELLED);
         a->options.gate.done(a->options.gate.arg, ticket, road, &error, NULL);
         return;
     }
-    /* By REST whatever the road: the agent has no DDP connection, and logs in once an hour. */
-    a->granted = true;
-    a->call = rest_login(a->options.rest, slice_of(settings->im.admin_user_name),
-                         slice_of(settings->im.admin_password), on_login, a);
-    if (a->call != NULL)
+    if (usable) {
+        rc_error_of(&error, RC_NOMEM);
+        a->call = rest_login(a->options.rest, slice_of(settings->im.admin_user_name),
+                             slice_of(settings->im.admin_password), on_login, a);
+    }
+    a->granted = a->call != NULL;
+    if (a->granted)
         return;
-    rc_error_of(&error, RC_NOMEM);
     a->ticket = 0;
     a->options.gate.done(a->options.gate.arg, ticket, road, &error, NULL);
-    fail(a, &error);
+    if (usable)
+        fail(a, &error);
+    else
+        again_in(a, jitter(WRONG_ROAD_MS));
 }
 
 void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket, const struct rc_error *error)

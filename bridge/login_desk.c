@@ -226,54 +226,6 @@ static void on_cancel(struct login_desk *d, uint64_t id)
     forget(d, l);
 }
 
-/* ---- mail ---- */
-
-static void deliver_answer(struct shard *s, const struct desk_mail *m)
-{
-    bool admin = (m->id & ADMIN_TICKETS) != 0;
-    struct admin_agent *agent = s->program->desk->admin;
-
-    if (!admin && m->kind == DESK_GRANTED)
-        session_table_login_granted(s->sessions, m->id, m->road);
-    else if (!admin)
-        session_table_login_refused(s->sessions, m->id, &m->error);
-    else if (agent != NULL && m->kind == DESK_GRANTED)
-        admin_agent_login_granted(agent, m->id, m->road);
-    else if (agent != NULL)
-        admin_agent_login_refused(agent, m->id, &m->error);
-}
-
-static void desk_deliver(struct mail *mail, void *consumer)
-{
-    struct desk_mail *m = (struct desk_mail *)mail;
-    struct shard *s = consumer;
-    struct login_desk *d = s->program->desk;
-
-    switch (m->kind) {
-    case DESK_ACQUIRE:
-        on_acquire(d, m);
-        turn(d);
-        break;
-    case DESK_CANCEL:
-        on_cancel(d, m->id);
-        turn(d);
-        break;
-    case DESK_DONE:
-        on_done(d, m);
-        turn(d);
-        break;
-    case DESK_GRANTED:
-    case DESK_REFUSED:
-        deliver_answer(s, m);
-        break;
-    case DESK_ADMIN:
-        session_table_set_admin(s->sessions, (struct slice){m->text, m->key_len},
-                                (struct slice){m->text + m->key_len, m->name_len});
-        break;
-    }
-    free(m);
-}
-
 /* ---- the gate, on any shard ---- */
 
 static void gate_acquire(void *arg, struct slice key, uint64_t ticket)
@@ -313,6 +265,57 @@ struct login_gate login_desk_gate(struct shard *s)
 {
     return (struct login_gate){
         .acquire = gate_acquire, .cancel = gate_cancel, .done = gate_done, .arg = s};
+}
+
+/* ---- mail ---- */
+
+static void deliver_answer(struct shard *s, const struct desk_mail *m)
+{
+    const struct rc_error cancelled = {.result = RC_CANCELLED, .code = "cancelled"};
+    bool admin = (m->id & ADMIN_TICKETS) != 0;
+    struct admin_agent *agent = s->program->desk->admin;
+
+    if (!admin && m->kind == DESK_GRANTED)
+        session_table_login_granted(s->sessions, m->id, m->road);
+    else if (!admin)
+        session_table_login_refused(s->sessions, m->id, &m->error);
+    else if (agent != NULL && m->kind == DESK_GRANTED)
+        admin_agent_login_granted(agent, m->id, m->road);
+    else if (agent != NULL)
+        admin_agent_login_refused(agent, m->id, &m->error);
+    else if (m->kind == DESK_GRANTED)
+        gate_done(s, m->id, m->road, &cancelled, NULL); /* the agent has stopped meanwhile */
+}
+
+static void desk_deliver(struct mail *mail, void *consumer)
+{
+    struct desk_mail *m = (struct desk_mail *)mail;
+    struct shard *s = consumer;
+    struct login_desk *d = s->program->desk;
+
+    switch (m->kind) {
+    case DESK_ACQUIRE:
+        on_acquire(d, m);
+        turn(d);
+        break;
+    case DESK_CANCEL:
+        on_cancel(d, m->id);
+        turn(d);
+        break;
+    case DESK_DONE:
+        on_done(d, m);
+        turn(d);
+        break;
+    case DESK_GRANTED:
+    case DESK_REFUSED:
+        deliver_answer(s, m);
+        break;
+    case DESK_ADMIN:
+        session_table_set_admin(s->sessions, (struct slice){m->text, m->key_len},
+                                (struct slice){m->text + m->key_len, m->name_len});
+        break;
+    }
+    free(m);
 }
 
 /* ---- life ---- */

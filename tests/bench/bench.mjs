@@ -1,0 +1,49 @@
+// The table of tests/bench/run. Nothing here passes or fails: speed drifts between minutes, so only
+// the ratios within one run say something.
+import os from 'node:os';
+import { measureConnections } from './connections.mjs';
+import { stopAll } from './programs.mjs';
+
+class Report {
+  rows = [];
+
+  /** ours against the pump's; bar: the issue's words for what is wanted. */
+  row(what, unit, pump, ours, bar = '', note = '') {
+    const number = (n) => (n === null ? '-' : n >= 1000 ? Math.round(n).toLocaleString('en') : n.toFixed(n >= 100 ? 0 : 1));
+    const ratio = pump === null || pump === 0 ? '-' : (ours / pump).toFixed(2);
+    this.rows.push([what, unit, number(pump), number(ours), ratio, bar ?? '', note]);
+    console.error(`  ${this.rows.at(-1).join(' | ')}`);
+  }
+
+  print() {
+    const rows = [['', 'unit', 'pump', 'ours', 'ratio', 'bar', 'note'], ...this.rows];
+    const widths = rows[0].map((_, i) => Math.max(...rows.map((r) => r[i].length)));
+    rows.splice(1, 0, widths.map((w) => '-'.repeat(w)));
+    for (const row of rows) {
+      console.log(`| ${row.map((cell, i) => (i >= 2 && i <= 4 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |`);
+    }
+  }
+}
+
+const PARTS = { connections: measureConnections };
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const options = Object.fromEntries(
+  process.argv.slice(2).filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('=')).map(([k, v]) => [k, Number(v)]),
+);
+const report = new Report();
+
+for (const word of wanted.filter((w) => !(w in PARTS))) {
+  console.error(`unknown part ${word}; there are: ${Object.keys(PARTS).join(', ')}`);
+  process.exit(2);
+}
+try {
+  for (const [name, measure] of Object.entries(PARTS)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    console.error(name);
+    await measure(report, options);
+  }
+} finally {
+  await stopAll();
+}
+console.log(`${os.cpus().length} cores (${os.cpus()[0].model}), Linux ${os.release()}, ${new Date().toISOString().slice(0, 10)}`);
+report.print();
