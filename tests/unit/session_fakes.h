@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "rest_fake.h"
+
 #define NSHARDS 3
 #define MAX_CALLS 32
 
@@ -130,148 +132,6 @@ static void ddp_end(struct ddp_connector *c, enum ddp_end how)
         }
     c->ended = true;
     c->cb.on_end(c->arg, how, 1006, NULL);
-}
-
-/* ---- REST ---- */
-
-enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS };
-
-struct rest_call {
-    enum rest_what what;
-    char user[300], token[300]; /* of login: user name and password */
-    union {
-        rest_login_fn login;
-        rest_me_fn me;
-        rest_json_fn json;
-        rest_done_fn done;
-    } fn;
-    void *arg;
-    bool answered, cancelled;
-};
-
-static struct rest_call *rests[256];
-static unsigned nrests;
-
-static struct rest_call *rest_record(enum rest_what what, struct slice user, struct slice token,
-                                     void *arg)
-{
-    struct rest_call *c = calloc(1, sizeof *c);
-
-    assert_true(nrests < 256);
-    c->what = what;
-    snprintf(c->user, sizeof c->user, "%.*s", (int)user.len, user.ptr);
-    snprintf(c->token, sizeof c->token, "%.*s", (int)token.len, token.ptr);
-    c->arg = arg;
-    rests[nrests++] = c;
-    return c;
-}
-
-struct rest_call *rest_login(struct rest_client *client, struct slice username,
-                             struct slice password, rest_login_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_LOGIN, username, password, arg);
-
-    (void)client;
-    c->fn.login = fn;
-    return c;
-}
-
-struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
-                              rest_done_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_LOGOUT, user_id, token, arg);
-
-    (void)client;
-    c->fn.done = fn;
-    return c;
-}
-
-struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
-                          rest_me_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_ME, user_id, token, arg);
-
-    (void)client;
-    c->fn.me = fn;
-    return c;
-}
-
-struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
-                                         struct slice token, rest_json_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_SUBSCRIPTIONS, user_id, token, arg);
-
-    (void)client;
-    c->fn.json = fn;
-    return c;
-}
-
-struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
-                                 struct slice token, rest_json_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_ROOMS, user_id, token, arg);
-
-    (void)client;
-    c->fn.json = fn;
-    return c;
-}
-
-void rest_call_cancel(struct rest_call *c)
-{
-    assert_false(c->answered);
-    c->cancelled = true;
-}
-
-static void rest_answer(struct rest_call *c, const struct rest_login *login,
-                        const struct rest_me *me, const char *json, const struct rc_error *error)
-{
-    struct rest_rate rate = {0};
-
-    assert_false(c->answered);
-    c->answered = true;
-    switch (c->what) {
-    case REST_LOGIN:
-        c->fn.login(c->arg, login, error, &rate);
-        break;
-    case REST_LOGOUT:
-        c->fn.done(c->arg, error);
-        break;
-    case REST_ME:
-        c->fn.me(c->arg, me, error);
-        break;
-    case REST_SUBSCRIPTIONS:
-    case REST_ROOMS:
-        c->fn.json(c->arg, slice_of(json), error);
-        break;
-    }
-}
-
-static void rest_fail(struct rest_call *c, enum rc_result result, const char *code)
-{
-    struct rc_error error;
-
-    rc_error_of(&error, result);
-    if (code != NULL)
-        snprintf(error.code, sizeof error.code, "%s", code);
-    rest_answer(c, NULL, NULL, NULL, &error);
-}
-
-/* The latest call of its kind, not answered; NULL: none. */
-static struct rest_call *rest_pending(enum rest_what what)
-{
-    for (unsigned i = nrests; i-- > 0;)
-        if (rests[i]->what == what && !rests[i]->answered && !rests[i]->cancelled)
-            return rests[i];
-    return NULL;
-}
-
-static unsigned rest_count(enum rest_what what)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < nrests; i++)
-        n += rests[i]->what == what;
-    return n;
 }
 
 /* ---- the world ---- */
@@ -397,9 +257,7 @@ static void settle(void)
         for (unsigned n = 0; n < nconns; n++)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
-        for (unsigned n = 0; n < nrests; n++)
-            if (rests[n]->cancelled && !rests[n]->answered)
-                rest_fail(rests[n], RC_CANCELLED, NULL);
+        rest_answer_cancelled();
         while (!w.hold_logins && granted < w.acquires)
             session_table_login_granted(w.table, w.tickets[granted++ % 64], w.road);
         session_table_run(w.table);
@@ -487,9 +345,7 @@ static void world_stop(void)
         for (unsigned n = 0; n < nconns; n++)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
-        for (unsigned n = 0; n < nrests; n++)
-            if (rests[n]->cancelled && !rests[n]->answered)
-                rest_fail(rests[n], RC_CANCELLED, NULL);
+        rest_answer_cancelled();
         if (!w.freed && w.table->logouts != NULL) {
             session_table_stats(w.table, &stats);
             session_table_run(w.table);
@@ -503,10 +359,7 @@ static void world_stop(void)
         assert_true(conns[i]->ended);
         free(conns[i]);
     }
-    for (unsigned i = 0; i < nrests; i++) {
-        assert_true(rests[i]->answered);
-        free(rests[i]);
-    }
+    rest_free_all();
     metrics_free(w.metrics);
     assert_int_equal(uv_loop_close(&w.loop), 0);
 }
