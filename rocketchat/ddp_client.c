@@ -137,7 +137,9 @@ static int set_proxy(struct ddp_client *client, const char *url)
     client->proxy_port = (uint16_t)port;
     if (client->proxy_host == NULL)
         return UV_ENOMEM;
-    return strlen(client->proxy_host) <= PROXY_HOST_MAX ? 0 : UV_EINVAL;
+    if (strlen(client->proxy_host) > PROXY_HOST_MAX || strpbrk(client->proxy_host, " /") != NULL)
+        return UV_EINVAL;
+    return 0;
 }
 
 static bool sound(const struct ddp_client_options *o)

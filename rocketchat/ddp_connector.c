@@ -116,7 +116,7 @@ static void try_addresses(struct ddp_connector *c)
             arm(c, now + share_ms);
             return;
         }
-        set_attempt_detail(c, "connection refused");
+        set_attempt_detail(c, "cannot be reached");
     }
     ddp_resolver_forget(&c->client->resolver);
     ddp_connector_end(c, DDP_END_UNREACHABLE, CLOSE_ABNORMAL, NULL);

@@ -3,7 +3,6 @@
  * sends its close frame and waits for the answer; one without a user pointer is of no interest. */
 #include "rocketchat/ddp_connector_internal.h"
 #include <libwebsockets.h>
-#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -110,24 +109,37 @@ static void close_forgotten_poll(uv_handle_t *poll)
         uv_close(poll, poll_closed);
 }
 
+/* Why the attempt failed, in words for an operator. in: libwebsockets' own. */
+static void describe_failure(struct lws *wsi, const struct ddp_connector *c, const char *in,
+                             char *out, size_t cap)
+{
+    socklen_t len = sizeof(int);
+    int fd = lws_get_socket_fd(wsi), error = 0;
+
+    if (fd >= 0)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (c->client->tls_problem != NULL)
+        snprintf(out, cap, "certificate: %s", c->client->tls_problem);
+    else if (c->http_status != 0 && c->http_status != 101)
+        snprintf(out, cap, "HTTP status %u", c->http_status);
+    else if (strncmp(in, "connect SSL", 11) == 0) /* and a number that says nothing */
+        snprintf(out, cap, "TLS handshake failed");
+    else if (error != 0)
+        snprintf(out, cap, "%s", uv_strerror(uv_translate_sys_error(error)));
+    else if (strncmp(in, "proxy", 5) == 0)
+        snprintf(out, cap, "the proxy did not connect");
+    else
+        snprintf(out, cap, "%s", in);
+}
+
 static void on_connect_error(struct lws *wsi, struct ddp_connector *c, const char *in)
 {
-    struct ddp_client *client = c->client;
-    unsigned long e = ERR_peek_last_error();
-    const char *ssl_reason = e != 0 ? ERR_reason_error_string(e) : NULL;
     char reason[160];
 
+    describe_failure(wsi, c, in == NULL ? "connection failed" : in, reason, sizeof reason);
     if (lws_get_socket_fd(wsi) < 0)
         close_forgotten_poll(c->wsi_poll);
-    if (client->tls_problem != NULL)
-        snprintf(reason, sizeof reason, "certificate: %s", client->tls_problem);
-    else if (c->http_status != 0 && c->http_status != 101)
-        snprintf(reason, sizeof reason, "HTTP status %u", c->http_status);
-    else if (ssl_reason != NULL && in != NULL && strncmp(in, "connect SSL", 11) == 0)
-        snprintf(reason, sizeof reason, "TLS: %s", ssl_reason);
-    else
-        snprintf(reason, sizeof reason, "%s", in == NULL ? "connection failed" : in);
-    client->tls_problem = NULL;
+    c->client->tls_problem = NULL;
     lws_set_opaque_user_data(wsi, NULL);
     c->wsi = NULL;
     if (c->state != DDP_ENDING)
