@@ -2,21 +2,24 @@
 // the ratios within one run say something.
 import os from 'node:os';
 import { measureConnections } from './connections.mjs';
+import { measureDelivery } from './delivery.mjs';
+import { measureInterference } from './interference.mjs';
 import { stopAll } from './programs.mjs';
+import { measureSessions } from './sessions.mjs';
 
 class Report {
   rows = [];
 
-  /** ours against the pump's; bar: the issue's words for what is wanted. */
-  row(what, unit, pump, ours, bar = '', note = '') {
+  /** ours against the reference: the pump, where the note says nothing else; null: there is none. */
+  row(what, unit, reference, ours, bar = '', note = '') {
     const number = (n) => (n === null ? '-' : n >= 1000 ? Math.round(n).toLocaleString('en') : n.toFixed(n >= 100 ? 0 : 1));
-    const ratio = pump === null || pump === 0 ? '-' : (ours / pump).toFixed(2);
-    this.rows.push([what, unit, number(pump), number(ours), ratio, bar ?? '', note]);
+    const ratio = reference === null ? '-' : (ours / reference).toFixed(2);
+    this.rows.push([what, unit, number(reference), number(ours), ratio, bar ?? '', note]);
     console.error(`  ${this.rows.at(-1).join(' | ')}`);
   }
 
   print() {
-    const rows = [['', 'unit', 'pump', 'ours', 'ratio', 'bar', 'note'], ...this.rows];
+    const rows = [['', 'unit', 'reference', 'ours', 'ratio', 'bar', 'note'], ...this.rows];
     const widths = rows[0].map((_, i) => Math.max(...rows.map((r) => r[i].length)));
     rows.splice(1, 0, widths.map((w) => '-'.repeat(w)));
     for (const row of rows) {
@@ -25,7 +28,7 @@ class Report {
   }
 }
 
-const PARTS = { connections: measureConnections };
+const PARTS = { connections: measureConnections, sessions: measureSessions, delivery: measureDelivery, interference: measureInterference };
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const options = Object.fromEntries(
   process.argv.slice(2).filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('=')).map(([k, v]) => [k, Number(v)]),

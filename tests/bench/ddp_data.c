@@ -131,7 +131,8 @@ static size_t put_date(const char *before)
 
 static void make_template(void)
 {
-    static const char id[] = "00000000000000000", text[] = "a text as long as people's are";
+    static const char id[] = "00000000000000000",
+                      text[] = "a text of about the length that people write in a chat room";
 
     frame.len = frame.payload = ws_head(frame.bytes, WS_TEXT, FRAME_BYTES, false);
     put("{\"msg\":\"changed\",\"collection\":\"stream-notify-user\",\"id\":\"id\",\"fields\":"

@@ -1,8 +1,9 @@
 /* tests/bench/load.c - many SignalR clients in one process.
  *
- *   load --port P [--path /hub] [--key K --issuer I] [--users N] [--negotiate 1] [--ping-ms MS]
+ *   load --port P [--path /hub] [--key K --issuer I] [--users N] [--first N]
+ *        [--negotiate 1] [--ping-ms MS]
  *
- * With --key, client i brings the JWT of user i % N in the query; without one it brings no token.
+ * With --key, client i brings the JWT of user first + i % N in the query; without it, no token.
  * Commands on stdin, each answered by one JSON line:
  *
  *   open N PARALLEL     N more clients, PARALLEL at once, up to the SignalR handshake's answer
@@ -34,9 +35,10 @@ struct client {
 };
 
 static const char *option_port = "0", *option_path = "/hub", *option_key, *option_issuer = "",
-                  *option_users = "1", *option_negotiate = "0", *option_ping_ms = "0";
+                  *option_users = "1", *option_first = "0", *option_negotiate = "0",
+                  *option_ping_ms = "0";
 static uint16_t port;
-static unsigned users;
+static unsigned users, first_user;
 static uint64_t ping_ns, pinged_ns;
 
 static struct client *clients[MAX_CLIENTS];
@@ -147,7 +149,7 @@ static int query(const struct client *c, const char *more, char *out, size_t cap
 
     if (option_key == NULL)
         return snprintf(out, cap, "%s", more);
-    load_token(option_key, option_issuer, c->number % users, token, sizeof token);
+    load_token(option_key, option_issuer, first_user + c->number % users, token, sizeof token);
     return snprintf(out, cap, "%s%saccess_token=%s", more, more[0] == '\0' ? "" : "&", token);
 }
 
@@ -390,15 +392,21 @@ static void on_command(char *line)
 int main(int argc, char **argv)
 {
     static const struct net_option options[] = {
-        {"--port", &option_port},       {"--path", &option_path},
-        {"--key", &option_key},         {"--issuer", &option_issuer},
-        {"--users", &option_users},     {"--negotiate", &option_negotiate},
-        {"--ping-ms", &option_ping_ms}, {NULL, NULL},
+        {"--port", &option_port},
+        {"--path", &option_path},
+        {"--key", &option_key},
+        {"--issuer", &option_issuer},
+        {"--users", &option_users},
+        {"--first", &option_first},
+        {"--negotiate", &option_negotiate},
+        {"--ping-ms", &option_ping_ms},
+        {NULL, NULL},
     };
 
     net_options(argc, argv, options);
     port = (uint16_t)atoi(option_port);
     users = (unsigned)atoi(option_users);
+    first_user = (unsigned)atoi(option_first);
     ping_ns = strtoull(option_ping_ms, NULL, 10) * 1000000;
     pinged_ns = net_now_ns();
     net_commands(on_command);
