@@ -27,8 +27,8 @@ struct rest_call {
 static struct rest_call *rests[256];
 static unsigned nrests;
 
-static struct rest_call *rest_record(enum rest_what what, struct slice user, struct slice token,
-                                     void *arg)
+static inline struct rest_call *rest_record(enum rest_what what, struct slice user,
+                                            struct slice token, void *arg)
 {
     struct rest_call *c = calloc(1, sizeof *c);
 
@@ -97,8 +97,9 @@ void rest_call_cancel(struct rest_call *c)
     c->cancelled = true;
 }
 
-static void rest_answer(struct rest_call *c, const struct rest_login *login,
-                        const struct rest_me *me, const char *json, const struct rc_error *error)
+static inline void rest_answer(struct rest_call *c, const struct rest_login *login,
+                               const struct rest_me *me, const char *json,
+                               const struct rc_error *error)
 {
     struct rest_rate rate = {0};
 
@@ -121,7 +122,7 @@ static void rest_answer(struct rest_call *c, const struct rest_login *login,
     }
 }
 
-static void rest_fail(struct rest_call *c, enum rc_result result, const char *code)
+static inline void rest_fail(struct rest_call *c, enum rc_result result, const char *code)
 {
     struct rc_error error;
 
@@ -132,7 +133,7 @@ static void rest_fail(struct rest_call *c, enum rc_result result, const char *co
 }
 
 /* The latest call of its kind, not answered; NULL: none. */
-static struct rest_call *rest_pending(enum rest_what what)
+static inline struct rest_call *rest_pending(enum rest_what what)
 {
     for (unsigned i = nrests; i-- > 0;)
         if (rests[i]->what == what && !rests[i]->answered && !rests[i]->cancelled)
@@ -140,7 +141,7 @@ static struct rest_call *rest_pending(enum rest_what what)
     return NULL;
 }
 
-static unsigned rest_count(enum rest_what what)
+static inline unsigned rest_count(enum rest_what what)
 {
     unsigned n = 0;
 
@@ -150,14 +151,14 @@ static unsigned rest_count(enum rest_what what)
 }
 
 /* Cancelled calls get their answer. */
-static void rest_answer_cancelled(void)
+static inline void rest_answer_cancelled(void)
 {
     for (unsigned n = 0; n < nrests; n++)
         if (rests[n]->cancelled && !rests[n]->answered)
             rest_fail(rests[n], RC_CANCELLED, NULL);
 }
 
-static void rest_free_all(void)
+static inline void rest_free_all(void)
 {
     for (unsigned i = 0; i < nrests; i++) {
         assert_true(rests[i]->answered);
