@@ -143,7 +143,6 @@ export async function startBridge(source, settings = {}, { env = {} } = {}) {
     'PushBridge:Hub:ClientTimeoutSeconds': 1200,
     'PushBridge:Logins:RestPerMinute': 1_000_000,
     'PushBridge:Logins:DdpPerSecond': 10_000,
-    'PushBridge:Logins:MaxRunning': 64,
     'PushBridge:Drain:Seconds': 10,
     ...settings,
   };

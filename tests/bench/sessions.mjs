@@ -15,22 +15,23 @@ export const allLive = (source, count) =>
   until(`${count} live sessions`, async () => (await source.ask('stats')).live >= count, 120_000);
 
 async function measureOne(source, settings, users) {
-  const bridge = await startBridge(source, settings);
-  const load = await startLoad(bridge.port, { path: '/signalr', key: KEY, issuer: ISSUER, users: WARM_UP + users });
-  await open(load, WARM_UP);
+  const bridge = await startBridge(source, { 'PushBridge:Limits:ConnectionsPerUser': 0, ...settings });
+  const load = (options) => startLoad(bridge.port, { path: '/signalr', key: KEY, issuer: ISSUER, ...options });
+  const people = await load({ users: WARM_UP + users });
+  await open(people, WARM_UP);
   await allLive(source, WARM_UP);
   await sleep(500);
+  const warm = rssBytes(bridge.pid);
+  const tabs = await load({ users: 1 }); // of one user that has a session
+  await open(tabs, users);
+  await sleep(500);
   const before = rssBytes(bridge.pid);
-  await open(load, users);
+  await open(people, users);
   await allLive(source, WARM_UP + users);
   await sleep(1500);
-  const between = rssBytes(bridge.pid);
-  await open(load, users); // second tabs of the same users: what a connection alone costs
-  await sleep(500);
   const after = rssBytes(bridge.pid);
-  await load.stop();
-  await bridge.stop();
-  return { session: (between - before - (after - between)) / users, tab: (after - between) / users };
+  for (const program of [people, tabs, bridge]) await program.stop();
+  return { session: (after - before - (before - warm)) / users, tab: (before - warm) / users };
 }
 
 export async function measureSessions(report, { users = 1000 } = {}) {
