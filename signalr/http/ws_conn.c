@@ -413,7 +413,7 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
     ws->sock = k;
     ws->cb = *cb;
     ws->arg = arg;
-    ws->fresh = true;
+    ws->fresh = unread.len > 0;
     ws_frame_reader_init(&ws->reader);
     return ws;
 }

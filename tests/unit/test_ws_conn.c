@@ -677,12 +677,12 @@ static void test_counted_by_address(void **state)
         begin(&o);
         first = lb_connect(&lb);
         lb_send(first, "GET /ws HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9\r\n");
-        lb_send(first, UPGRADE + strlen("GET /ws HTTP/1.1\r\n"));
+        lb_send(first, &UPGRADE[strlen("GET /ws HTTP/1.1\r\n")]);
         assert_true(lb_wait(&lb, first, &got, "HTTP/1.1 101"));
         second = lb_connect(&lb);
         got.len = 0;
         lb_send(second, "GET /ws HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9\r\n");
-        lb_send(second, UPGRADE + strlen("GET /ws HTTP/1.1\r\n"));
+        lb_send(second, &UPGRADE[strlen("GET /ws HTTP/1.1\r\n")]);
         assert_true(lb_wait(&lb, second, &got, "HTTP/1.1 503"));
         close(first);
         close(second);
