@@ -136,11 +136,7 @@ static void last_frame(struct ws_conn *ws, enum ws_end how, unsigned code, bool 
     http_sock_read(k, false);
     http_sock_arm(k, LAST_FRAME_MS);
     http_sock_wake(k);
-    if (!with_close)
-        return;
-    /* The peer reads no data any more; a frame that has begun must be finished, though. */
-    ws_queue_drop_unsent(&ws->queue);
-    if (!push_close(ws, code))
+    if (with_close && !push_close(ws, code))
         http_sock_close(k);
 }
 
