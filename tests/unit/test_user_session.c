@@ -138,7 +138,7 @@ static void test_refused_private_notices_are_done_without(void **state)
     ddp_ok("sub", "");
     ddp_ok("sub", "");
     call = ddp_pending("sub");
-    assert_non_null(strstr(call->params, "/message"));
+    assert_true(call != NULL && strstr(call->params, "/message") != NULL);
     rc_error_set(&error, SLICE_LIT("404"));
     call->answered = true;
     call->fn(call->arg, (struct slice){0}, &error);
