@@ -205,9 +205,10 @@ static void on_done(struct login_desk *d, const struct desk_mail *m)
     login_governor_done(
         d->governor, uv_now(&d->shard->loop), &l->ticket, (struct slice){l->key, l->key_len},
         m->error.result == RC_OK ? NULL : &m->error, m->rate.known ? &m->rate : NULL);
-    /* A streamer of Rocket.Chat 8 takes no passwords over DDP (rocketchat.md 1.9): its "400
-     * unrecognized options" says nothing about the user, but all about the road. */
-    if (m->road == LOGIN_ROAD_DDP && strcmp(m->error.code, "400") == 0 &&
+    /* No passwords over DDP at this server (rocketchat.md 1.9): that says nothing about the user,
+     * but all about the road. */
+    if (m->road == LOGIN_ROAD_DDP &&
+        (m->error.result == RC_NOT_FOUND || strcmp(m->error.code, "400") == 0) &&
         d->shard->program->settings->im.login_via == LOGIN_VIA_AUTO) {
         log_warn("ddp_takes_no_passwords", LOG_STR("from_now_on", "logins by REST alone"));
         login_governor_use(d->governor, LOGIN_VIA_REST);

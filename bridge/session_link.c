@@ -123,6 +123,9 @@ static void on_resumed(void *arg, struct slice result, const struct rc_error *er
     if (error == NULL && ddp_login_result_parse(result, &parsed) &&
         slice_eq(parsed.user_id, slice_of(s->user_id))) {
         metrics_inc(s->table->options.metrics, METRIC_RESUMES_OK);
+        /* It has worked once: a later 403 tells that it was revoked since, and then a new login is
+         * the cure. If that goes on, the growing pauses of the lost connections slow it down. */
+        s->fresh = false;
         s->authed = true;
         session_subscribe(s);
         return;

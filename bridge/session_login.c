@@ -316,13 +316,21 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
 
 void session_login_by_ddp(struct user_session *s)
 {
+    const struct settings *set = s->table->settings;
     struct byte_buf params = {0};
     bool sent;
 
+    /* Rocket.Chat 8's streamer takes only resume, and may well say so by the 403 that a wrong
+     * password gets: asking it could blame the user. RC_NOT_FOUND closes the road for everybody. */
+    if (set->im.login_via == LOGIN_VIA_AUTO && !ddp_connector_is_monolith(s->ddp)) {
+        session_login_lost(s, RC_NOT_FOUND);
+        session_back_off(s, "streamer", 0);
+        return;
+    }
     sent = ddp_login_password_params(&params, slice_of(s->username),
-                                     slice_of(s->table->settings->im.default_password)) &&
-           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
-                              s->table->settings->logins.timeout_ms, on_ddp_login, s);
+                                     slice_of(set->im.default_password)) &&
+           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), set->logins.timeout_ms,
+                              on_ddp_login, s);
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
     byte_buf_free(&params);

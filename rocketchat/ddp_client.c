@@ -6,6 +6,7 @@
 
 enum {
     TICK_MS = 50,
+    LINGER_MS = 1000,
     HOST_MAX = 253,        /* a DNS name */
     PROXIED_HOST_MAX = 96, /* libwebsockets writes CONNECT into 256 bytes */
     PATH_MAX_BYTES = 1024, /* ... and the whole upgrade request into 4,096 */
@@ -136,7 +137,9 @@ static int set_proxy(struct ddp_client *client, const char *url)
     client->proxy_port = (uint16_t)port;
     if (client->proxy_host == NULL)
         return UV_ENOMEM;
-    return strlen(client->proxy_host) <= PROXY_HOST_MAX ? 0 : UV_EINVAL;
+    if (strlen(client->proxy_host) > PROXY_HOST_MAX || strpbrk(client->proxy_host, " /") != NULL)
+        return UV_EINVAL;
+    return 0;
 }
 
 static bool sound(const struct ddp_client_options *o)
@@ -219,13 +222,24 @@ static void on_destroy_turn(uv_timer_t *turn)
     }
 }
 
+/* The server should learn of it: close frames need a moment to go out and be answered. */
+static void on_linger_turn(uv_timer_t *turn)
+{
+    struct ddp_client *client = turn->data;
+
+    if (client->nlingering > 0 && uv_now(client->loop) < client->linger_until_ms)
+        return;
+    ddp_socket_destroy_begin(client);
+    uv_timer_start(turn, on_destroy_turn, 0, 1);
+}
+
 void ddp_client_free(struct ddp_client *client, void (*done)(void *), void *arg)
 {
     assert(client->nconnectors == 0);
     client->freed = done;
     client->freed_arg = arg;
-    ddp_socket_destroy_begin(client);
-    uv_timer_start(&client->turn, on_destroy_turn, 1, 1);
+    client->linger_until_ms = uv_now(client->loop) + LINGER_MS;
+    uv_timer_start(&client->turn, on_linger_turn, 0, 5);
 }
 
 /* What can fail is done before the first handle: handles need turns of the loop to go away. */

@@ -116,7 +116,7 @@ static void try_addresses(struct ddp_connector *c)
             arm(c, now + share_ms);
             return;
         }
-        set_attempt_detail(c, "connection refused");
+        set_attempt_detail(c, "cannot be reached");
     }
     ddp_resolver_forget(&c->client->resolver);
     ddp_connector_end(c, DDP_END_UNREACHABLE, CLOSE_ABNORMAL, NULL);
@@ -548,7 +548,7 @@ void ddp_connector_on_timer(struct ddp_connector *c)
         return;
     }
     set_attempt_detail(c, "connecting took too long");
-    ddp_socket_drop(c, false);
+    ddp_socket_drop(c, 0);
     try_addresses(c);
 }
 
@@ -564,7 +564,8 @@ static void finish(struct ddp_connector *c)
 {
     struct rc_error error;
 
-    ddp_socket_drop(c, c->how == DDP_END_LOCAL);
+    /* 1006 means that nobody is there to be told. */
+    ddp_socket_drop(c, c->code == CLOSE_ABNORMAL ? 0 : c->code);
     ddp_reassembly_done(&c->client->reassembly, &c->partial);
     rc_error_of(&error, c->how == DDP_END_LOCAL ? RC_CANCELLED : RC_UNREACHABLE);
     while (c->calls != NULL) {

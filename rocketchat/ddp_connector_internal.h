@@ -106,7 +106,9 @@ struct ddp_client {
     uv_timer_t turn;
     struct ddp_connector *queued, **queued_tail;
     unsigned nconnectors;
-    unsigned holders; /* handles that are still to close */
+    unsigned nlingering; /* sockets in their closing handshake that no connector has any more */
+    unsigned holders;    /* handles that are still to close */
+    uint64_t linger_until_ms;
     void (*freed)(void *);
     void *freed_arg;
 };
@@ -134,7 +136,9 @@ void ddp_connector_pop_out(struct ddp_connector *c); /* the first of c->out is w
 bool ddp_socket_init(struct ddp_client *client);                       /* makes context and vhost */
 bool ddp_socket_connect(struct ddp_connector *c, const char *address); /* false: failed at once */
 void ddp_socket_wants_write(struct ddp_connector *c);
-void ddp_socket_drop(struct ddp_connector *c, bool politely); /* not from inside libwebsockets */
+/* Not from inside libwebsockets. code: sent to the server, whose answer a moment is waited for; 0:
+ * cut off. */
+void ddp_socket_drop(struct ddp_connector *c, unsigned code);
 /* Two steps with turns of the loop between: true when the context is gone. */
 void ddp_socket_destroy_begin(struct ddp_client *client);
 bool ddp_socket_destroy_done(struct ddp_client *client);

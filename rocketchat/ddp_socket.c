@@ -1,9 +1,8 @@
 /* One connection's WebSocket by libwebsockets 4.1.6, the client half of it only. The callback below
- * tells the connector what happened; a socket that the connector has let go of has no user pointer
- * any more, and ends by itself. */
+ * tells the connector what happened. A socket that the connector has let go of politely lingers: it
+ * sends its close frame and waits for the answer; one without a user pointer is of no interest. */
 #include "rocketchat/ddp_connector_internal.h"
 #include <libwebsockets.h>
-#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,7 +12,6 @@ _Static_assert(LWS_PRE <= DDP_OUT_HEADROOM, "libwebsockets writes its header bef
 enum {
     RX_CHUNK_BYTES = 1024,
     HEADER_BYTES = 8192, /* of the answer to the upgrade: some proxies send long cookies */
-    CLOSE_ACK_S = 5,
     /* libwebsockets allocates and clears two tables of this many entries, and scans one at every
      * close. Beyond 10 million, as in many containers, it silently falls back to 2,560. */
     FDS_MAX = 1 << 18,
@@ -38,40 +36,36 @@ static void lock_process(void)
     uv_mutex_lock(&process_lock);
 }
 
+static char lingering; /* its address is the user pointer of sockets that linger */
+
+static void let_linger(struct lws *wsi, struct ddp_connector *c)
+{
+    lws_set_opaque_user_data(wsi, &lingering);
+    c->client->nlingering++;
+    c->wsi = NULL;
+}
+
 /* --- what libwebsockets tells --- */
 
-/* Ours is over, the socket is not yet: it sends the close frame and waits for the answer. */
-static int hang_up(struct lws *wsi, struct ddp_connector *c)
-{
-    /* 1006 is a word for the log and never sent. */
-    lws_close_reason(wsi,
-                     c->code == LWS_CLOSE_STATUS_ABNORMAL_CLOSE ? LWS_CLOSE_STATUS_NORMAL
-                                                                : (enum lws_close_status)c->code,
-                     NULL, 0);
-    lws_set_opaque_user_data(wsi, NULL);
-    c->wsi = NULL;
-    return -1;
-}
-
-static int after(struct lws *wsi, struct ddp_connector *c)
-{
-    return c->state == DDP_ENDING ? hang_up(wsi, c) : 0;
-}
-
+/* Never anything but 0 from here, even if that was the end: having been told to close in the middle
+ * of a frame, libwebsockets 4.1.6 goes on to fill its full receive buffer with what still comes,
+ * past its end. The turn closes from outside. */
 static int on_receive(struct lws *wsi, struct ddp_connector *c, const void *in, size_t len)
 {
-    if (c->state != DDP_ENDING && lws_frame_is_binary(wsi))
+    if (c->state == DDP_ENDING)
+        return 0;
+    if (lws_frame_is_binary(wsi))
         ddp_connector_end(c, DDP_END_MALFORMED, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE,
                           "a binary frame");
-    if (c->state != DDP_ENDING)
+    else
         ddp_connector_chunk(c, (struct slice){in, len}, lws_remaining_packet_payload(wsi),
                             lws_is_final_fragment(wsi));
-    return after(wsi, c);
+    return 0;
 }
 
 static int on_writable(struct lws *wsi, struct ddp_connector *c)
 {
-    while (c->out != NULL) {
+    while (c->out != NULL && c->state != DDP_ENDING) {
         struct ddp_out *out = c->out;
         int n = lws_write(wsi, out->bytes + DDP_OUT_HEADROOM, out->len, LWS_WRITE_TEXT);
 
@@ -96,8 +90,7 @@ static int on_peer_close(struct lws *wsi, struct ddp_connector *c, const unsigne
 
     snprintf(reason, sizeof reason, "closed by the server%s%.*s", len > 2 ? ": " : "",
              len > 2 ? (int)len - 2 : 0, len > 2 ? (const char *)in + 2 : "");
-    lws_set_opaque_user_data(wsi, NULL);
-    c->wsi = NULL;
+    let_linger(wsi, c); /* libwebsockets answers */
     if (c->state != DDP_ENDING)
         ddp_connector_lost(c, code, reason);
     return 0;
@@ -116,24 +109,37 @@ static void close_forgotten_poll(uv_handle_t *poll)
         uv_close(poll, poll_closed);
 }
 
+/* Why the attempt failed, in words for an operator. in: libwebsockets' own. */
+static void describe_failure(struct lws *wsi, const struct ddp_connector *c, const char *in,
+                             char *out, size_t cap)
+{
+    socklen_t len = sizeof(int);
+    int fd = lws_get_socket_fd(wsi), error = 0;
+
+    if (fd >= 0)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (c->client->tls_problem != NULL)
+        snprintf(out, cap, "certificate: %s", c->client->tls_problem);
+    else if (c->http_status != 0 && c->http_status != 101)
+        snprintf(out, cap, "HTTP status %u", c->http_status);
+    else if (strncmp(in, "connect SSL", 11) == 0) /* and a number that says nothing */
+        snprintf(out, cap, "TLS handshake failed");
+    else if (error != 0)
+        snprintf(out, cap, "%s", uv_strerror(uv_translate_sys_error(error)));
+    else if (strncmp(in, "proxy", 5) == 0)
+        snprintf(out, cap, "the proxy did not connect");
+    else
+        snprintf(out, cap, "%s", in);
+}
+
 static void on_connect_error(struct lws *wsi, struct ddp_connector *c, const char *in)
 {
-    struct ddp_client *client = c->client;
-    unsigned long e = ERR_peek_last_error();
-    const char *ssl_reason = e != 0 ? ERR_reason_error_string(e) : NULL;
     char reason[160];
 
+    describe_failure(wsi, c, in == NULL ? "connection failed" : in, reason, sizeof reason);
     if (lws_get_socket_fd(wsi) < 0)
         close_forgotten_poll(c->wsi_poll);
-    if (client->tls_problem != NULL)
-        snprintf(reason, sizeof reason, "certificate: %s", client->tls_problem);
-    else if (c->http_status != 0 && c->http_status != 101)
-        snprintf(reason, sizeof reason, "HTTP status %u", c->http_status);
-    else if (ssl_reason != NULL && in != NULL && strncmp(in, "connect SSL", 11) == 0)
-        snprintf(reason, sizeof reason, "TLS: %s", ssl_reason);
-    else
-        snprintf(reason, sizeof reason, "%s", in == NULL ? "connection failed" : in);
-    client->tls_problem = NULL;
+    c->client->tls_problem = NULL;
     lws_set_opaque_user_data(wsi, NULL);
     c->wsi = NULL;
     if (c->state != DDP_ENDING)
@@ -169,14 +175,14 @@ static int dispatch(struct lws *wsi, struct ddp_connector *c, enum lws_callback_
         return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         ddp_connector_opened(c);
-        return after(wsi, c);
+        return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return on_receive(wsi, c, in, len);
     case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
         ddp_connector_heard(c);
         return 0;
     case LWS_CALLBACK_CLIENT_WRITEABLE:
-        return c->state == DDP_ENDING ? hang_up(wsi, c) : on_writable(wsi, c);
+        return on_writable(wsi, c);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         return on_peer_close(wsi, c, in, len);
     case LWS_CALLBACK_CLIENT_CLOSED:
@@ -192,7 +198,7 @@ static int dispatch(struct lws *wsi, struct ddp_connector *c, enum lws_callback_
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
-    struct ddp_connector *c;
+    void *c;
 
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION:
@@ -211,12 +217,14 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     }
     c = lws_get_opaque_user_data(wsi);
-    if (c != NULL)
-        return dispatch(wsi, c, reason, in, len);
-    if (reason != LWS_CALLBACK_CLIENT_WRITEABLE)
-        return 0;
-    lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0); /* let go of politely */
-    return -1;
+    if (c != &lingering)
+        return c == NULL ? 0 : dispatch(wsi, c, reason, in, len);
+    if (reason == LWS_CALLBACK_WSI_DESTROY) {
+        struct ddp_client *client = lws_context_user(lws_get_context(wsi));
+
+        client->nlingering--;
+    }
+    return 0;
 }
 
 /* --- what the connector wants --- */
@@ -284,20 +292,21 @@ void ddp_socket_wants_write(struct ddp_connector *c)
         lws_callback_on_writable(c->wsi);
 }
 
-void ddp_socket_drop(struct ddp_connector *c, bool politely)
+void ddp_socket_drop(struct ddp_connector *c, unsigned code)
 {
     struct lws *wsi = c->wsi;
 
     if (wsi == NULL)
         return;
-    c->wsi = NULL;
-    lws_set_opaque_user_data(wsi, NULL);
-    if (politely && c->http_status == 101) {
-        lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, CLOSE_ACK_S);
-        lws_callback_on_writable(wsi);
+    if (code != 0 && c->http_status == 101) {
+        lws_close_reason(wsi, (enum lws_close_status)code, NULL, 0);
+        let_linger(wsi, c);
     } else {
-        lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+        lws_set_opaque_user_data(wsi, NULL);
+        c->wsi = NULL;
     }
+    /* With a close reason set it is no kill: the frame goes out, 5 s are left for the answer. */
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
 /* --- the context --- */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, pbkdf2Sync } from 'node:crypto';
 import test from 'node:test';
+import { makeCertificates } from '../lib/certificates.mjs';
 import { PASSWORD, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
 
@@ -236,6 +237,20 @@ test('stalled and broken answers of Rocket.Chat are survived', async (t) => {
     await tab.connection.stop();
     await bridge.stop();
   }
+});
+
+test('TLS to Rocket.Chat: an authority of its own is trusted by Im:CaFile, and by nothing else', async (t) => {
+  const { caFile, key, cert } = makeCertificates(t);
+  const rc = await startDouble(t, { tls: { key, cert } });
+  const stranger = await startBridge(t, rc.double, FAST);
+  await Tab.open(t, latest, stranger.hubUrl, tokenFor('alice'));
+  await sleep(500);
+  assert.equal(rc.double.accounts.attempts.length, 0);
+  const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:CaFile': caFile });
+  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+  await rc.live('alice');
+  rc.post(rc.general, 'bob', 'sealed');
+  await tab.until('the message', (x) => x.texts().length === 1);
 });
 
 test('health and readiness; the operator sees a user', async (t) => {

@@ -49,6 +49,7 @@ async function run({ send, expect }, handshake) {
     if (expect.at(-1) === 'close') {
       const [end] = await listen(raw, (seen) => seen.length > 0);
       assert.deepEqual(end, { close: 1000, reason: '' });
+      raw.write(encodeFrame({ op: 'close', payload: Buffer.from([3, 232]) }));
       await raw.closed();
     } else {
       raw.write(text(invocation('alive')));

@@ -17,8 +17,6 @@ after(async () => {
 const negotiate = (query, { path = '/signalr/negotiate', token = tokenFor('alice'), headers = {} } = {}) =>
   fetch(`${bridge.url}${path}${query}`, { method: 'POST', headers: { ...(token && { Authorization: `Bearer ${token}` }), ...headers } });
 
-const WEB_SOCKETS = { transport: 'WebSockets', transferFormats: ['Text', 'Binary'] };
-
 test('version 1: id and token are two, URL-safe, 22 characters', async () => {
   const seen = new Set();
   for (const query of ['?negotiateVersion=1', '?negotiateVersion=2', '?negotiateVersion=99', '?NEGOTIATEVERSION=1', '?x=y&negotiateVersion=1&z']) {
@@ -33,7 +31,8 @@ test('version 1: id and token are two, URL-safe, 22 characters', async () => {
       assert.equal(seen.has(value), false);
       seen.add(value);
     }
-    assert.deepEqual(body.availableTransports, [WEB_SOCKETS]);
+    assert.deepEqual(body.availableTransports.map((t) => t.transport), ['WebSockets'], 'only what works');
+    assert.ok(body.availableTransports[0].transferFormats.includes('Text'));
     for (const [key, value] of Object.entries(body)) assert.notEqual(value, null, key);
     for (const absent of ['ProtocolVersion', 'error', 'useStatefulReconnect']) assert.equal(absent in body, false);
   }

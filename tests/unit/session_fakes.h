@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "rest_fake.h"
+
 #define NSHARDS 3
 #define MAX_CALLS 32
 
@@ -59,8 +61,8 @@ struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct
     return c;
 }
 
-static struct ddp_call *ddp_record(struct ddp_connector *c, const char *method, struct slice params,
-                                   ddp_result_fn fn, void *arg)
+static inline struct ddp_call *ddp_record(struct ddp_connector *c, const char *method,
+                                          struct slice params, ddp_result_fn fn, void *arg)
 {
     struct ddp_call *call = &c->calls[c->ncalls++];
 
@@ -117,7 +119,7 @@ void ddp_client_free(struct ddp_client *client, void (*done)(void *), void *arg)
     (void)arg;
 }
 
-static void ddp_end(struct ddp_connector *c, enum ddp_end how)
+static inline void ddp_end(struct ddp_connector *c, enum ddp_end how)
 {
     struct rc_error error;
 
@@ -130,148 +132,6 @@ static void ddp_end(struct ddp_connector *c, enum ddp_end how)
         }
     c->ended = true;
     c->cb.on_end(c->arg, how, 1006, NULL);
-}
-
-/* ---- REST ---- */
-
-enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS };
-
-struct rest_call {
-    enum rest_what what;
-    char user[300], token[300]; /* of login: user name and password */
-    union {
-        rest_login_fn login;
-        rest_me_fn me;
-        rest_json_fn json;
-        rest_done_fn done;
-    } fn;
-    void *arg;
-    bool answered, cancelled;
-};
-
-static struct rest_call *rests[256];
-static unsigned nrests;
-
-static struct rest_call *rest_record(enum rest_what what, struct slice user, struct slice token,
-                                     void *arg)
-{
-    struct rest_call *c = calloc(1, sizeof *c);
-
-    assert_true(nrests < 256);
-    c->what = what;
-    snprintf(c->user, sizeof c->user, "%.*s", (int)user.len, user.ptr);
-    snprintf(c->token, sizeof c->token, "%.*s", (int)token.len, token.ptr);
-    c->arg = arg;
-    rests[nrests++] = c;
-    return c;
-}
-
-struct rest_call *rest_login(struct rest_client *client, struct slice username,
-                             struct slice password, rest_login_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_LOGIN, username, password, arg);
-
-    (void)client;
-    c->fn.login = fn;
-    return c;
-}
-
-struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
-                              rest_done_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_LOGOUT, user_id, token, arg);
-
-    (void)client;
-    c->fn.done = fn;
-    return c;
-}
-
-struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
-                          rest_me_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_ME, user_id, token, arg);
-
-    (void)client;
-    c->fn.me = fn;
-    return c;
-}
-
-struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
-                                         struct slice token, rest_json_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_SUBSCRIPTIONS, user_id, token, arg);
-
-    (void)client;
-    c->fn.json = fn;
-    return c;
-}
-
-struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
-                                 struct slice token, rest_json_fn fn, void *arg)
-{
-    struct rest_call *c = rest_record(REST_ROOMS, user_id, token, arg);
-
-    (void)client;
-    c->fn.json = fn;
-    return c;
-}
-
-void rest_call_cancel(struct rest_call *c)
-{
-    assert_false(c->answered);
-    c->cancelled = true;
-}
-
-static void rest_answer(struct rest_call *c, const struct rest_login *login,
-                        const struct rest_me *me, const char *json, const struct rc_error *error)
-{
-    struct rest_rate rate = {0};
-
-    assert_false(c->answered);
-    c->answered = true;
-    switch (c->what) {
-    case REST_LOGIN:
-        c->fn.login(c->arg, login, error, &rate);
-        break;
-    case REST_LOGOUT:
-        c->fn.done(c->arg, error);
-        break;
-    case REST_ME:
-        c->fn.me(c->arg, me, error);
-        break;
-    case REST_SUBSCRIPTIONS:
-    case REST_ROOMS:
-        c->fn.json(c->arg, slice_of(json), error);
-        break;
-    }
-}
-
-static void rest_fail(struct rest_call *c, enum rc_result result, const char *code)
-{
-    struct rc_error error;
-
-    rc_error_of(&error, result);
-    if (code != NULL)
-        snprintf(error.code, sizeof error.code, "%s", code);
-    rest_answer(c, NULL, NULL, NULL, &error);
-}
-
-/* The latest call of its kind, not answered; NULL: none. */
-static struct rest_call *rest_pending(enum rest_what what)
-{
-    for (unsigned i = nrests; i-- > 0;)
-        if (rests[i]->what == what && !rests[i]->answered && !rests[i]->cancelled)
-            return rests[i];
-    return NULL;
-}
-
-static unsigned rest_count(enum rest_what what)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < nrests; i++)
-        n += rests[i]->what == what;
-    return n;
 }
 
 /* ---- the world ---- */
@@ -299,7 +159,7 @@ static struct world {
     bool drained, freed, cache_freed;
 } w;
 
-static void put_line(char *log, size_t cap, const char *prefix, struct hub_buf *b)
+static inline void put_line(char *log, size_t cap, const char *prefix, struct hub_buf *b)
 {
     size_t len, used = strlen(log);
     const uint8_t *bytes = hub_buf_bytes(b, &len);
@@ -310,7 +170,7 @@ static void put_line(char *log, size_t cap, const char *prefix, struct hub_buf *
              (const char *)bytes + head);
 }
 
-static void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key)
+static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key)
 {
     (void)arg;
     (void)serial;
@@ -318,7 +178,7 @@ static void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice
     w.attached++;
 }
 
-static void on_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
+static inline void on_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
 {
     (void)arg;
     assert_true(key.len > 0);
@@ -326,8 +186,8 @@ static void on_push(void *arg, unsigned shard, struct slice key, struct hub_buf 
     put_line(w.pushed[shard], sizeof w.pushed[shard], "", message);
 }
 
-static void on_push_to_connection(void *arg, unsigned shard, uint64_t serial, struct slice key,
-                                  struct hub_buf *message)
+static inline void on_push_to_connection(void *arg, unsigned shard, uint64_t serial,
+                                         struct slice key, struct hub_buf *message)
 {
     char prefix[64];
 
@@ -337,7 +197,8 @@ static void on_push_to_connection(void *arg, unsigned shard, uint64_t serial, st
     put_line(w.told_one, sizeof w.told_one, prefix, message);
 }
 
-static void on_close_user(void *arg, unsigned shard, struct slice key, enum session_revoke why)
+static inline void on_close_user(void *arg, unsigned shard, struct slice key,
+                                 enum session_revoke why)
 {
     (void)arg;
     (void)key;
@@ -345,22 +206,22 @@ static void on_close_user(void *arg, unsigned shard, struct slice key, enum sess
     w.close_why = why;
 }
 
-static void on_acquire(void *arg, struct slice key, uint64_t ticket)
+static inline void on_acquire(void *arg, struct slice key, uint64_t ticket)
 {
     (void)arg;
     assert_true(key.len > 0);
     w.tickets[w.acquires++ % 64] = ticket;
 }
 
-static void on_cancel(void *arg, uint64_t ticket)
+static inline void on_cancel(void *arg, uint64_t ticket)
 {
     (void)arg;
     (void)ticket;
     w.cancels++;
 }
 
-static void on_login_done(void *arg, uint64_t ticket, enum login_road road,
-                          const struct rc_error *error, const struct rest_rate *rate)
+static inline void on_login_done(void *arg, uint64_t ticket, enum login_road road,
+                                 const struct rc_error *error, const struct rest_rate *rate)
 {
     (void)arg;
     (void)ticket;
@@ -370,14 +231,14 @@ static void on_login_done(void *arg, uint64_t ticket, enum login_road road,
     w.last_done_road = road;
 }
 
-static uint64_t cache_clock(void *arg)
+static inline uint64_t cache_clock(void *arg)
 {
     (void)arg;
     return w.now_ms;
 }
 
-static void on_orphan(void *arg, struct slice key, const struct token_entry *entry,
-                      enum token_orphan why)
+static inline void on_orphan(void *arg, struct slice key, const struct token_entry *entry,
+                             enum token_orphan why)
 {
     (void)arg;
     (void)key;
@@ -386,7 +247,7 @@ static void on_orphan(void *arg, struct slice key, const struct token_entry *ent
 }
 
 /* Lets everything happen that needs no answer of Rocket.Chat's. */
-static void settle(void)
+static inline void settle(void)
 {
     static unsigned granted;
 
@@ -397,9 +258,7 @@ static void settle(void)
         for (unsigned n = 0; n < nconns; n++)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
-        for (unsigned n = 0; n < nrests; n++)
-            if (rests[n]->cancelled && !rests[n]->answered)
-                rest_fail(rests[n], RC_CANCELLED, NULL);
+        rest_answer_cancelled();
         while (!w.hold_logins && granted < w.acquires)
             session_table_login_granted(w.table, w.tickets[granted++ % 64], w.road);
         session_table_run(w.table);
@@ -407,7 +266,7 @@ static void settle(void)
 }
 
 /* Time passes; in steps, so that timers fire in their order. */
-static void advance(uint64_t ms)
+static inline void advance(uint64_t ms)
 {
     while (ms > 0) {
         uint64_t step = ms < 100 ? ms : ms < 20000 ? 100 : ms / 200;
@@ -419,7 +278,7 @@ static void advance(uint64_t ms)
     }
 }
 
-static void world_start(void)
+static inline void world_start(void)
 {
     static const uint8_t seed[16] = "session test key";
     static char password[] = "secret", instance[] = "one";
@@ -461,13 +320,13 @@ static void world_start(void)
     w.table->random = 42;
 }
 
-static void set_true(void *arg)
+static inline void set_true(void *arg)
 {
     *(bool *)arg = true;
 }
 
 /* Whatever is under way, everything comes to its end and nothing leaks. */
-static void world_stop(void)
+static inline void world_stop(void)
 {
     struct session_stats stats;
 
@@ -487,9 +346,7 @@ static void world_stop(void)
         for (unsigned n = 0; n < nconns; n++)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
-        for (unsigned n = 0; n < nrests; n++)
-            if (rests[n]->cancelled && !rests[n]->answered)
-                rest_fail(rests[n], RC_CANCELLED, NULL);
+        rest_answer_cancelled();
         if (!w.freed && w.table->logouts != NULL) {
             session_table_stats(w.table, &stats);
             session_table_run(w.table);
@@ -503,10 +360,7 @@ static void world_stop(void)
         assert_true(conns[i]->ended);
         free(conns[i]);
     }
-    for (unsigned i = 0; i < nrests; i++) {
-        assert_true(rests[i]->answered);
-        free(rests[i]);
-    }
+    rest_free_all();
     metrics_free(w.metrics);
     assert_int_equal(uv_loop_close(&w.loop), 0);
 }
@@ -515,8 +369,8 @@ static void world_stop(void)
 
 static const char user_key[] = "42@1";
 
-static bool attach_as(const char *key, const char *username, const char *refused, unsigned shard,
-                      uint64_t serial)
+static inline bool attach_as(const char *key, const char *username, const char *refused,
+                             unsigned shard, uint64_t serial)
 {
     struct session_who who = {slice_of(key), slice_of(username), refused};
     bool ok = session_table_attach(w.table, &who, shard, serial);
@@ -525,18 +379,18 @@ static bool attach_as(const char *key, const char *username, const char *refused
     return ok;
 }
 
-static void attach(unsigned shard, uint64_t serial)
+static inline void attach(unsigned shard, uint64_t serial)
 {
     assert_true(attach_as(user_key, "ana", NULL, shard, serial));
 }
 
-static void detach(unsigned shard, uint64_t serial)
+static inline void detach(unsigned shard, uint64_t serial)
 {
     session_table_detach(w.table, slice_of(user_key), shard, serial);
     settle();
 }
 
-static struct user_session *session(void)
+static inline struct user_session *session(void)
 {
     struct user_session *s;
 
@@ -544,12 +398,12 @@ static struct user_session *session(void)
     return s;
 }
 
-static enum session_state state_now(void)
+static inline enum session_state state_now(void)
 {
     return session() == NULL ? SESSION_NSTATES : (enum session_state)session()->state;
 }
 
-static void check_state(enum session_state want)
+static inline void check_state(enum session_state want)
 {
     if (state_now() != want)
         fail_msg("state is %s, want %s",
@@ -557,12 +411,12 @@ static void check_state(enum session_state want)
                  session_state_name(want));
 }
 
-static struct ddp_connector *link_now(void)
+static inline struct ddp_connector *link_now(void)
 {
     return nconns == 0 || conns[nconns - 1]->ended ? NULL : conns[nconns - 1];
 }
 
-static void ok_login(const char *user_id, const char *token, const char *username)
+static inline void ok_login(const char *user_id, const char *token, const char *username)
 {
     struct rest_login login = {slice_of(user_id), slice_of(token), slice_of(username)};
 
@@ -571,7 +425,7 @@ static void ok_login(const char *user_id, const char *token, const char *usernam
     settle();
 }
 
-static void connected(const char *ddp_session)
+static inline void connected(const char *ddp_session)
 {
     assert_non_null(link_now());
     link_now()->cb.on_connected(link_now()->arg, slice_of(ddp_session));
@@ -579,7 +433,7 @@ static void connected(const char *ddp_session)
 }
 
 /* The latest call of a method that waits; NULL: none. */
-static struct ddp_call *ddp_pending(const char *method)
+static inline struct ddp_call *ddp_pending(const char *method)
 {
     struct ddp_connector *c = link_now();
 
@@ -589,7 +443,7 @@ static struct ddp_call *ddp_pending(const char *method)
     return NULL;
 }
 
-static void ddp_ok(const char *method, const char *result)
+static inline void ddp_ok(const char *method, const char *result)
 {
     struct ddp_call *call = ddp_pending(method);
 
@@ -600,7 +454,7 @@ static void ddp_ok(const char *method, const char *result)
     settle();
 }
 
-static void ddp_fail(const char *method, const char *code, uint64_t wait_ms)
+static inline void ddp_fail(const char *method, const char *code, uint64_t wait_ms)
 {
     struct ddp_call *call = ddp_pending(method);
     struct rc_error error;
@@ -614,13 +468,13 @@ static void ddp_fail(const char *method, const char *code, uint64_t wait_ms)
     settle();
 }
 
-static void all_ready(void)
+static inline void all_ready(void)
 {
     for (int i = 0; i < SESSION_NSUBS; i++)
         ddp_ok("sub", "");
 }
 
-static void lists(const char *subscriptions, const char *rooms)
+static inline void lists(const char *subscriptions, const char *rooms)
 {
     ddp_ok("subscriptions/get", subscriptions);
     ddp_ok("rooms/get", rooms);
@@ -629,7 +483,7 @@ static void lists(const char *subscriptions, const char *rooms)
 #define RESUMED "{\"id\":\"u9\",\"token\":\"tok1\",\"type\":\"resume\"}"
 
 /* A first tab, all the way to LIVE. */
-static void go_live_with(const char *subscriptions, const char *rooms)
+static inline void go_live_with(const char *subscriptions, const char *rooms)
 {
     attach(0, 1);
     ok_login("u9", "tok1", "ana");
@@ -640,12 +494,12 @@ static void go_live_with(const char *subscriptions, const char *rooms)
     check_state(SESSION_LIVE);
 }
 
-static void go_live_now(void)
+static inline void go_live_now(void)
 {
     go_live_with("[]", "[]");
 }
 
-static void event(const char *name, const char *args)
+static inline void event(const char *name, const char *args)
 {
     char event_name[64];
     struct ddp_event e = {.collection = SLICE_LIT("stream-notify-user"), .args = slice_of(args)};
@@ -661,7 +515,7 @@ static struct seen_entry {
     char token[64], ddp_session[64], instance[64], user_id[64], username[64];
 } seen;
 
-static void on_seen(void *arg, enum token_cache_result result, const struct token_entry *e)
+static inline void on_seen(void *arg, enum token_cache_result result, const struct token_entry *e)
 {
     (void)arg;
     seen.asked = true;
@@ -677,7 +531,7 @@ static void on_seen(void *arg, enum token_cache_result result, const struct toke
              e->rc_username.ptr);
 }
 
-static const struct seen_entry *entry(void)
+static inline const struct seen_entry *entry(void)
 {
     memset(&seen, 0, sizeof seen);
     assert_true(token_cache_get(w.cache, slice_of(user_key), on_seen, NULL));
@@ -687,7 +541,7 @@ static const struct seen_entry *entry(void)
 }
 
 /* Another instance writes. token NULL: what stands. */
-static void write_entry(const char *expect, const char *token, const char *ddp_session)
+static inline void write_entry(const char *expect, const char *token, const char *ddp_session)
 {
     struct token_expect e = {slice_of(expect), 0};
     struct token_entry t = {.rc_user_id = SLICE_LIT("u9"),
@@ -701,19 +555,19 @@ static void write_entry(const char *expect, const char *token, const char *ddp_s
     settle();
 }
 
-static void remove_entry(enum token_removal reason)
+static inline void remove_entry(enum token_removal reason)
 {
     assert_true(token_cache_remove(w.cache, slice_of(user_key), NULL, reason, NULL,
                                    session_ignore_cache, NULL));
     settle();
 }
 
-static bool was_pushed(unsigned shard, const char *text)
+static inline bool was_pushed(unsigned shard, const char *text)
 {
     return strstr(w.pushed[shard], text) != NULL;
 }
 
-static void forget_pushes(void)
+static inline void forget_pushes(void)
 {
     memset(w.pushed, 0, sizeof w.pushed);
     memset(w.pushes, 0, sizeof w.pushes);

@@ -117,6 +117,10 @@ static void test_nothing_old_looks_new(void **state)
 {
     (void)state;
     fill_one();
+    /* The last message is deleted, and the one just before it is shown, not told. */
+    assert_int_equal(changed("r1", 41, 101, "m41", 99.9, 99.9), ROOM_SIGHT_REPEAT);
+    open_with(100, 64);
+    fill_one();
     /* A new topic shows the last message of the list again. */
     assert_int_equal(changed("r1", 42, 500, "m42", 100, 100), ROOM_SIGHT_REPEAT);
     /* It was edited meanwhile. */
@@ -138,6 +142,10 @@ static void test_rooms_without_a_list(void **state)
     assert_int_equal(changed("old", 8, 1001, "o8", 1001, 1001), ROOM_SIGHT_FIRST);
     assert_int_equal(changed("new", 1, 1000.05, "n1", 1000, 1000.02), ROOM_SIGHT_FIRST);
     assert_int_equal(changed("new", 1, 1002, "n1", 1000, 1000.02), ROOM_SIGHT_REPEAT);
+    /* The last message gives way to an older one, whose own date counts from then on. */
+    assert_int_equal(changed("way", 7, 1000, "w7", 900, 950), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("way", 6, 1001, "w6", 890, 890), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("way", 6, 1002, "w6", 890, 940), ROOM_SIGHT_LATER);
     /* Empty when it came. */
     assert_int_equal(changed("empty", 0, 1000, NULL, 0, 0), ROOM_SIGHT_NONE);
     assert_int_equal(changed("empty", 1, 2000, "e1", 2000, 2000), ROOM_SIGHT_FIRST);
@@ -172,7 +180,8 @@ static void test_events_overtake(void **state)
     assert_int_equal(changed("r1", 44, 111, "m44", 111, 111), ROOM_SIGHT_FIRST);
     assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_FIRST);
     assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_REPEAT);
-    /* And has not turned the room back. */
+    /* And has not turned the room back: its counter did not rise. */
+    assert_int_equal(changed("r1", 44, 111.5, "m41", 99, 99), ROOM_SIGHT_REPEAT);
     assert_int_equal(changed("r1", 44, 112, "m44", 111, 111), ROOM_SIGHT_REPEAT);
     assert_int_equal(changed("r1", 45, 113, "m45", 113, 113), ROOM_SIGHT_FIRST);
     /* One that is late by far shows an old room. */
@@ -393,11 +402,16 @@ static void test_bound(void **state)
 
     (void)state;
     open_with(3, 4);
+    assert_true(inserted("sa", "a"));
+    assert_true(inserted("sb", "b"));
+    assert_true(inserted("sc", "c"));
     changed("a", 1, 100, "a1", 100, 100);
     changed("b", 1, 101, "b1", 101, 101);
     changed("c", 1, 102, "c1", 102, 102);
     changed("a", 2, 103, "a2", 103, 103);
     changed("d", 1, 104, "d1", 104, 104); /* b was quiet longest */
+    assert_true(room_memory_is_member(m, SLICE_LIT("a")));
+    assert_false(room_memory_is_member(m, SLICE_LIT("b")));
     changed("e", 1, 105, "e1", 105, 105); /* then c */
     changed("d", 2, 106, "d2", 106, 106);
     changed("e", 2, 107, "e2", 107, 107);
@@ -411,8 +425,10 @@ static void test_bound(void **state)
     assert_int_equal(changed("b", 2, 120, "b2", 120, 120), ROOM_SIGHT_FIRST);
     /* A list pushes nothing out. */
     room_memory_stats(m, &stats);
-    fill_rooms("[{\"_id\":\"x\"},{\"_id\":\"y\"},{\"_id\":\"z\"}]");
+    fill_rooms("[{\"_id\":\"x\",\"lastMessage\":{\"_id\":\"x1\",\"_updatedAt\":{\"$date\":"
+               "1714557730000}}},{\"_id\":\"y\"},{\"_id\":\"z\"}]");
     assert_int_equal(changed("b", 2, 121, "b2", 120, 120), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("x", 1, 130, "x1", 130, 130), ROOM_SIGHT_REPEAT);
     assert_true(room_memory_fill_subscriptions(m, SLICE_LIT("[{\"_id\":\"s\",\"rid\":\"w\"}]")));
     assert_false(room_memory_is_member(m, SLICE_LIT("w")));
     room_memory_stats(m, &stats);

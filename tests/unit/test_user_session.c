@@ -138,7 +138,7 @@ static void test_refused_private_notices_are_done_without(void **state)
     ddp_ok("sub", "");
     ddp_ok("sub", "");
     call = ddp_pending("sub");
-    assert_non_null(strstr(call->params, "/message"));
+    assert_true(call != NULL && strstr(call->params, "/message") != NULL);
     rc_error_set(&error, SLICE_LIT("404"));
     call->answered = true;
     call->fn(call->arg, (struct slice){0}, &error);
@@ -605,7 +605,8 @@ static void test_ttl_end_resumes_with_the_kept_token(void **state)
     first = link_now();
     advance(3000 * 1000);
     assert_false(first->closing);
-    advance(1000 * 1000);      /* 3600 s and a tenth */
+    for (int i = 0; i < 1000 && !first->ended; i++) /* 3600 s, give or take a tenth */
+        advance(1000);
     assert_true(first->ended); /* at that moment, by the clock */
     check_state(SESSION_CONNECTING);
     assert_int_equal(w.acquires, 1);

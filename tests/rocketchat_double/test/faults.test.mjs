@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import test from 'node:test';
 import { Faults } from '../faults.mjs';
+import { makeCertificates } from '../../lib/certificates.mjs';
 import { Probe, password, sleep, startDouble } from '../../lib/ddp_probe.mjs';
 
 async function control(double, op, body) {
@@ -177,6 +178,15 @@ test('the control interface: scripts, views, refusals', async (t) => {
   assert.equal((await fetch(`${double.url}/__double/no-such`, { method: 'POST' })).status, 404);
   await control(double, 'revoke-tokens', { user: 'carol' });
   assert.equal((await probe.closed).code, 1000);
+});
+
+test('TLS: https and wss on the same port, with the certificate given', async (t) => {
+  const { ca, key, cert } = makeCertificates(t);
+  const { double } = await startDouble(t, { tls: { key, cert } });
+  assert.match(double.url, /^https:/);
+  const probe = await Probe.connect(double, password('alice', 'pw-a'), { ca });
+  assert.equal(probe.login.type, 'password');
+  await assert.rejects(Probe.open(double.webSocketUrl), /certificate/);
 });
 
 test('a client that resets mid-request does no harm', async (t) => {
