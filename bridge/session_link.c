@@ -147,8 +147,8 @@ static void resume(struct user_session *s)
 {
     struct byte_buf params = {0};
     bool sent = ddp_login_resume_params(&params, slice_of(s->token)) &&
-                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), SESSION_CALL_MS,
-                                   on_resumed, s);
+                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
+                                   s->table->settings->logins.timeout_ms, on_resumed, s);
 
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
@@ -260,6 +260,7 @@ void session_subscribe(struct user_session *s)
         session_back_off(s, rc_result_name(RC_NOMEM), 0);
         return;
     }
+    session_login_forget_seen(s);
     session_enter(s, SESSION_SUBSCRIBING);
     s->subscribing_until_ms = session_now_ms(s->table) + settings->session.ready_timeout_ms;
     subscribe_open_ones(s);

@@ -19,7 +19,6 @@ struct session_login {
     struct rest_call *call;
     enum login_road road;
     bool granted;
-    char *seen_id, *seen_name; /* of the users document on the DDP road */
 };
 
 static int64_t unix_ms(void)
@@ -36,8 +35,6 @@ static void login_free(struct session_login *l)
 {
     if (l->session != NULL)
         l->session->login = NULL;
-    free(l->seen_id);
-    free(l->seen_name);
     free(l);
 }
 
@@ -170,6 +167,9 @@ static void accept_account(struct user_session *s, struct slice username)
 {
     const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
 
+    session_expect_nothing(s); /* `me` may still be under way */
+    s->account_due = false;
+    session_arm(s, 0);
     if (refusal != NULL) {
         log_warn("session_account_refused", LOG_ID("user", slice_of(s->key)),
                  LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("code", refusal));
@@ -192,13 +192,18 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
         accept_account(s, me->username);
         return;
     }
+    if (error != NULL && error->result == RC_RATE_LIMITED && s->authed) {
+        /* The login stands; a new one would only add to what is limited. */
+        session_arm(s, session_now_ms(s->table) + error->retry_after_ms + 1000);
+        return;
+    }
     /* Whose token this is stays unknown: it must not be used, and not be left behind. */
     s->token_unwanted = true;
     session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
                      error != NULL ? error->retry_after_ms : 0);
 }
 
-static void ask_me(struct user_session *s)
+void session_login_ask_me(struct user_session *s)
 {
     struct session_op *op = session_op_new(s);
 
@@ -234,7 +239,7 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
     } else if (login->username.len > 0) {
         accept_account(s, login->username);
     } else {
-        ask_me(s);
+        session_login_ask_me(s);
     }
 }
 
@@ -267,30 +272,22 @@ bool session_login_wants_password(const struct user_session *s)
     return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP;
 }
 
-static void take_ddp_login(struct user_session *s, struct session_login *l, struct slice result)
+/* The users document comes around the result, on either side of it (rocketchat.md 1.6); only where
+ * none comes in a second is `me` asked, which is a REST call and as limited as all of them. */
+static void take_ddp_login(struct user_session *s, struct slice result)
 {
     struct ddp_login_result parsed;
-    struct slice seen = {0};
-    char *name = NULL;
 
     if (!ddp_login_result_parse(result, &parsed) ||
         !session_set_token(s, parsed.user_id, parsed.token, unix_ms())) {
-        login_free(l);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
         return;
     }
     s->authed = true;
-    if (l->seen_id != NULL && slice_eq(slice_of(l->seen_id), parsed.user_id)) {
-        name = l->seen_name;
-        l->seen_name = NULL;
-        seen = slice_of(name);
-    }
-    login_free(l);
-    if (seen.len > 0)
-        accept_account(s, seen);
-    else
-        ask_me(s);
-    free(name);
+    s->account_due = true;
+    session_arm(s, session_now_ms(s->table) + SESSION_ACCOUNT_MS);
+    if (s->seen_id != NULL && slice_eq(slice_of(s->seen_id), parsed.user_id))
+        accept_account(s, slice_of(s->seen_name));
 }
 
 static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
@@ -303,7 +300,8 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
         return;
     if (error == NULL) {
         tell_done(l, NULL, NULL);
-        take_ddp_login(s, l, result);
+        login_free(l);
+        take_ddp_login(s, result);
         return;
     }
     narrowed = *error;
@@ -355,13 +353,12 @@ void session_login_lost(struct user_session *s, enum rc_result result)
 /* users documents carry the name of the account that this connection is logged in as. */
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
 {
-    struct session_login *l = s->login;
     struct json_reader r;
     struct slice key, raw = {0};
     size_t len;
     char *name;
 
-    if (!session_login_wants_password(s))
+    if (!session_login_wants_password(s) && !s->account_due)
         return;
     json_reader_init(&r, fields.ptr, fields.len, JSON_MAX_DEPTH);
     if (!json_enter_object(&r))
@@ -379,8 +376,16 @@ void session_login_saw_user(struct user_session *s, struct slice id, struct slic
         free(name);
         return;
     }
-    free(l->seen_id);
-    free(l->seen_name);
-    l->seen_id = slice_dup(id);
-    l->seen_name = name;
+    session_login_forget_seen(s);
+    s->seen_id = slice_dup(id);
+    s->seen_name = name;
+    if (s->account_due && slice_eq(id, slice_of(s->user_id)))
+        accept_account(s, slice_of(s->seen_name));
+}
+
+void session_login_forget_seen(struct user_session *s)
+{
+    free(s->seen_id);
+    free(s->seen_name);
+    s->seen_id = s->seen_name = NULL;
 }

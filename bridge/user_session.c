@@ -124,7 +124,10 @@ void user_session_due(struct user_session *s)
             break;
         case SESSION_CONNECTING:
         case SESSION_AUTHENTICATING:
-            session_tell(s, TOLD_CONNECTING);
+            if (s->account_due)
+                session_login_ask_me(s);
+            else
+                session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_SUBSCRIBING:
         case SESSION_LIVE:
@@ -260,6 +263,7 @@ void user_session_free(struct user_session *s)
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
     session_forget_token(s);
+    session_login_forget_seen(s);
     free(s->ddp_session);
     free(s);
 }
@@ -426,7 +430,8 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    s->authed = s->mine = s->logging_out = false;
+    s->authed = s->mine = s->logging_out = s->account_due = false;
+    session_login_forget_seen(s);
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);

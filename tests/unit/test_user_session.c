@@ -544,9 +544,31 @@ static void test_ddp_login_without_a_users_document_asks_me(void **state)
                                SLICE_LIT("u8"), SLICE_LIT("{\"username\":\"ana\"}"));
     ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
     check_state(SESSION_AUTHENTICATING);
+    assert_null(rest_pending(REST_ME));
+    advance(1100);
+    rest_fail(rest_pending(REST_ME), RC_RATE_LIMITED, NULL); /* no reason for another login */
+    settle();
+    check_state(SESSION_AUTHENTICATING);
+    advance(1100);
     rest_answer(rest_pending(REST_ME), NULL, &me, NULL, NULL);
     settle();
     check_state(SESSION_SUBSCRIBING);
+}
+
+static void test_users_document_behind_the_result(void **state)
+{
+    (void)state;
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    assert_false(entry()->is); /* not before it is known whose it is */
+    link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
+                               SLICE_LIT("u9"), SLICE_LIT("{\"username\":\"ana\"}"));
+    settle();
+    check_state(SESSION_SUBSCRIBING);
+    advance(2000);
+    assert_int_equal(rest_count(REST_ME), 0);
 }
 
 static void test_ddp_login_as_somebody_else(void **state)
@@ -1051,6 +1073,7 @@ int main(void)
         T(test_refused_identity_has_a_connection_but_no_login),
         T(test_password_login_over_ddp),
         T(test_ddp_login_without_a_users_document_asks_me),
+        T(test_users_document_behind_the_result),
         T(test_ddp_login_as_somebody_else),
         T(test_ddp_login_refused_is_not_tried_by_rest),
         T(test_ddp_login_link_lost_gives_the_turn_back),
