@@ -14,6 +14,18 @@ void hub_respond(struct http_request *req, int status, const char *text)
     http_respond(req, &response);
 }
 
+void hub_respond_not_allowed(struct http_request *req, const char *allow, const char *text)
+{
+    const struct http_header header = {SLICE_LIT("Allow"), slice_of(allow)}; /* RFC 9110 15.5.6 */
+    const struct http_response response = {.status = 405,
+                                           .content_type = "text/plain",
+                                           .body = slice_of(text),
+                                           .headers = &header,
+                                           .nheaders = 1};
+
+    http_respond(req, &response);
+}
+
 void hub_release_user(struct signalr_server *s, struct signalr_user *user)
 {
     if (user->host_data != NULL)
@@ -206,7 +218,8 @@ static void answer_other(struct signalr_server *s, struct http_request *req, enu
         return;
     switch (meaning) {
     case SEND:
-        hub_respond(req, 405, "POST requests are not allowed for WebSocket connections.");
+        hub_respond_not_allowed(req, "GET",
+                                "POST requests are not allowed for WebSocket connections.");
         return;
     case EVENTS:
         hub_respond(req, 404, "ServerSentEvents transport not supported by this end point type");
@@ -233,7 +246,7 @@ void hub_endpoint(struct signalr_server *s, struct http_request *req)
     unsigned home;
 
     if (meaning == NOT_ALLOWED) {
-        hub_respond(req, 405, "");
+        hub_respond_not_allowed(req, "GET, POST, DELETE", "");
         return;
     }
     if (http_query_get(view->query, "id", &id) && id.len == HUB_TOKEN_LEN) {
