@@ -1,3 +1,4 @@
+#include "signalr/http/http_head.h"
 #include "signalr/hub/home.h"
 #include "signalr/hub/hub_internal.h"
 #include "signalr/transport/websocket.h"
@@ -87,23 +88,15 @@ bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice 
 /* A media type stands in the list, whatever its parameters. */
 static bool accepts(struct slice list, struct slice type)
 {
-    while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t len = comma == NULL ? list.len : (size_t)(comma - list.ptr);
-        struct slice item = {list.ptr, len};
+    struct slice item;
+
+    while (http_list_next(&list, &item)) {
         const char *semicolon = memchr(item.ptr, ';', item.len);
 
         if (semicolon != NULL)
-            item.len = (size_t)(semicolon - item.ptr);
-        while (item.len > 0 && (item.ptr[0] == ' ' || item.ptr[0] == '\t'))
-            item = (struct slice){item.ptr + 1, item.len - 1};
-        while (item.len > 0 && (item.ptr[item.len - 1] == ' ' || item.ptr[item.len - 1] == '\t'))
-            item.len--;
+            item = http_trim((struct slice){item.ptr, (size_t)(semicolon - item.ptr)});
         if (slice_eq_nocase(item, type))
             return true;
-        if (comma != NULL)
-            len++;
-        list = (struct slice){list.ptr + len, list.len - len};
     }
     return false;
 }
