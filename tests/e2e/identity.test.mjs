@@ -126,6 +126,18 @@ test('the key server is away at start: the bridge serves, and learns the keys wh
   await until('the keys', async () => (await negotiate(bridge, signedBy(pair, 'alice'))).status === 200);
 });
 
+test('the key server stalls: the bridge serves, and stops cleanly in the middle of the fetch', async (t) => {
+  const server = http.createServer(() => {}); // takes the request and never answers
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+  const asked = new Promise((resolve) => server.once('request', resolve));
+  const bridge = await startBridge(t, null, { 'PushBridge:Auth:Jwks': `http://127.0.0.1:${server.address().port}/keys` });
+  await asked;
+  assert.equal((await negotiate(bridge, tokenFor('alice'))).status, 200);
+  await sleep(500); // the fetch looks up once a second: so the shards outlive their HTTP servers by some time
+  await bridge.stop();
+});
+
 test('a key set and public keys from files', async (t) => {
   const dir = mkdtempSync(path.join(tmpdir(), 'pushbridge-test-'));
   t.after(() => rmSync(dir, { recursive: true }));
