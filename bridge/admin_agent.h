@@ -38,12 +38,9 @@ void admin_agent_login_granted(struct admin_agent *a, uint64_t ticket, enum logi
 void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket,
                                const struct rc_error *error);
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code);
-/* The admin's id and token while ADMIN_READY; borrowed until the loop runs again. False otherwise.
- */
-bool admin_agent_credentials(const struct admin_agent *a, struct slice *user_id,
-                             struct slice *token);
 /* Logs out what a password logged in (never a personal access token), within limit_ms; then done,
- * once and later, and the agent is gone. */
+ * once and later, and the agent is gone. No login_granted or login_refused from here on: an answer
+ * that is on its way is the host's to give back. */
 void admin_agent_stop(struct admin_agent *a, unsigned limit_ms, void (*done)(void *arg), void *arg);
 
 #endif

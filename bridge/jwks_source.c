@@ -130,8 +130,7 @@ static enum jwks_source_result make_keys(struct jwks_source *s)
 {
     struct jwt_keys *keys;
 
-    if (s->last_good.len > 0 &&
-        slice_eq(byte_buf_slice(&s->body), byte_buf_slice(&s->last_good)))
+    if (s->last_good.len > 0 && slice_eq(byte_buf_slice(&s->body), byte_buf_slice(&s->last_good)))
         return JWKS_SOURCE_UNCHANGED;
     keys = jwt_keys_copy(s->base);
     if (keys == NULL)

@@ -413,7 +413,7 @@ void login_governor_cancel(struct login_governor *g, struct login_ticket *ticket
     g->stats.queued--;
 }
 
-void login_governor_use(struct login_governor *g, enum login_via via)
+void login_governor_use(struct login_governor *g, enum settings_login_via via)
 {
     g->options.via = via;
 }

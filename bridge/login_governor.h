@@ -20,16 +20,15 @@
 
 #include "base/slice.h"
 #include "bridge/login_gate.h"
+#include "bridge/settings.h"
 #include "rocketchat/rc_result.h"
 #include "rocketchat/rest_client.h"
 #include <stdint.h>
 
 struct login_governor;
 
-enum login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
-
 struct login_governor_options {
-    enum login_via via;
+    enum settings_login_via via;
     uint32_t rest_calls; /* per rest_window_ms, until the server tells otherwise; > 0 */
     uint64_t rest_window_ms;
     uint32_t ddp_per_second; /* 0: as many as come */
@@ -82,7 +81,7 @@ void login_governor_cancel(struct login_governor *g, struct login_ticket *ticket
 uint64_t login_governor_wakeup_ms(const struct login_governor *g, uint64_t now_ms);
 
 /* The server does not take passwords by one road (a streamer that only resumes): use the other. */
-void login_governor_use(struct login_governor *g, enum login_via via);
+void login_governor_use(struct login_governor *g, enum settings_login_via via);
 
 /* 0: may try. Else when; *why (may be NULL) is what the last try ended with. */
 uint64_t login_governor_refused_until(const struct login_governor *g, uint64_t now_ms,

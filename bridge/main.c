@@ -1,6 +1,10 @@
 /* bridge/main.c - the program. */
+#include "base/hash.h"
+#include "bridge/log.h"
 #include "bridge/options.h"
+#include "bridge/program.h"
 #include "bridge/settings.h"
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -54,6 +58,28 @@ static struct settings *load_settings(const char *file)
     return settings;
 }
 
+static int run(const struct settings *settings)
+{
+    const struct log_options log = {
+        .level = settings->log.level,
+        .style = {.format = settings->log.format, .identity = settings->log.identity},
+        .fd = STDERR_FILENO,
+    };
+    uint8_t seed[16];
+    int rc;
+
+    if (RAND_bytes(seed, sizeof seed) != 1)
+        return PROGRAM_EXIT_RUNTIME;
+    hash_seed(seed); /* first: the log hashes identities */
+    if (log_start(&log) != 0) {
+        fputs("pushbridge: the log's thread can't be started\n", stderr);
+        return PROGRAM_EXIT_RUNTIME;
+    }
+    rc = program_run(settings);
+    log_stop();
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -76,6 +102,11 @@ int main(int argc, char **argv)
         return OPTIONS_EXIT_USAGE;
     if (options.action == OPTIONS_PRINT_CONFIG)
         rc = print_config(settings);
-    settings_free(settings);
+    else if (options.action == OPTIONS_CHECK_CONFIG)
+        rc = program_check(settings);
+    else
+        rc = run(settings);
+    if (rc != PROGRAM_EXIT_DRAIN) /* there, threads still read them */
+        settings_free(settings);
     return rc;
 }

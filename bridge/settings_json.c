@@ -1,6 +1,5 @@
 #include "bridge/settings_json.h"
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -130,12 +129,26 @@ static void walk_member(struct reader *r, const char *path, const char *name, js
         walk(r, key, value, depth);
 }
 
+static void walk_object(struct reader *r, const char *path, json_t *object, unsigned depth)
+{
+    for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i))
+        walk_member(r, path, json_object_iter_key(i), json_object_iter_value(i), depth + 1);
+}
+
+static void walk_array(struct reader *r, const char *path, json_t *array, unsigned depth)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        char index[24];
+
+        snprintf(index, sizeof index, "%zu", i);
+        walk_member(r, path, index, json_array_get(array, i), depth + 1);
+    }
+    if (json_array_size(array) == 0)
+        put(r, path, "", VALUE_EMPTY_LIST);
+}
+
 static void walk(struct reader *r, const char *path, json_t *value, unsigned depth)
 {
-    const char *name;
-    json_t *item;
-    size_t i;
-
     if (depth > MAX_DEPTH) {
         byte_buf_printf(r->errors, "%s: ", r->name);
         settings_put_key(r->errors, path);
@@ -143,22 +156,14 @@ static void walk(struct reader *r, const char *path, json_t *value, unsigned dep
         return;
     }
     if (json_is_object(value)) {
-        json_object_foreach(value, name, item) walk_member(r, path, name, item, depth + 1);
+        walk_object(r, path, value, depth);
         return;
     }
     if (settings_scope_of(path) == SCOPE_ABOVE)
         return;
     switch (json_typeof(value)) {
     case JSON_ARRAY:
-        json_array_foreach(value, i, item)
-        {
-            char index[24];
-
-            snprintf(index, sizeof index, "%zu", i);
-            walk_member(r, path, index, item, depth + 1);
-        }
-        if (json_array_size(value) == 0)
-            put(r, path, "", VALUE_EMPTY_LIST);
+        walk_array(r, path, value, depth);
         break;
     case JSON_STRING:
         put(r, path, json_string_value(value), VALUE_TEXT);

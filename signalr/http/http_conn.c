@@ -133,6 +133,19 @@ static void send_continue(struct http_conn *c)
         http_sock_close(c->sock);
 }
 
+static void fill_view(struct http_request *req, const struct http_head *head)
+{
+    req->view = (struct http_view){
+        .method = head->method,
+        .path = head->path,
+        .query = head->query,
+        .headers = head->headers,
+        .nheaders = head->nheaders,
+        .listener_tag = req->conn->tag,
+    };
+    read_forwarded(req, head);
+}
+
 static void head_in(struct http_conn *c)
 {
     struct http_request *req = c->req;
@@ -140,15 +153,7 @@ static void head_in(struct http_conn *c)
     struct http_fault fault = {503, "too many connections"};
 
     c->state = CONN_BODY;
-    req->view = (struct http_view){
-        .method = head->method,
-        .path = head->path,
-        .query = head->query,
-        .headers = head->headers,
-        .nheaders = head->nheaders,
-        .listener_tag = c->tag,
-    };
-    read_forwarded(req, head);
+    fill_view(req, head);
     if (c->sock->slot == NULL && !take_slot(c, &req->client, &req->slot)) {
         http_conn_refuse(c, fault);
         return;
@@ -231,6 +236,16 @@ static bool read_proxy_header(struct http_conn *c)
     return true;
 }
 
+/* A head that was read, but announces a body too long, still says whose page may read the 413. */
+static void refuse_bad(struct http_conn *c)
+{
+    const struct http_head *head = http_parse_head(c->req->parse);
+
+    if (c->state == CONN_HEAD && head->path.len > 0)
+        fill_view(c->req, head);
+    http_conn_refuse(c, http_parse_fault(c->req->parse));
+}
+
 /* One step of reading a request. False: wait for more bytes. */
 static bool read_request(struct http_conn *c)
 {
@@ -254,7 +269,7 @@ static bool read_request(struct http_conn *c)
         dispatch(c);
         break;
     case HTTP_PARSE_BAD:
-        http_conn_refuse(c, http_parse_fault(c->req->parse));
+        refuse_bad(c);
         break;
     }
     return true;
@@ -401,7 +416,7 @@ static void on_write(uv_write_t *req, int status)
 /* The deadline counts from the last progress: a big answer may take its time, a stuck one not. */
 static void arm_write(struct http_conn *c)
 {
-    c->write_mark = uv_stream_get_write_queue_size((uv_stream_t *)&c->sock->tcp);
+    c->write_mark = http_sock_unsent(c->sock);
     http_sock_arm(c->sock, limits(c)->body_timeout_ms);
 }
 
@@ -446,9 +461,8 @@ void http_conn_send(struct http_conn *c, struct byte_buf *bytes, bool close_afte
 void http_conn_timer(struct http_conn *c)
 {
     struct http_server *s = c->sock->server;
-    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&c->sock->tcp);
 
-    if (c->state == CONN_WRITING && unsent < c->write_mark) {
+    if (c->state == CONN_WRITING && http_sock_unsent(c->sock) < c->write_mark) {
         arm_write(c);
         return;
     }

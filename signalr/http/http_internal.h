@@ -131,6 +131,9 @@ void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that 
 void http_sock_wake(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */
+/* Bytes that the peer has not acknowledged, in our queue and the kernel's. Less than a while ago:
+ * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
+size_t http_sock_unsent(const struct http_sock *k);
 /* Everything is written: send FIN, swallow what still comes so that no reset overtakes our last
  * bytes, close. as must have been taken off. */
 void http_sock_linger(struct http_sock *k);

@@ -69,7 +69,7 @@ static bool in_prefix(const struct http_cidr *c, const struct http_addr *addr)
 
 bool http_cidr_parse(struct slice text, struct http_cidr *out)
 {
-    const char *slash = memchr(text.ptr, '/', text.len);
+    const char *slash = text.len == 0 ? NULL : memchr(text.ptr, '/', text.len);
     size_t len = slash == NULL ? text.len : (size_t)(slash - text.ptr);
     unsigned bits = 0, width;
 

@@ -1,6 +1,8 @@
 #include "signalr/http/http_internal.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -89,8 +91,6 @@ struct http_sock *http_sock_new(struct http_server *s, int fd)
         http_sock_close(k);
         return NULL;
     }
-    /* One small write is one message to one browser: Nagle would hold it back for an ACK. */
-    uv_tcp_nodelay(&k->tcp, 1);
     return k;
 }
 
@@ -151,6 +151,16 @@ void http_sock_arm(struct http_sock *k, unsigned ms)
         timer_wheel_cancel(k->server->wheel, &k->timer);
     else
         timer_wheel_arm(k->server->wheel, &k->timer, uv_now(k->server->loop) + ms);
+}
+
+size_t http_sock_unsent(const struct http_sock *k)
+{
+    uv_os_fd_t fd;
+    int in_kernel = 0;
+
+    if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &in_kernel) != 0)
+        in_kernel = 0;
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&k->tcp) + (size_t)in_kernel;
 }
 
 void http_sock_on_timer(struct wheel_timer *t, void *arg)

@@ -373,7 +373,9 @@ uint64_t hub_connection_serial(const struct hub_connection *c)
 
 struct slice hub_connection_user_key(const struct hub_connection *c)
 {
-    return c->user == NULL ? (struct slice){0} : (struct slice){c->user->key, c->user->key_len};
+    if (c->user == NULL)
+        return (struct slice){0};
+    return (struct slice){c->user->key, c->user->key_len};
 }
 
 void *hub_connection_user_data(const struct hub_connection *c)
@@ -413,5 +415,5 @@ void *hub_connection_data(const struct hub_connection *c)
 
 void hub_connection_join_user(struct hub_connection *c)
 {
-    c->joined = c->state == CONN_OPEN && c->user != NULL;
+    c->joined = c->state == CONN_OPEN;
 }

@@ -81,6 +81,7 @@ int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
     struct slice path = slice_of(options->hub_path);
     int rc = UV_ENOMEM;
 
+    assert(options->shard < options->nshards && options->max_message_bytes > 0);
     if (s == NULL)
         return rc;
     while (path.len > 0 && path.ptr[path.len - 1] == '/')
@@ -130,16 +131,14 @@ bool signalr_server_handle(struct signalr_server *s, struct http_request *req)
 void signalr_server_drain(struct signalr_server *s, unsigned spread_ms, void (*done)(void *),
                           void *arg)
 {
-    struct hub_connection *c, *next;
-
     assert(!s->draining);
     s->draining = true;
     s->drain_start_ms = uv_now(s->loop);
     s->drain_spread_ms = spread_ms;
     s->drained = done;
     s->drained_arg = arg;
-    HASH_ITER(by_serial, s->by_serial, c, next)
-    hub_connection_rearm(c);
+    for (struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
+        hub_connection_rearm(c);
     hub_server_wake(s);
 }
 
@@ -156,10 +155,10 @@ static void on_tick_closed(uv_handle_t *tick)
 
 void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *arg)
 {
-    struct hub_connection *c, *next;
-
-    HASH_ITER(by_serial, s->by_serial, c, next)
-    hub_connection_discard(c); /* asserts that it has no transport */
+    for (struct hub_connection *c = s->by_serial, *next; c != NULL; c = next) {
+        next = c->by_serial.next;
+        hub_connection_discard(c); /* asserts that it has no transport */
+    }
     s->freed = done;
     s->freed_arg = arg;
     uv_close((uv_handle_t *)&s->tick, on_tick_closed);

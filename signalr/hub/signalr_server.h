@@ -44,9 +44,11 @@ enum signalr_auth {
 
 /* Filled by host.authenticate; copied by the server. */
 struct signalr_user {
-    char key[320];          /* user key: unique per person and tenant; "" for anonymous */
-    uint64_t expires_at_ms; /* wall clock, ms since epoch; 0: never */
-    void *host_data;        /* the host's; released by host.release_user, always, exactly once */
+    char key[320]; /* user key: unique per person and tenant; "" for anonymous */
+    /* Wall clock, ms since epoch; 0: never. With the leeway of the check in it: a token let in late
+     * would else be closed at once, and come back at once. */
+    uint64_t expires_at_ms;
+    void *host_data; /* unless NULL released by host.release_user, always, exactly once */
 };
 
 /* Why a connection ended; for counters, logs and the host. */
@@ -131,8 +133,9 @@ uint64_t hub_connection_last_write_ms(const struct hub_connection *c);
 void hub_connection_set_data(struct hub_connection *c, void *data);
 void *hub_connection_data(const struct hub_connection *c);
 
-/* Queues an encoded message. A full queue closes the connection as a slow consumer (Close with
- * allowReconnect); the disconnected callback comes later, never inside a send. */
+/* Queues an encoded message; nothing once the connection is closing. A full queue closes the
+ * connection as a slow consumer (Close with allowReconnect); the disconnected callback comes later,
+ * never inside a send. */
 void hub_connection_send(struct hub_connection *c, struct hub_buf *message);
 void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect);
 /* result: raw JSON; error: text, then result is ignored; both empty: void ("result":null). */
@@ -149,8 +152,8 @@ void hub_connection_join_user(struct hub_connection *c); /* joined already: noth
 /* Sends to every joined connection of the user here; returns how many. */
 unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key,
                                   struct hub_buf *message);
-unsigned signalr_server_send_all(struct signalr_server *s,
-                                 struct hub_buf *message); /* every open one */
+/* Sends to every open connection, joined or not; returns how many. */
+unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *message);
 /* Every open connection of the user here, joined or not; fn may close it. */
 void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
                                  void (*fn)(struct hub_connection *c, void *arg), void *arg);

@@ -188,9 +188,9 @@ class Bridge {
 
 /**
  * The bridge, ready, in front of `double` (null: an address where nobody answers). `settings` by
- * name: {'PushBridge:Shards': 2}; a list as an array.
+ * name: {'PushBridge:Shards': 2}; a list as an array. `env` are more environment variables.
  */
-export async function startBridge(t, double, settings = {}) {
+export async function startBridge(t, double, settings = {}, env = {}) {
   const port = await freePort();
   const adminPort = await freePort();
   const all = {
@@ -210,7 +210,7 @@ export async function startBridge(t, double, settings = {}) {
     'Im:DefaultPassword': PASSWORD,
     ...settings,
   };
-  const bridge = new Bridge(t.name ?? 'suite', { ...inherited(), ...environment(all) }, port, adminPort);
+  const bridge = new Bridge(t.name ?? 'suite', { ...inherited(), ...environment(all), ...env }, port, adminPort);
   cleanUp(t, () => bridge.stop());
   await bridge.start();
   return bridge;

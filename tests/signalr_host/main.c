@@ -8,7 +8,8 @@
  * HTTP:  POST /push?user=U&target=T     the body, JSON values with commas between, goes to U
  *        POST /broadcast?target=T       ... to everybody
  *        POST /flood?count=N&to=one|all&bytes=B   N pushes of B bytes from every shard, each to the
- *                                       next connection or to all, as fast as they are taken
+ *                                       next connection or to all, as fast as they are taken, and
+ *                                       with the time inside (@ns: and CLOCK_MONOTONIC)
  *        GET /stats                     what the whole program has seen
  */
 #include "base/hash.h"
@@ -25,7 +26,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { MAX_SHARDS = 64, FLOOD_BATCH = 64 };
+enum { MAX_SHARDS = 64, FLOOD_BATCH = 64, FLOOD_MAX_BYTES = 65536 };
 
 struct settings {
     unsigned port, shards, queue_bytes, stall_ms, drain_ms;
@@ -38,8 +39,9 @@ struct mail {
     enum { MAIL_HANDOFF, MAIL_PUSH, MAIL_FLOOD, MAIL_DRAIN } kind;
     struct http_handoff *handoff;
     struct hub_buf *message;
-    unsigned count; /* MAIL_FLOOD */
+    unsigned count; /* MAIL_FLOOD, and so are the next two */
     bool to_all;
+    size_t bytes;
     char user[320]; /* MAIL_PUSH; empty: everybody */
 };
 
@@ -118,19 +120,38 @@ static void end_flood(struct shard *shard)
 {
     uv_idle_stop(&shard->flooding);
     atomic_fetch_sub(&flood_left, shard->flood->count);
-    hub_buf_unref(shard->flood->message);
     free(shard->flood);
     shard->flood = NULL;
+}
+
+/* A message of that many bytes, made anew as a real push is. */
+static struct hub_buf *flood_message(size_t bytes)
+{
+    static const size_t around =
+        sizeof "{\"type\":1,\"target\":\"flood\",\"arguments\":[]}\x1e" - 1;
+    char text[FLOOD_MAX_BYTES];
+    const size_t len = bytes - around;
+    struct hub_buf *message;
+
+    memset(text, 'x', len);
+    snprintf(text, len, "\"@ns:%019" PRIu64, uv_hrtime());
+    text[strlen(text)] = 'x';
+    text[len - 1] = '"';
+    message = hub_message_invocation(SLICE_LIT("flood"), (struct slice){text, len});
+    assert(message != NULL);
+    return message;
 }
 
 static void on_flood(uv_idle_t *idle)
 {
     struct shard *shard = idle->data;
     struct mail *flood = shard->flood;
+    struct hub_buf *message;
 
     for (int i = 0; i < FLOOD_BATCH && flood->count > 0; i++) {
         if (flood->to_all) {
-            signalr_server_send_all(shard->signalr, flood->message);
+            message = flood_message(flood->bytes);
+            signalr_server_send_all(shard->signalr, message);
         } else {
             struct hub_connection *c = next_connection(shard);
 
@@ -139,8 +160,10 @@ static void on_flood(uv_idle_t *idle)
             /* Full: its reader is behind, and so is the flood then. */
             if (hub_connection_queued_bytes(c) > settings.queue_bytes / 2)
                 return;
-            hub_connection_send(c, flood->message);
+            message = flood_message(flood->bytes);
+            hub_connection_send(c, message);
         }
+        hub_buf_unref(message);
         flood->count--;
         atomic_fetch_sub(&flood_left, 1);
         if (flood->to_all)
@@ -380,21 +403,18 @@ static void push(struct http_request *req, const struct http_view *view, bool to
 static void flood(struct http_request *req, const struct http_view *view)
 {
     struct mail mail = {.kind = MAIL_FLOOD};
-    char count[32] = "", to[16] = "", bytes[32] = "400", *text;
-    size_t len;
+    char count[32] = "", to[16] = "", bytes[32] = "400";
 
     query_text(view, "count", count, sizeof count);
     query_text(view, "to", to, sizeof to);
     query_text(view, "bytes", bytes, sizeof bytes);
     mail.count = (unsigned)strtoul(count, NULL, 10);
     mail.to_all = strcmp(to, "all") == 0;
-    len = strtoul(bytes, NULL, 10);
-    text = malloc(len + 2);
-    assert(text != NULL && len >= 2);
-    memset(text, 'x', len);
-    text[0] = text[len - 1] = '"';
-    mail.message = hub_message_invocation(SLICE_LIT("flood"), (struct slice){text, len});
-    free(text);
+    mail.bytes = strtoul(bytes, NULL, 10);
+    if (mail.bytes < 128 || mail.bytes > FLOOD_MAX_BYTES) {
+        respond(req, 400, "text/plain", "bytes: 128 to 65536");
+        return;
+    }
     atomic_fetch_add(&flood_left, (unsigned long long)mail.count * settings.shards);
     post_all(mail);
     respond(req, 202, NULL, "");

@@ -97,17 +97,19 @@ static inline void sign_number(EVP_PKEY *pkey, const char *param, int width, cha
 static inline void sign_jwk(EVP_PKEY *pkey, const char *more, char *out, size_t cap)
 {
     char a[2048], b[2048];
+    int len;
 
     if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA) {
         sign_number(pkey, OSSL_PKEY_PARAM_RSA_N, 0, a);
         sign_number(pkey, OSSL_PKEY_PARAM_RSA_E, 0, b);
-        snprintf(out, cap, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"%s}", a, b, more);
+        len = snprintf(out, cap, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"%s}", a, b, more);
     } else {
         sign_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, 32, a);
         sign_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, 32, b);
-        snprintf(out, cap, "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\"%s}", a, b,
-                 more);
+        len = snprintf(out, cap, "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\"%s}",
+                       a, b, more);
     }
+    assert(len > 0 && (size_t)len < cap);
 }
 
 /* base64url(header).base64url(payload); the caller frees. room: kept for a signature. */

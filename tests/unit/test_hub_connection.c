@@ -228,6 +228,37 @@ static void test_ends(void **state)
     world_stop(w);
 }
 
+/* From the decision to close on, the token is unknown, nothing is sent and no user send counts it.
+ */
+static void test_closing_is_the_end(void **state)
+{
+    struct world *w = world_start(world_options());
+    struct hub_buf *hi = hub_message_invocation(SLICE_LIT("hi"), (struct slice){0});
+    static struct client c, again;
+    struct hub_connection *conn;
+    char token[32], target[64];
+
+    (void)state;
+    negotiate(w, 0, ALICE, token);
+    snprintf(target, sizeof target, "/hub?id=%s", token);
+    assert_int_equal(client_upgrade(&c, w, 0, target, ALICE), 101);
+    client_text(&c, JSON_HANDSHAKE);
+    client_expect(&c, "{}" RS);
+    conn = w->last;
+    hub_connection_close(conn, NULL, true);
+    hub_connection_join_user(conn);
+    hub_connection_send(conn, hi);
+    assert_int_equal(signalr_server_send_user(w->shards[0].signalr, SLICE_LIT("alice"), hi), 0);
+    assert_int_equal(signalr_server_send_all(w->shards[0].signalr, hi), 0);
+    assert_null(signalr_server_find(w->shards[0].signalr, hub_connection_serial(conn)));
+    assert_int_equal(client_upgrade(&again, w, 0, target, ALICE), 404);
+    client_close(&again);
+    client_expect(&c, CLOSE_RECONNECT);
+    client_expect_end(&c);
+    hub_buf_unref(hi);
+    world_stop(w);
+}
+
 /* A client that does not answer our close frame is dropped, and it is told why it ended. */
 static void test_close_unanswered(void **state)
 {
@@ -277,7 +308,7 @@ static void test_keepalive(void **state)
     start = now_ms();
     for (int i = 0; i < 4; i++)
         client_expect(&c, "{\"type\":6}" RS);
-    assert_in_range(now_ms() - start, 300, 1500);
+    assert_in_range(now_ms() - start, 300, 3000);
     client_leave(&c);
     world_stop(w);
 }
@@ -291,19 +322,19 @@ static void test_client_timeout(void **state)
     uint64_t start;
 
     (void)state;
-    options.client_timeout_ms = 200;
+    options.client_timeout_ms = 600;
     w = world_start(options);
     client_connect(&quiet, w, 0, "");
     client_connect(&c, w, 0, ALICE);
     client_text(&c, "{\"type\":6}" RS);
-    for (int i = 0; i < 4; i++) {
-        pump_for(w, 100);
+    for (int i = 0; i < 6; i++) {
+        pump_for(w, 150);
         client_text(&c, ECHO_1);
         client_expect(&c, ECHO_1_ANSWER);
     }
     start = now_ms();
     client_expect(&c, CLOSE_ERROR);
-    assert_in_range(now_ms() - start, 150, 1000);
+    assert_in_range(now_ms() - start, 500, 3000);
     client_expect_end(&c);
     pump_until(w, w->disconnected == 1);
     assert_int_equal(w->why, HUB_END_TIMEOUT);
@@ -343,7 +374,7 @@ static void test_expiry(void **state)
         assert_true(wall_ms() < expiry + SPREAD + 1000);
         pump_for(w, 5);
     }
-    assert_in_range(steps, 4, N);
+    assert_in_range(steps, 3, N);
     for (int i = 0; i < N; i++) {
         client_expect(&clients[i], CLOSE_RECONNECT);
         client_expect_end(&clients[i]);
@@ -380,20 +411,25 @@ static void on_drained(void *arg)
 static void test_drain(void **state)
 {
     enum { N = 8 };
-    struct world *w = world_start(world_options());
+    struct signalr_options options = world_options();
+    struct world *w;
     static struct client clients[N], handshaking;
     char token[32], body[1024];
     unsigned drained = 0;
 
     (void)state;
+    options.negotiate_timeout_ms = 800; /* a tick of 50 ms */
+    w = world_start(options);
     for (int i = 0; i < N; i++)
         client_connect(&clients[i], w, 0, ALICE);
     negotiate(w, 0, ALICE, token);
     assert_int_equal(client_upgrade(&handshaking, w, 0, "/hub", ""), 101);
-    signalr_server_drain(w->shards[0].signalr, 200, on_drained, &drained);
+    signalr_server_drain(w->shards[0].signalr, 1000, on_drained, &drained);
     assert_int_equal(drained, 0);
     assert_int_equal(
         request(w, 0, "POST", "/hub/negotiate?negotiateVersion=1", ALICE, body, sizeof body), 503);
+    pump_until(w, stats_of(w, 0).open < N);
+    assert_in_range(stats_of(w, 0).open, 2, N - 1); /* not all in one instant */
     for (int i = 0; i < N; i++) {
         client_expect(&clients[i], CLOSE_RECONNECT);
         assert_int_equal(drained, 0);
@@ -516,21 +552,14 @@ int main(void)
 {
     static const uint8_t key[16] = "a fixed test key";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake_failures),
-        cmocka_unit_test(test_any_cut),
-        cmocka_unit_test(test_invocations),
-        cmocka_unit_test(test_broken_messages),
-        cmocka_unit_test(test_largest_message),
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_close_unanswered),
-        cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_keepalive),
-        cmocka_unit_test(test_client_timeout),
-        cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_expiry_not_enforced),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_drain_of_nothing),
-        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_handshake_failures),  cmocka_unit_test(test_any_cut),
+        cmocka_unit_test(test_invocations),         cmocka_unit_test(test_broken_messages),
+        cmocka_unit_test(test_largest_message),     cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_closing_is_the_end),  cmocka_unit_test(test_close_unanswered),
+        cmocka_unit_test(test_handshake_timeout),   cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_client_timeout),      cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_expiry_not_enforced), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_of_nothing),    cmocka_unit_test(test_users),
         cmocka_unit_test(test_slow_consumer),
     };
 

@@ -1,4 +1,3 @@
-#include "bridge/identity.h"
 #include "bridge/settings.h"
 #include "bridge/settings_table.h"
 #include <ctype.h>
@@ -12,6 +11,8 @@
 #include <cmocka.h>
 
 #define KEY32 "0123456789abcdef0123456789abcdef"
+#define KEY32_AND_2 KEY32 ",2"
+#define KEY_PAIR "Authentication__JwtBearer__SecurityKey=" KEY32
 
 struct loaded {
     struct settings *s; /* NULL: refused */
@@ -21,7 +22,7 @@ struct loaded {
 /* What a start needs at least, so that a case shows only what it is about. */
 static const char *const needed[] = {
     "Im__DefaultPassword=users-pw",
-    "Authentication__JwtBearer__SecurityKey=" KEY32,
+    KEY_PAIR,
     "Authentication__JwtBearer__Issuer=app",
 };
 
@@ -129,16 +130,22 @@ static void check_list(const struct settings_list *list, const char *const *want
     assert_null(list->items[i]);
 }
 
-/* The identity code's own lists, and the table's, are one thing. */
+/* ABP's claim types, then the short names; a display name (`name`) comes last. */
 static void test_claim_defaults(void **state)
 {
+#define XMLSOAP "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+    static const char *const ids[] = {XMLSOAP "nameidentifier", "sub", "nameid", NULL};
+    static const char *const names[] = {XMLSOAP "name", "unique_name", "preferred_username", "name",
+                                        NULL};
+    static const char *const tenants[] = {
+        "http://www.aspnetboilerplate.com/identity/claims/tenantId", "tenantid", "tenantId", NULL};
     struct loaded l;
     struct settings *s = load_good(&l, "{}", NULL);
 
     (void)state;
-    check_list(&s->auth.user_id_claims, identity_user_id_claims);
-    check_list(&s->auth.name_claims, identity_name_claims);
-    check_list(&s->auth.tenant_claims, identity_tenant_claims);
+    check_list(&s->auth.user_id_claims, ids);
+    check_list(&s->auth.name_claims, names);
+    check_list(&s->auth.tenant_claims, tenants);
     loaded_free(&l);
 }
 
@@ -440,7 +447,7 @@ static void test_secret_files(void **state)
          env_list[128], env_nul[128];
     const char *env[] = {"Im__AdminUserName=super", env_one, env_list, "Im__AdminPassword=", NULL};
     const char *bad[] = {"Im__AdminUserName=super", env_nul, NULL};
-    static const char *const keys[] = {KEY32, KEY32 ",2", NULL};
+    static const char *const keys[] = {KEY32, KEY32_AND_2, NULL};
     struct loaded l;
     struct settings *s;
     char *printed;
@@ -574,9 +581,8 @@ static void test_print_is_settings(void **state)
         "\"TrustedProxies\":\"::1\",\"Events\":{\"Updates\":\"off\"}},"
         "\"Im\":{\"UserNameTemplate\":\"\xc3\xa9{name}\\\"\\\\\"}}";
     static const char *const secrets[] = {"PushBridge__AdminApiKey=hunter2-hunter2-hunter2", NULL};
-    static const char *const all_secrets[] = {
-        "PushBridge__AdminApiKey=hunter2-hunter2-hunter2", "Im__DefaultPassword=users-pw",
-        "Authentication__JwtBearer__SecurityKey=" KEY32, NULL};
+    static const char *const all_secrets[] = {"PushBridge__AdminApiKey=hunter2-hunter2-hunter2",
+                                              "Im__DefaultPassword=users-pw", KEY_PAIR, NULL};
     struct loaded first, second;
     char *once, *twice;
 
