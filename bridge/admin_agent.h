@@ -28,19 +28,19 @@ struct admin_agent_options {
     struct rest_client *rest;
     struct login_gate gate; /* acquire is called with the key "admin" behind a NUL, no user's key */
     uint64_t ticket_base;   /* tickets are ticket_base + 1, + 2, ... */
-    /* The id became known (or changed). Comes from the loop, never inside a call. */
-    void (*on_identity)(void *arg, struct slice user_id);
+    /* Who the admin is became known, or changed. Comes from the loop, never inside a call. */
+    void (*on_identity)(void *arg, struct slice user_id, struct slice username);
     void *arg;
 };
 
 int admin_agent_new(const struct admin_agent_options *options, struct admin_agent **out);
 void admin_agent_login_granted(struct admin_agent *a, uint64_t ticket, enum login_road road);
-void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket, const struct rc_error *error);
+void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket,
+                               const struct rc_error *error);
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code);
-/* The admin's id and token while ADMIN_READY; borrowed until the loop runs again. False otherwise. */
-bool admin_agent_credentials(const struct admin_agent *a, struct slice *user_id, struct slice *token);
 /* Logs out what a password logged in (never a personal access token), within limit_ms; then done,
- * once and later, and the agent is gone. */
+ * once and later, and the agent is gone. No login_granted or login_refused from here on: an answer
+ * that is on its way is the host's to give back. */
 void admin_agent_stop(struct admin_agent *a, unsigned limit_ms, void (*done)(void *arg), void *arg);
 
 #endif

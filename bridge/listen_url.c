@@ -60,7 +60,7 @@ static const char *resolve(struct slice host, bool bracketed, uint16_t port, str
         add_ipv6(u, in6addr_loopback, port);
         return NULL;
     }
-    if (host.len == 0 || host.len >= sizeof text)
+    if (host.len == 0 || host.len >= sizeof text || memchr(host.ptr, '\0', host.len) != NULL)
         return bad_host;
     memcpy(text, host.ptr, host.len);
     if (!bracketed && inet_pton(AF_INET, text, &v4) == 1) {

@@ -24,17 +24,18 @@ struct session_table;
 struct byte_buf;
 struct ddp_client;
 struct hub_buf;
+struct metrics_block;
 struct rest_client;
 struct settings;
 struct token_cache;
+struct token_entry;
 
 /* Who attaches. Slices are borrowed for the call. */
 struct session_who {
     struct slice key;      /* user key; not empty, at most 319 bytes */
     struct slice username; /* Rocket.Chat's, out of the template; may be empty when refused */
-    const char *refused;   /* static text: why this user can have no session ("tenant-template",
-                              "reserved-name", ...); NULL: none of that. The table checks the admin's
-                              and reserved names itself as well */
+    const char *refused;   /* static text: why this user can have no session (rc_account_code():
+                              "tenant-template", ...); NULL: none of that */
 };
 
 enum session_revoke {
@@ -58,7 +59,8 @@ struct session_table_options {
     uv_loop_t *loop;
     unsigned shard, nshards;
     const struct settings *settings; /* outlives the table, like all that follows */
-    struct token_cache *cache;       /* this shard's; the table is the listener of its notices */
+    struct metrics_block *metrics;   /* this shard's */
+    struct token_cache *cache;       /* this shard's; its orphans go to session_table_orphan() */
     struct ddp_client *ddp;
     struct rest_client *rest;
     struct session_host host;
@@ -83,9 +85,12 @@ void session_table_login_granted(struct session_table *t, uint64_t ticket, enum 
 void session_table_login_refused(struct session_table *t, uint64_t ticket,
                                  const struct rc_error *error);
 
-/* The admin agent logged in: this id must never be a user's. Later sessions are checked when they
- * log in, present ones now. */
-void session_table_set_admin_id(struct session_table *t, struct slice admin_user_id);
+/* The admin agent logged in: no user's login may answer with this id or name. */
+void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
+
+/* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
+ */
+void session_table_orphan(struct session_table *t, const struct token_entry *entry);
 
 /* A mailbox lost messages for the user's connections on a shard (design section 2): tells them by
  * resyncRequired({rid:null,reason}). reason: a word of ours. */
@@ -93,7 +98,8 @@ void session_table_resync(struct session_table *t, struct slice key, unsigned sh
                           const char *reason);
 
 /* For the operator. find: by user key, Rocket.Chat user name or id; *key is borrowed until the
- * session ends. describe: one JSON object without secrets; the caller adds what it knows of tabs. */
+ * session ends. describe: one JSON object without secrets; the caller adds what it knows of tabs.
+ */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
 /* Ends the session: token logged out, entry removed, connections closed. False: no such session. */
@@ -108,7 +114,8 @@ void session_table_stats(const struct session_table *t, struct session_stats *ou
 /* Shutdown, after the connections are closed (those still attached are forgotten): logins are
  * cancelled, DDP closed, the tokens that only this process knows logged out. done is called once,
  * later, at most limit_ms from now. Then free. */
-void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg), void *arg);
+void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg),
+                         void *arg);
 /* After drain. done is called later, when the loop no longer knows the table. */
 void session_table_free(struct session_table *t, void (*done)(void *arg), void *arg);
 

@@ -36,12 +36,14 @@ enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_L
 enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
 
 struct settings {
+    unsigned char *_origins; /* an enum settings_origin for each table row */
+
     struct settings_listen urls;
 
     struct {                       /* Im */
         struct rc_address address; /* from Im:Address and Im:WebSocketAddress */
         char *address_text, *websocket_text;
-        char *provider; /* "RocketChat" */
+        unsigned provider; /* there is only RocketChat */
         char *admin_user_name, *admin_password;
         char *admin_user_id, *admin_token; /* both or neither; used instead of the password */
         char *default_password;
@@ -72,7 +74,7 @@ struct settings {
     struct settings_list reserved_user_names;
 
     struct {
-        char *provider; /* "Memory" */
+        unsigned provider; /* there is only Memory */
         uint32_t ttl_ms;
         bool sliding;
         enum settings_on_expiry on_expiry;
@@ -92,7 +94,9 @@ struct settings {
         struct settings_list previous_security_keys;
         struct settings_list public_key_files; /* PEM */
         char *jwks;                            /* a file or an http(s) URL */
-        uint32_t jwks_refresh_ms;
+        char *jwks_ca_file, *jwks_proxy;
+        uint32_t jwks_refresh_ms, jwks_timeout_ms;
+        uint32_t jwks_min_gap_ms; /* between fetches, whatever asks for them */
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
@@ -140,11 +144,11 @@ struct settings {
         size_t hub_message_bytes;
         uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
         uint32_t pending_negotiations;
-        uint32_t pipelined_requests; /* read ahead of an answer */
-        size_t queue_bytes;          /* waiting for one connection */
-        size_t ddp_frame_bytes;
-        size_t mailbox_bytes; /* from one shard to another */
+        size_t queue_bytes;                      /* waiting for one connection */
+        size_t ddp_frame_bytes, rest_body_bytes; /* from Rocket.Chat */
+        size_t mailbox_bytes;                    /* from one shard to another */
         uint32_t login_queue;
+        uint32_t refused_users;       /* whose refused logins are remembered */
         uint32_t remembered_messages; /* per session */
     } limits;
 };

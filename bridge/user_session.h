@@ -1,8 +1,9 @@
 /* bridge/user_session.h - the states of one user's Rocket.Chat session.
  *
- * One session per user, while the user has a connection (plus a linger): it keeps the user logged in
- * at Rocket.Chat, holds one DDP connection, and turns what happens there into hub messages. Programs
- * talk to sessions through session_table.h; the pieces of a session see user_session_internal.h.
+ * One session per user, while the user has a connection (plus a linger): it keeps the user logged
+ * in at Rocket.Chat, holds one DDP connection, and turns what happens there into hub messages.
+ * Programs talk to sessions through session_table.h; the pieces of a session see
+ * user_session_internal.h.
  *
  *   IDLE -> LOGGING_IN -> CONNECTING -> AUTHENTICATING -> SUBSCRIBING -> LIVE -> CLOSING -> IDLE
  *
@@ -12,7 +13,7 @@
 #define BRIDGE_USER_SESSION_H
 
 enum session_state {
-    SESSION_IDLE, /* nothing held but, perhaps, a cached token */
+    SESSION_IDLE,       /* nothing held but, perhaps, a cached token */
     SESSION_LOGGING_IN, /* waiting for the governor, or for the answer to a REST login */
     SESSION_CONNECTING, /* DDP opened, `connected` not in yet */
     SESSION_AUTHENTICATING,

@@ -77,7 +77,7 @@ void rc_room_read(struct json_reader *r, struct rc_room *out)
 {
     struct json_key key;
 
-    *out = (struct rc_room){.msgs = RC_NO_COUNT};
+    *out = (struct rc_room){.msgs = RC_NO_COUNT, .updated_ms = RC_NO_DATE};
     if (json_peek(r) != JSON_KIND_OBJECT) {
         json_skip(r);
         return;
@@ -90,6 +90,8 @@ void rc_room_read(struct json_reader *r, struct rc_room *out)
             json_read_if(r, JSON_KIND_STRING, &out->type);
         else if (json_key_is(&key, "msgs"))
             out->msgs = read_count(r);
+        else if (json_key_is(&key, "_updatedAt"))
+            out->updated_ms = rc_date_read(r);
         else if (json_key_is(&key, "lastMessage"))
             rc_message_read(r, &out->last_message);
         else

@@ -35,6 +35,7 @@ enum { RC_NO_COUNT = -1 };
 struct rc_room {
     struct slice id, type;
     int64_t msgs;                   /* the message counter, or RC_NO_COUNT */
+    int64_t updated_ms;             /* of the room document; RC_NO_DATE */
     struct rc_message last_message; /* raw.ptr NULL: missing or null */
 };
 

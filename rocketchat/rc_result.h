@@ -10,23 +10,23 @@
 enum rc_result {
     RC_OK,
     /* transient: try again later */
-    RC_UNREACHABLE,     /* name, TCP, TLS, proxy; or the DDP link went down before the answer */
+    RC_UNREACHABLE, /* name, TCP, TLS, proxy; or the DDP link went down before the answer */
     RC_TIMED_OUT,
-    RC_RATE_LIMITED,    /* 429 or too-many-requests; retry_after_ms says how long */
-    RC_SERVER_ERROR,    /* 5xx, error 500, a proxy's HTML page */
-    RC_MALFORMED,       /* an answer that makes no sense; also one past the size limit */
-    RC_BLOCKED_IP,      /* error-login-blocked-for-ip: everybody's logins suffer */
-    RC_BLOCKED_USER,    /* error-login-blocked-for-user */
+    RC_RATE_LIMITED, /* 429 or too-many-requests; retry_after_ms says how long */
+    RC_SERVER_ERROR, /* 5xx, error 500, a proxy's HTML page */
+    RC_MALFORMED,    /* an answer that makes no sense; also one past the size limit */
+    RC_BLOCKED_IP,   /* error-login-blocked-for-ip: everybody's logins suffer */
+    RC_BLOCKED_USER, /* error-login-blocked-for-user */
     /* for good, until somebody changes something */
-    RC_UNAUTHORIZED,    /* 401/403: wrong user or password, token unknown, revoked or expired */
-    RC_TWO_FACTOR,      /* totp-required and its kin */
-    RC_DEACTIVATED,     /* error-user-is-not-activated */
-    RC_REFUSED,         /* other error-... codes of a login: no roles, app user, unverified e-mail */
-    RC_NOT_FOUND,       /* 404: no such method, route or subscription */
-    RC_NOT_ALLOWED,     /* not-allowed, error-not-allowed, missing permission */
-    RC_FAILED,          /* any other error answer; code says which */
+    RC_UNAUTHORIZED, /* 401/403: wrong user or password, token unknown, revoked or expired */
+    RC_TWO_FACTOR,   /* totp-required and its kin */
+    RC_DEACTIVATED,  /* error-user-is-not-activated */
+    RC_REFUSED,      /* other error-... codes of a login: no roles, app user, unverified e-mail */
+    RC_NOT_FOUND,    /* 404: no such method, route or subscription */
+    RC_NOT_ALLOWED,  /* not-allowed, error-not-allowed, missing permission */
+    RC_FAILED,       /* any other error answer; code says which */
     RC_NOMEM,
-    RC_CANCELLED,       /* by us */
+    RC_CANCELLED, /* by us */
     RC_NRESULTS,
 };
 
@@ -41,7 +41,8 @@ struct rc_error {
     uint64_t retry_after_ms; /* 0: not told */
 };
 
-/* The shared mapping from an error code (string or number as text) to a result; unknown: RC_FAILED. */
+/* The shared mapping from an error code (string or number as text) to a result; unknown: RC_FAILED.
+ */
 enum rc_result rc_result_of_code(struct slice code);
 
 /* Fills *e from an error code: mapped, cleaned and cut, retry_after_ms 0. */

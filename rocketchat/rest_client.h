@@ -1,8 +1,9 @@
-/* rocketchat/rest_client.h - the few REST calls the bridge itself makes, by libcurl on a libuv loop.
+/* rocketchat/rest_client.h - the few REST calls the bridge itself makes, by libcurl on a libuv
+ * loop.
  *
  * Every call answers exactly once, later, never inside the call. Bodies are bounded; an answer that
- * is not JSON (a proxy's page) is an error like any other. TLS is verified unless told otherwise; the
- * proxy is explicit and the environment ignored. Facts: rocketchat.md 2.3, 5. Single-threaded.
+ * is not JSON (a proxy's page) is an error like any other. TLS is verified unless told otherwise;
+ * the proxy is explicit and the environment ignored. Facts: rocketchat.md 2.3, 5. Single-threaded.
  */
 #ifndef ROCKETCHAT_REST_CLIENT_H
 #define ROCKETCHAT_REST_CLIENT_H
@@ -40,28 +41,31 @@ struct rest_me {
 };
 
 /* error NULL: it worked. */
-typedef void (*rest_login_fn)(void *arg, const struct rest_login *login, const struct rc_error *error,
-                              const struct rest_rate *rate);
+typedef void (*rest_login_fn)(void *arg, const struct rest_login *login,
+                              const struct rc_error *error, const struct rest_rate *rate);
 typedef void (*rest_me_fn)(void *arg, const struct rest_me *me, const struct rc_error *error);
 /* json: the raw body of a 200 answer. */
 typedef void (*rest_json_fn)(void *arg, struct slice json, const struct rc_error *error);
 typedef void (*rest_done_fn)(void *arg, const struct rc_error *error);
 
-int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options, struct rest_client **out);
-void rest_client_free(struct rest_client *client, void (*done)(void *), void *arg); /* cancels calls: RC_CANCELLED */
+int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options,
+                    struct rest_client **out);
+void rest_client_free(struct rest_client *client, void (*done)(void *),
+                      void *arg); /* cancels calls: RC_CANCELLED */
 
-/* NULL: no memory, fn never runs. The handle is valid until fn ran. */
-struct rest_call *rest_login(struct rest_client *client, struct slice username, struct slice password,
-                             rest_login_fn fn, void *arg);
+/* NULL: no memory, fn never runs. The handle is valid until fn ran. user_id and token travel in
+ * headers: printable ASCII without spaces (what rest_login and rc ids that were checked give). */
+struct rest_call *rest_login(struct rest_client *client, struct slice username,
+                             struct slice password, rest_login_fn fn, void *arg);
 struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
                               rest_done_fn fn, void *arg);
 struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
                           rest_me_fn fn, void *arg);
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg); /* /api/info */
-struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id, struct slice token,
-                                         rest_json_fn fn, void *arg);
-struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id, struct slice token,
-                                 rest_json_fn fn, void *arg);
+struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
+                                         struct slice token, rest_json_fn fn, void *arg);
+struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
+                                 struct slice token, rest_json_fn fn, void *arg);
 void rest_call_cancel(struct rest_call *call); /* fn runs later with RC_CANCELLED */
 
 #endif

@@ -1,8 +1,8 @@
 /* signalr/hub/signalr_server.h - the SignalR server of one shard.
  *
- * Owns negotiations and hub connections whose home is this shard; sits on an http_server of the same
- * loop. The host (the program, or a test) proves users, hears of connections, serves hub methods and
- * carries requests to their home.
+ * Owns negotiations and hub connections whose home is this shard; sits on an http_server of the
+ * same loop. The host (the program, or a test) proves users, hears of connections, serves hub
+ * methods and carries requests to their home.
  *
  * Homes: a connection lives on shard home_of(token). negotiate draws tokens until one is at home on
  * the shard that answers; a transport request for another home is detached and given to
@@ -20,7 +20,6 @@
 struct signalr_server;
 struct hub_connection;
 struct hub_buf;
-struct hub_user;
 struct http_request;
 struct http_view;
 struct http_handoff;
@@ -29,35 +28,39 @@ struct signalr_options {
     const char *hub_path; /* "/signalr"; matched without case */
     unsigned shard, nshards;
     unsigned keepalive_ms, client_timeout_ms, handshake_timeout_ms, negotiate_timeout_ms;
-    unsigned close_wait_ms;     /* for the peer's close frame */
-    unsigned expiry_spread_ms;  /* closes at expiry come within this time behind it */
-    size_t max_message_bytes;   /* incoming hub message */
-    unsigned max_connections, max_per_user, max_pending; /* of this shard; 0: none. 503 / 429-like refusal */
+    unsigned close_wait_ms;    /* for the peer's close frame */
+    unsigned expiry_spread_ms; /* closes at expiry come within this time behind it */
+    size_t max_message_bytes;  /* incoming hub message */
+    /* Of this shard; 0: none. Past max_per_user (negotiated ones count too): 429, else 503. */
+    unsigned max_connections, max_per_user, max_pending;
     bool close_on_expiry;
 };
 
 enum signalr_auth {
     SIGNALR_AUTH_USER,
     SIGNALR_AUTH_ANONYMOUS, /* let in, mute */
-    SIGNALR_AUTH_REFUSED,   /* 401, empty body */
+    SIGNALR_AUTH_REFUSED,   /* 401, empty body; nothing was filled */
 };
 
 /* Filled by host.authenticate; copied by the server. */
 struct signalr_user {
-    char key[320];         /* user key: unique per person and tenant; "" for anonymous */
-    uint64_t expires_at_ms; /* wall clock, ms since epoch; 0: never */
-    void *host_data;       /* the host's; released by host.release_user, always, exactly once */
+    char key[320]; /* user key: unique per person and tenant; "" for anonymous */
+    /* Wall clock, ms since epoch; 0: never. With the leeway of the check in it: a token let in late
+     * would else be closed at once, and come back at once. */
+    uint64_t expires_at_ms;
+    void *host_data; /* unless NULL released by host.release_user, always, exactly once */
 };
 
-enum hub_end { /* why a connection ended; for counters, logs and the host */
-    HUB_END_CLIENT,        /* client closed: Close message or close frame */
-    HUB_END_LOST,          /* socket gone without a close frame */
-    HUB_END_TIMEOUT,       /* client silent past client_timeout_ms */
-    HUB_END_HANDSHAKE,     /* handshake failed or too late */
-    HUB_END_PROTOCOL,      /* hub or WebSocket protocol broken, message too large */
-    HUB_END_SLOW,          /* queue limit passed */
-    HUB_END_EXPIRED,       /* the JWT's time is over */
-    HUB_END_HOST,          /* hub_connection_close() by the host */
+/* Why a connection ended; for counters, logs and the host. */
+enum hub_end {
+    HUB_END_CLIENT,    /* client closed: Close message or close frame */
+    HUB_END_LOST,      /* socket gone without a close frame */
+    HUB_END_TIMEOUT,   /* client silent past client_timeout_ms */
+    HUB_END_HANDSHAKE, /* handshake failed or too late */
+    HUB_END_PROTOCOL,  /* hub or WebSocket protocol broken, message too large */
+    HUB_END_SLOW,      /* queue limit passed */
+    HUB_END_EXPIRED,   /* the JWT's time is over */
+    HUB_END_HOST,      /* hub_connection_close() by the host */
     HUB_END_DRAIN,
     HUB_END_NEND,
 };
@@ -65,17 +68,30 @@ enum hub_end { /* why a connection ended; for counters, logs and the host */
 struct hub_invocation {
     struct slice target;        /* unescaped text */
     struct slice arguments;     /* raw JSON array text */
-    struct slice invocation_id; /* unescaped; len 0 with ptr NULL: no answer wanted */
+    struct slice invocation_id; /* unescaped; len 0: no answer wanted */
+    size_t stream_ids;          /* upload streams the caller announced */
     bool stream;                /* type 4 */
 };
 
+/* Answers to invocations, in .NET's words. */
+enum hub_refusal {
+    HUB_REFUSE_UNKNOWN,       /* no such method */
+    HUB_REFUSE_ARGUMENTS,     /* wrong number or types of arguments */
+    HUB_REFUSE_UNAUTHORIZED,  /* this user may not call it */
+    HUB_REFUSE_NOT_STREAMING, /* type 4 for a method that returns one result */
+    HUB_REFUSE_STREAM_IDS,    /* upload streams for a method that takes none */
+    HUB_REFUSE_FAILED,        /* the method broke */
+};
+
 struct signalr_host {
-    enum signalr_auth (*authenticate)(void *arg, const struct http_view *request, struct signalr_user *out);
+    enum signalr_auth (*authenticate)(void *arg, const struct http_view *request,
+                                      struct signalr_user *out);
     void (*release_user)(void *arg, void *host_data);
-    void (*connected)(void *arg, struct hub_connection *c);  /* the handshake answer is queued */
-    void (*disconnected)(void *arg, struct hub_connection *c, enum hub_end why); /* c dies behind it */
-    /* A hub method was called. True: it exists; the host completes it (at once or later) when it has
-     * an invocation id. False: unknown method, the server answers. Borrowed for the call. */
+    void (*connected)(void *arg, struct hub_connection *c); /* the handshake answer is queued */
+    /* Once per connected(), the last word about c: it dies behind it. */
+    void (*disconnected)(void *arg, struct hub_connection *c, enum hub_end why);
+    /* A hub method was called. True: it exists; the host completes it (at once or later) when it
+     * has an invocation id. False: unknown method, the server answers. Borrowed for the call. */
     bool (*invoke)(void *arg, struct hub_connection *c, const struct hub_invocation *inv);
     void (*hand_over)(void *arg, unsigned home, struct http_handoff *handoff);
     void *arg;
@@ -84,15 +100,17 @@ struct signalr_host {
 int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
                        const struct signalr_host *host, struct signalr_server **out);
 
-/* True: the request is the hub's and will be answered. False: not ours, untouched. */
+/* True: the request is the hub's and has been answered or handed over. False: not ours, untouched.
+ */
 bool signalr_server_handle(struct signalr_server *s, struct http_request *req);
-/* Call from http_options.on_gone: forgets req if the server still holds it. */
-void signalr_server_request_gone(struct signalr_server *s, struct http_request *req);
 
 /* No new negotiations or connections (503); those open are closed with allowReconnect, spread over
  * spread_ms; done is called once when none is left. */
-void signalr_server_drain(struct signalr_server *s, unsigned spread_ms, void (*done)(void *), void *arg);
-void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *arg); /* after drain */
+void signalr_server_drain(struct signalr_server *s, unsigned spread_ms, void (*done)(void *),
+                          void *arg);
+/* No transport may be left: behind drain's done, or behind http_server_close(). done is called when
+ * the memory is gone. */
+void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *arg);
 
 struct signalr_stats {
     uint64_t negotiations, opened, ended[HUB_END_NEND], invocations, unknown_methods, refused_auth;
@@ -102,32 +120,41 @@ struct signalr_stats {
 void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *out);
 
 /* ---- connections ---- */
-struct slice hub_connection_id(const struct hub_connection *c);   /* the public one */
-uint64_t hub_connection_serial(const struct hub_connection *c);   /* unique within the shard, never reused */
+struct slice hub_connection_id(const struct hub_connection *c); /* the public one */
+/* Unique within the shard, never reused. */
+uint64_t hub_connection_serial(const struct hub_connection *c);
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial);
-const struct signalr_user *hub_connection_user(const struct hub_connection *c);
+struct slice hub_connection_user_key(const struct hub_connection *c); /* empty: anonymous */
+void *hub_connection_user_data(const struct hub_connection *c);       /* signalr_user.host_data */
+uint64_t hub_connection_expires_at_ms(const struct hub_connection *c);
 struct slice hub_connection_client_address(const struct hub_connection *c);
 size_t hub_connection_queued_bytes(const struct hub_connection *c);
 uint64_t hub_connection_last_write_ms(const struct hub_connection *c);
 void hub_connection_set_data(struct hub_connection *c, void *data);
 void *hub_connection_data(const struct hub_connection *c);
 
-/* Queues an encoded message. A full queue closes the connection as a slow consumer (Close with
- * allowReconnect); the disconnected callback comes later, never inside a send. */
+/* Queues an encoded message; nothing once the connection is closing. A full queue closes the
+ * connection as a slow consumer (Close with allowReconnect); the disconnected callback comes later,
+ * never inside a send. */
 void hub_connection_send(struct hub_connection *c, struct hub_buf *message);
 void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect);
 /* result: raw JSON; error: text, then result is ignored; both empty: void ("result":null). */
-void hub_connection_complete(struct hub_connection *c, struct slice invocation_id, struct slice result,
-                             const char *error);
+void hub_connection_complete(struct hub_connection *c, struct slice invocation_id,
+                             struct slice result, const char *error);
+/* Completes an invocation with the error of that refusal; nothing if it wants no answer. */
+void hub_connection_refuse(struct hub_connection *c, const struct hub_invocation *inv,
+                           enum hub_refusal refusal);
 
 /* ---- addressing ----
- * A connection hears what is sent to its user from the moment the host joins it, which lets the host
- * put a replay in front. A hub_user exists while a joined connection has it. */
+ * A connection hears what is sent to its user from the moment the host joins it, which lets the
+ * host put a replay in front. */
 void hub_connection_join_user(struct hub_connection *c); /* joined already: nothing */
 /* Sends to every joined connection of the user here; returns how many. */
-unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key, struct hub_buf *message);
-unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *message); /* every open one */
-/* Every connection of the user here, joined or not; fn may close it. */
+unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key,
+                                  struct hub_buf *message);
+/* Sends to every open connection, joined or not; returns how many. */
+unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *message);
+/* Every open connection of the user here, joined or not; fn may close it. */
 void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
                                  void (*fn)(struct hub_connection *c, void *arg), void *arg);
 

@@ -11,10 +11,10 @@
 
 struct hub_buf;
 
-struct hub_buf *hub_buf_new(const void *bytes, size_t len);        /* copies; NULL: no memory */
-struct hub_buf *hub_buf_alloc(size_t len, uint8_t **bytes);        /* to be filled before sharing */
-struct hub_buf *hub_buf_ref(struct hub_buf *b);                    /* returns b */
-void hub_buf_unref(struct hub_buf *b);                             /* NULL is fine */
+struct hub_buf *hub_buf_new(const void *bytes, size_t len); /* copies; NULL: no memory */
+struct hub_buf *hub_buf_alloc(size_t len, uint8_t **bytes); /* to be filled before sharing */
+struct hub_buf *hub_buf_ref(struct hub_buf *b);             /* returns b */
+void hub_buf_unref(struct hub_buf *b);                      /* NULL is fine */
 const uint8_t *hub_buf_bytes(const struct hub_buf *b, size_t *len); /* borrowed from b */
 
 /* When the event behind it came in (uv_hrtime, ns; 0: not measured). Set before sharing; read by

@@ -14,8 +14,10 @@
 struct hub_buf *hub_message_invocation(struct slice target, struct slice arguments);
 /* The same for an argument {"msg":M,"method":"m"} or any other put together from parts: the parts
  * are written one after the other between the brackets, so nothing is copied twice. */
-struct hub_buf *hub_message_invocation_parts(struct slice target, const struct slice *parts, size_t n);
-struct hub_buf *hub_message_completion(struct slice invocation_id, struct slice result, struct slice error);
+struct hub_buf *hub_message_invocation_parts(struct slice target, const struct slice *parts,
+                                             size_t n);
+struct hub_buf *hub_message_completion(struct slice invocation_id, struct slice result,
+                                       struct slice error);
 struct hub_buf *hub_message_ping(void);
 struct hub_buf *hub_message_close(struct slice error, bool allow_reconnect);
 struct hub_buf *hub_message_handshake(struct slice error); /* empty: success */

@@ -324,6 +324,12 @@ static void test_sticky(void **state)
     assert_true(json_next_key(&r, &s));
     assert_false(json_next_key(&r, &s));
     assert_true(json_failed(&r));
+    json_reader_init(&r, "[1,]", 4, 64);
+    assert_true(json_enter_array(&r));
+    assert_true(json_next_item(&r));
+    assert_true(json_skip(&r));
+    assert_false(json_next_item(&r));
+    assert_true(json_failed(&r));
     json_reader_init(&r, "1 2", 3, 64);
     assert_true(json_skip(&r));
     assert_int_equal(json_peek(&r), JSON_KIND_NONE);

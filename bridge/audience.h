@@ -1,0 +1,26 @@
+/* bridge/audience.h - the connections' side of a user's session.
+ *
+ * When a hub connection opens, it attaches to its user's session on that user's shard; what the
+ * session pushes arrives here by mail and goes to the connections that have been attached. A
+ * connection is joined to its user (and so becomes addressable) only when the session's answer has
+ * arrived, in the same FIFO as the pushes: nothing overtakes it and nothing is heard twice.
+ */
+#ifndef BRIDGE_AUDIENCE_H
+#define BRIDGE_AUDIENCE_H
+
+#include "base/slice.h"
+#include <stdint.h>
+
+struct shard;
+struct hub_connection;
+struct mail;
+
+void audience_connected(struct shard *s, struct hub_connection *c);
+void audience_disconnected(struct shard *s, struct hub_connection *c);
+
+/* What arrives from a session's shard. key: the user's. */
+enum audience_answer { AUDIENCE_ATTACHED, AUDIENCE_NO_ROOM };
+void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
+                       enum audience_answer answer);
+
+#endif

@@ -1,0 +1,37 @@
+/* bridge/event_map.h - Rocket.Chat's events as the hub messages that the frontend knows.
+ *
+ *   a message, first seen          getRoomMessageNotification(message)
+ *   a later version of it          getRoomMessageUpdatedNotification(message), or the same target
+ *                                  again, or nothing: Events:Updates
+ *   subscriptions-changed          getRoomSubscriptionChangedNotification({"msg":doc,"method":m})
+ *   an ephemeral message           getEphemeralMessageNotification(message)
+ *   a session that is not live     bridgeStatus({"state":s,"code":c,"retryAfter":seconds})
+ *   a gap                          resyncRequired({"rid":null,"reason":r})
+ *
+ * Pure. Arguments are Rocket.Chat's bytes unchanged, with one exception: a removed subscription's
+ * document without a rid gets it as its first member. Each function returns one reference, the
+ * caller's; NULL: no memory. Rules: design section 5. */
+#ifndef BRIDGE_EVENT_MAP_H
+#define BRIDGE_EVENT_MAP_H
+
+#include "bridge/settings.h"
+#include "rocketchat/rc_event.h"
+#include "signalr/protocol/hub_buf.h"
+
+struct hub_buf *event_map_message(const struct rc_message *m);
+/* updates: SEPARATE or SAME. */
+struct hub_buf *event_map_message_update(const struct rc_message *m, enum settings_updates updates);
+struct hub_buf *event_map_ephemeral(const struct rc_message *m);
+
+/* event->kind is RC_EVENT_SUBSCRIPTION. rid: raw text, what we remember; used where the document of
+ * a removal has none; empty: not known either. raw_methods: Rocket.Chat's own word ("inserted")
+ * instead of insert, update, remove. */
+struct hub_buf *event_map_subscription(const struct rc_event *event, struct slice rid,
+                                       bool raw_methods);
+
+/* state: a word of ours. code: NULL or empty becomes null. retry_after_ms: 0 becomes null; told in
+ * whole seconds, rounded up. */
+struct hub_buf *event_map_status(const char *state, const char *code, uint64_t retry_after_ms);
+struct hub_buf *event_map_resync(const char *reason);
+
+#endif

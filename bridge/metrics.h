@@ -1,0 +1,203 @@
+/* bridge/metrics.h - counters, gauges and one histogram, for /metrics.
+ *
+ * Each is one row of the table below: symbol, kind, public name, label, help. Rows of one name
+ * stand together. Every shard has a block of its own and is its only writer (a plain load and
+ * store, no locked instruction); the block past the last shard's belongs to the process and may be
+ * written by any thread, with the _shared functions. The scraper sums all blocks, from any thread.
+ *
+ * Text format: Prometheus exposition format 0.0.4. */
+#ifndef BRIDGE_METRICS_H
+#define BRIDGE_METRICS_H
+
+#include "base/byte_buf.h"
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Runs of rows that are indexed by another module's enum (state, end reason, key) keep its order.
+ */
+#define METRICS_TABLE(X)                                                                           \
+    X(CONNECTIONS_NEGOTIATED, GAUGE, "pushbridge_connections", "state=\"negotiated\"",             \
+      "SignalR connections by state.")                                                             \
+    X(CONNECTIONS_HANDSHAKE, GAUGE, "pushbridge_connections", "state=\"handshake\"", "")           \
+    X(CONNECTIONS_OPEN, GAUGE, "pushbridge_connections", "state=\"open\"", "")                     \
+    X(CONNECTIONS_CLOSING, GAUGE, "pushbridge_connections", "state=\"closing\"", "")               \
+    X(HTTP_SOCKETS, GAUGE, "pushbridge_http_sockets", "",                                          \
+      "Sockets of browsers and other HTTP clients, WebSockets included.")                          \
+    X(QUEUE_BYTES, GAUGE, "pushbridge_queue_bytes", "", "Bytes waiting for connections.")          \
+    X(NEGOTIATIONS, COUNTER, "pushbridge_negotiations_total", "", "Negotiations answered.")        \
+    X(OPENED, COUNTER, "pushbridge_connections_opened_total", "", "Handshakes completed.")         \
+    X(ENDED_CLIENT, COUNTER, "pushbridge_connections_ended_total", "reason=\"client\"",            \
+      "Connections ended, by reason; slow are slow consumers.")                                    \
+    X(ENDED_LOST, COUNTER, "pushbridge_connections_ended_total", "reason=\"lost\"", "")            \
+    X(ENDED_TIMEOUT, COUNTER, "pushbridge_connections_ended_total", "reason=\"timeout\"", "")      \
+    X(ENDED_HANDSHAKE, COUNTER, "pushbridge_connections_ended_total", "reason=\"handshake\"", "")  \
+    X(ENDED_PROTOCOL, COUNTER, "pushbridge_connections_ended_total", "reason=\"protocol\"", "")    \
+    X(ENDED_SLOW, COUNTER, "pushbridge_connections_ended_total", "reason=\"slow\"", "")            \
+    X(ENDED_EXPIRED, COUNTER, "pushbridge_connections_ended_total", "reason=\"expired\"", "")      \
+    X(ENDED_HOST, COUNTER, "pushbridge_connections_ended_total", "reason=\"host\"", "")            \
+    X(ENDED_DRAIN, COUNTER, "pushbridge_connections_ended_total", "reason=\"drain\"", "")          \
+    X(INVOCATIONS, COUNTER, "pushbridge_invocations_total", "result=\"served\"",                   \
+      "Hub methods called.")                                                                       \
+    X(INVOCATIONS_UNKNOWN, COUNTER, "pushbridge_invocations_total", "result=\"unknown\"", "")      \
+    X(RESPONSES_1XX, COUNTER, "pushbridge_http_responses_total", "class=\"1xx\"",                  \
+      "HTTP responses by class.")                                                                  \
+    X(RESPONSES_2XX, COUNTER, "pushbridge_http_responses_total", "class=\"2xx\"", "")              \
+    X(RESPONSES_3XX, COUNTER, "pushbridge_http_responses_total", "class=\"3xx\"", "")              \
+    X(RESPONSES_4XX, COUNTER, "pushbridge_http_responses_total", "class=\"4xx\"", "")              \
+    X(RESPONSES_5XX, COUNTER, "pushbridge_http_responses_total", "class=\"5xx\"", "")              \
+    X(HTTP_BAD_REQUEST, COUNTER, "pushbridge_http_refused_total", "reason=\"bad_request\"",        \
+      "HTTP requests refused before a handler saw them.")                                          \
+    X(HTTP_ORIGIN, COUNTER, "pushbridge_http_refused_total", "reason=\"origin\"", "")              \
+    X(HTTP_TOO_MANY, COUNTER, "pushbridge_http_refused_total", "reason=\"too_many\"", "")          \
+    X(HTTP_TIMEOUT, COUNTER, "pushbridge_http_refused_total", "reason=\"timeout\"", "")            \
+    X(HTTP_PROXY_HEADER, COUNTER, "pushbridge_http_refused_total", "reason=\"proxy_header\"", "")  \
+    X(TOKENS_VERIFIED_0, COUNTER, "pushbridge_tokens_verified_total", "key=\"0\"",                 \
+      "JWTs accepted, by the index of their key: SecurityKey, the previous ones, PEM files, "      \
+      "JWKS.")                                                                                     \
+    X(TOKENS_VERIFIED_1, COUNTER, "pushbridge_tokens_verified_total", "key=\"1\"", "")             \
+    X(TOKENS_VERIFIED_2, COUNTER, "pushbridge_tokens_verified_total", "key=\"2\"", "")             \
+    X(TOKENS_VERIFIED_3, COUNTER, "pushbridge_tokens_verified_total", "key=\"3\"", "")             \
+    X(TOKENS_VERIFIED_4, COUNTER, "pushbridge_tokens_verified_total", "key=\"4\"", "")             \
+    X(TOKENS_VERIFIED_5, COUNTER, "pushbridge_tokens_verified_total", "key=\"5\"", "")             \
+    X(TOKENS_VERIFIED_6, COUNTER, "pushbridge_tokens_verified_total", "key=\"6\"", "")             \
+    X(TOKENS_VERIFIED_7, COUNTER, "pushbridge_tokens_verified_total", "key=\"7\"", "")             \
+    X(TOKENS_VERIFIED_MORE, COUNTER, "pushbridge_tokens_verified_total", "key=\"8+\"", "")         \
+    X(AUTH_NO_TOKEN, COUNTER, "pushbridge_auth_failures_total", "reason=\"no_token\"",             \
+      "Requests answered 401, by what was wrong.")                                                 \
+    X(AUTH_TOO_LARGE, COUNTER, "pushbridge_auth_failures_total", "reason=\"too_large\"", "")       \
+    X(AUTH_MALFORMED, COUNTER, "pushbridge_auth_failures_total", "reason=\"malformed\"", "")       \
+    X(AUTH_HEADER, COUNTER, "pushbridge_auth_failures_total", "reason=\"header\"", "")             \
+    X(AUTH_ALGORITHM, COUNTER, "pushbridge_auth_failures_total", "reason=\"algorithm\"", "")       \
+    X(AUTH_UNKNOWN_KEY, COUNTER, "pushbridge_auth_failures_total", "reason=\"unknown_key\"", "")   \
+    X(AUTH_SIGNATURE, COUNTER, "pushbridge_auth_failures_total", "reason=\"signature\"", "")       \
+    X(AUTH_CLAIM_MALFORMED, COUNTER, "pushbridge_auth_failures_total",                             \
+      "reason=\"claim_malformed\"", "")                                                            \
+    X(AUTH_ISSUER, COUNTER, "pushbridge_auth_failures_total", "reason=\"issuer\"", "")             \
+    X(AUTH_AUDIENCE, COUNTER, "pushbridge_auth_failures_total", "reason=\"audience\"", "")         \
+    X(AUTH_NO_EXPIRY, COUNTER, "pushbridge_auth_failures_total", "reason=\"no_expiry\"", "")       \
+    X(AUTH_EXPIRED, COUNTER, "pushbridge_auth_failures_total", "reason=\"expired\"", "")           \
+    X(AUTH_NOT_YET_VALID, COUNTER, "pushbridge_auth_failures_total", "reason=\"not_yet_valid\"",   \
+      "")                                                                                          \
+    X(AUTH_REFRESH_TOKEN, COUNTER, "pushbridge_auth_failures_total", "reason=\"refresh_token\"",   \
+      "")                                                                                          \
+    X(AUTH_IDENTITY, COUNTER, "pushbridge_auth_failures_total", "reason=\"identity\"", "")         \
+    X(SESSIONS_IDLE, GAUGE, "pushbridge_sessions", "state=\"idle\"",                               \
+      "Rocket.Chat sessions of users, by state.")                                                  \
+    X(SESSIONS_LOGGING_IN, GAUGE, "pushbridge_sessions", "state=\"logging_in\"", "")               \
+    X(SESSIONS_CONNECTING, GAUGE, "pushbridge_sessions", "state=\"connecting\"", "")               \
+    X(SESSIONS_AUTHENTICATING, GAUGE, "pushbridge_sessions", "state=\"authenticating\"", "")       \
+    X(SESSIONS_SUBSCRIBING, GAUGE, "pushbridge_sessions", "state=\"subscribing\"", "")             \
+    X(SESSIONS_LIVE, GAUGE, "pushbridge_sessions", "state=\"live\"", "")                           \
+    X(SESSIONS_BACKOFF, GAUGE, "pushbridge_sessions", "state=\"backoff\"", "")                     \
+    X(SESSIONS_REFUSED, GAUGE, "pushbridge_sessions", "state=\"refused\"", "")                     \
+    X(SESSIONS_CLOSING, GAUGE, "pushbridge_sessions", "state=\"closing\"", "")                     \
+    X(LOGINS_REST_OK, COUNTER, "pushbridge_logins_total", "road=\"rest\",result=\"ok\"",           \
+      "Logins at Rocket.Chat, by road and result.")                                                \
+    X(LOGINS_REST_REFUSED, COUNTER, "pushbridge_logins_total", "road=\"rest\",result=\"refused\"", \
+      "")                                                                                          \
+    X(LOGINS_REST_LIMITED, COUNTER, "pushbridge_logins_total", "road=\"rest\",result=\"limited\"", \
+      "")                                                                                          \
+    X(LOGINS_REST_FAILED, COUNTER, "pushbridge_logins_total", "road=\"rest\",result=\"failed\"",   \
+      "")                                                                                          \
+    X(LOGINS_DDP_OK, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"ok\"", "")         \
+    X(LOGINS_DDP_REFUSED, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"refused\"",   \
+      "")                                                                                          \
+    X(LOGINS_DDP_LIMITED, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"limited\"",   \
+      "")                                                                                          \
+    X(LOGINS_DDP_FAILED, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"failed\"", "") \
+    X(RESUMES_OK, COUNTER, "pushbridge_resumes_total", "result=\"ok\"",                            \
+      "DDP logins with a kept token.")                                                             \
+    X(RESUMES_REFUSED, COUNTER, "pushbridge_resumes_total", "result=\"refused\"", "")              \
+    X(RESUMES_FAILED, COUNTER, "pushbridge_resumes_total", "result=\"failed\"", "")                \
+    X(LOGIN_QUEUE, GAUGE, "pushbridge_login_queue", "", "Logins waiting for their turn.")          \
+    X(DDP_SOCKETS, GAUGE, "pushbridge_ddp_connections", "", "DDP connections open.")               \
+    X(DDP_RECONNECTS, COUNTER, "pushbridge_ddp_reconnects_total", "",                              \
+      "DDP connections opened again after a loss.")                                                \
+    X(EVENTS_IN_ROOMS, COUNTER, "pushbridge_events_in_total", "event=\"rooms-changed\"",           \
+      "Events from Rocket.Chat, by stream event.")                                                 \
+    X(EVENTS_IN_SUBSCRIPTIONS, COUNTER, "pushbridge_events_in_total",                              \
+      "event=\"subscriptions-changed\"", "")                                                       \
+    X(EVENTS_IN_EPHEMERAL, COUNTER, "pushbridge_events_in_total", "event=\"message\"", "")         \
+    X(EVENTS_IN_ROOM_MESSAGES, COUNTER, "pushbridge_events_in_total",                              \
+      "event=\"stream-room-messages\"", "")                                                        \
+    X(EVENTS_IN_OTHER, COUNTER, "pushbridge_events_in_total", "event=\"other\"", "")               \
+    X(EVENTS_OUT_MESSAGE, COUNTER, "pushbridge_events_out_total",                                  \
+      "target=\"getRoomMessageNotification\"",                                                     \
+      "Events sent to users, by target; once for all tabs of a user.")                             \
+    X(EVENTS_OUT_UPDATED, COUNTER, "pushbridge_events_out_total",                                  \
+      "target=\"getRoomMessageUpdatedNotification\"", "")                                          \
+    X(EVENTS_OUT_DELETED, COUNTER, "pushbridge_events_out_total",                                  \
+      "target=\"getRoomMessageDeletedNotification\"", "")                                          \
+    X(EVENTS_OUT_THREAD, COUNTER, "pushbridge_events_out_total",                                   \
+      "target=\"getThreadMessageNotification\"", "")                                               \
+    X(EVENTS_OUT_SUBSCRIPTION, COUNTER, "pushbridge_events_out_total",                             \
+      "target=\"getRoomSubscriptionChangedNotification\"", "")                                     \
+    X(EVENTS_OUT_EPHEMERAL, COUNTER, "pushbridge_events_out_total",                                \
+      "target=\"getEphemeralMessageNotification\"", "")                                            \
+    X(EVENTS_OUT_STATUS, COUNTER, "pushbridge_events_out_total", "target=\"bridgeStatus\"", "")    \
+    X(EVENTS_OUT_RESYNC, COUNTER, "pushbridge_events_out_total", "target=\"resyncRequired\"", "")  \
+    X(DROPS_REPEATED, COUNTER, "pushbridge_events_dropped_total", "reason=\"repeated\"",           \
+      "Events not sent on, by reason.")                                                            \
+    X(DROPS_NO_MESSAGE, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_message\"", "")   \
+    X(DROPS_UPDATES_OFF, COUNTER, "pushbridge_events_dropped_total", "reason=\"updates_off\"", "") \
+    X(DROPS_MALFORMED, COUNTER, "pushbridge_events_dropped_total", "reason=\"malformed\"", "")     \
+    X(DROPS_MAILBOX, COUNTER, "pushbridge_events_dropped_total", "reason=\"mailbox_full\"", "")    \
+    X(DROPS_NO_MEMORY, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_memory\"", "")     \
+    X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \
+    X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
+      "Tokens whose time ended.")                                                                  \
+    X(LOG_DROPPED, COUNTER, "pushbridge_log_lines_dropped_total", "",                              \
+      "Log lines dropped because stderr took no more.")                                            \
+    X(START_TIME, GAUGE, "process_start_time_seconds", "",                                         \
+      "When the process started, in seconds since the epoch.")
+
+enum metric {
+#define METRICS_SYMBOL(symbol, kind, name, label, help) METRIC_##symbol,
+    METRICS_TABLE(METRICS_SYMBOL)
+#undef METRICS_SYMBOL
+        METRICS_COUNT
+};
+
+/* From a DDP frame's arrival to the end of its write to a socket. */
+#define METRICS_PUSH_NAME "pushbridge_push_seconds"
+#define METRICS_BUCKETS 18 /* upper bounds in metrics.c; one more for +Inf */
+
+struct metrics_block {
+    _Alignas(64) _Atomic uint64_t values[METRICS_COUNT];
+    _Atomic uint64_t push_buckets[METRICS_BUCKETS + 1];
+    _Atomic uint64_t push_sum_ns;
+};
+
+struct metrics;
+
+struct metrics *metrics_new(unsigned nshards); /* NULL: no memory. Sets START_TIME */
+void metrics_free(struct metrics *m);
+/* shard == nshards: the process's own. Lives as long as m. */
+struct metrics_block *metrics_block(struct metrics *m, unsigned shard);
+
+/* By the block's owner only. A gauge may be given a negative delta. */
+static inline void metrics_add(struct metrics_block *b, enum metric which, int64_t delta)
+{
+    uint64_t v = atomic_load_explicit(&b->values[which], memory_order_relaxed);
+
+    atomic_store_explicit(&b->values[which], v + (uint64_t)delta, memory_order_relaxed);
+}
+static inline void metrics_inc(struct metrics_block *b, enum metric which)
+{
+    metrics_add(b, which, 1);
+}
+static inline void metrics_set(struct metrics_block *b, enum metric which, uint64_t value)
+{
+    atomic_store_explicit(&b->values[which], value, memory_order_relaxed);
+}
+void metrics_observe_push(struct metrics_block *b, uint64_t ns);
+
+/* By any thread, on the process's own block. */
+void metrics_add_shared(struct metrics *m, enum metric which, int64_t delta);
+
+/* Appends the whole exposition. */
+void metrics_write(const struct metrics *m, struct byte_buf *out);
+
+#endif

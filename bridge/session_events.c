@@ -1,0 +1,183 @@
+/* What Rocket.Chat sends becomes hub messages, each encoded once and pushed to every shard that
+ * holds a connection of the user; and what the tabs are told of the session itself. */
+#include "bridge/event_map.h"
+#include "bridge/log.h"
+#include "bridge/user_session_internal.h"
+#include "rocketchat/room_memory.h"
+#include <assert.h>
+
+static void count(const struct user_session *s, enum metric which)
+{
+    metrics_inc(s->table->options.metrics, which);
+}
+
+/* Takes the reference. born: when the frame behind it came in; 0: none. */
+static void push(struct user_session *s, struct hub_buf *message, enum metric which, uint64_t born)
+{
+    const struct session_host *host = &s->table->options.host;
+
+    if (message == NULL) {
+        count(s, METRIC_DROPS_NO_MEMORY);
+        return;
+    }
+    count(s, which);
+    hub_buf_set_born(message, born);
+    for (unsigned i = 0; i < s->table->options.nshards; i++)
+        if (s->interest[i] > 0)
+            host->push(host->arg, i, (struct slice){s->key, s->key_len}, message);
+    hub_buf_unref(message);
+}
+
+static void push_event(struct user_session *s, struct hub_buf *message, enum metric which,
+                       uint64_t born)
+{
+    s->events_out++;
+    s->last_event_out_ms = session_now_ms(s->table);
+    push(s, message, which, born);
+}
+
+/* ---- events ---- */
+
+static void tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
+                         uint64_t born)
+{
+    enum settings_updates updates = s->table->settings->events.updates;
+
+    switch (sight) {
+    case ROOM_SIGHT_NONE:
+        count(s, METRIC_DROPS_NO_MESSAGE);
+        break;
+    case ROOM_SIGHT_REPEAT:
+        count(s, METRIC_DROPS_REPEATED);
+        break;
+    case ROOM_SIGHT_FIRST:
+        push_event(s, event_map_message(m), METRIC_EVENTS_OUT_MESSAGE, born);
+        break;
+    case ROOM_SIGHT_LATER:
+        if (updates == UPDATES_OFF)
+            count(s, METRIC_DROPS_UPDATES_OFF);
+        else
+            push_event(s, event_map_message_update(m, updates), METRIC_EVENTS_OUT_UPDATED, born);
+        break;
+    }
+}
+
+static void on_subscription(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    char buffer[ROOM_MEMORY_ID_MAX];
+    struct slice rid = {0};
+
+    switch (e->action) {
+    case RC_INSERTED:
+        if (!room_memory_subscription_inserted(s->rooms, &e->subscription)) {
+            count(s, METRIC_DROPS_REPEATED);
+            return;
+        }
+        break;
+    case RC_UPDATED:
+        room_memory_subscription_updated(s->rooms, &e->subscription);
+        break;
+    case RC_REMOVED:
+        rid = room_memory_subscription_removed(s->rooms, &e->subscription, buffer);
+        break;
+    }
+    push_event(s,
+               event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
+               METRIC_EVENTS_OUT_SUBSCRIPTION, born);
+}
+
+/* A room's own stream may go on after the user was removed from the room, and __my_messages__ shows
+ * rooms that the user could read but is not in (rocketchat.md 3.2). */
+static void on_room_message(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    if (!e->participant || !room_memory_is_member(s->rooms, e->message.rid)) {
+        count(s, METRIC_DROPS_NO_MESSAGE);
+        return;
+    }
+    tell_message(s, &e->message, room_memory_see_message(s->rooms, &e->message), born);
+}
+
+void session_event(struct user_session *s, const struct ddp_event *event)
+{
+    struct rc_event e;
+
+    rc_event_parse(event, &e);
+    s->events_in++;
+    s->last_event_in_ms = session_now_ms(s->table);
+    session_touch(s);
+    /* Another user's events can't come on this connection; if they did, they would stop here. */
+    if (e.user_id.ptr != NULL && !slice_eq(e.user_id, slice_of(s->user_id)))
+        e.kind = RC_EVENT_OTHER;
+    switch (e.kind) {
+    case RC_EVENT_ROOM:
+        count(s, METRIC_EVENTS_IN_ROOMS);
+        tell_message(s, &e.room.last_message, room_memory_see_room(s->rooms, e.action, &e.room),
+                     event->received_ns);
+        break;
+    case RC_EVENT_SUBSCRIPTION:
+        count(s, METRIC_EVENTS_IN_SUBSCRIPTIONS);
+        on_subscription(s, &e, event->received_ns);
+        break;
+    case RC_EVENT_EPHEMERAL:
+        count(s, METRIC_EVENTS_IN_EPHEMERAL);
+        push_event(s, event_map_ephemeral(&e.message), METRIC_EVENTS_OUT_EPHEMERAL,
+                   event->received_ns);
+        break;
+    case RC_EVENT_ROOM_MESSAGE:
+        count(s, METRIC_EVENTS_IN_ROOM_MESSAGES);
+        on_room_message(s, &e, event->received_ns);
+        break;
+    case RC_EVENT_OTHER:
+        count(s, METRIC_EVENTS_IN_OTHER);
+        break;
+    }
+}
+
+/* ---- bridgeStatus ---- */
+
+static struct hub_buf *status(const struct user_session *s, enum session_told what)
+{
+    uint64_t now = session_now_ms(s->table);
+    uint64_t wait = s->step_at_ms > now ? s->step_at_ms - now : 0;
+
+    switch (what) {
+    case TOLD_CONNECTING:
+        return event_map_status("connecting", s->code, 0);
+    case TOLD_BACKOFF:
+        return event_map_status("backoff", s->code, wait);
+    case TOLD_REFUSED:
+        return event_map_status("refused", s->code, wait);
+    case TOLD_NOTHING:
+        break;
+    }
+    return event_map_status("live", NULL, 0);
+}
+
+void session_tell(struct user_session *s, enum session_told what)
+{
+    if (what == TOLD_NOTHING && s->told == TOLD_NOTHING)
+        return; /* it was live, for all they know */
+    s->told = (uint8_t)what;
+    push(s, status(s, what), METRIC_EVENTS_OUT_STATUS, 0);
+}
+
+static bool is_starting(const struct user_session *s)
+{
+    return s->state != SESSION_BACKOFF && s->state != SESSION_REFUSED && s->state != SESSION_IDLE;
+}
+
+void session_tell_connection(struct user_session *s, unsigned shard, uint64_t conn_serial)
+{
+    const struct session_host *host = &s->table->options.host;
+    struct hub_buf *message;
+
+    if (s->told == TOLD_NOTHING)
+        return;
+    message = status(s, is_starting(s) ? TOLD_CONNECTING : (enum session_told)s->told);
+    if (message == NULL)
+        return;
+    count(s, METRIC_EVENTS_OUT_STATUS);
+    host->push_to_connection(host->arg, shard, conn_serial, (struct slice){s->key, s->key_len},
+                             message);
+    hub_buf_unref(message);
+}

@@ -1,0 +1,420 @@
+/* A fresh login: a turn from the governor, then REST, or the password on the user's own DDP
+ * connection; then the check whose account it gave, and only then the cache.
+ *
+ * A login once sent is never given up, even if the session is: its token must be logged out. So a
+ * session_login lives until its answer came, with or without its session. */
+#include "base/byte_buf.h"
+#include "base/json_slice.h"
+#include "bridge/log.h"
+#include "bridge/user_session_internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ME_PAUSE_MS = 60 * 1000 }; /* REST's own window, where a refusal does not tell it */
+
+struct session_login {
+    UT_hash_handle hh; /* in table->logins, by ticket, until done was told */
+    struct session_table *table;
+    struct user_session *session; /* NULL: it has given this login up */
+    uint64_t ticket;
+    struct rest_call *call;
+    enum login_road road;
+    bool granted;
+    char *seen_id, *seen_name; /* of the users document on the DDP road */
+};
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the governor's side ---- */
+
+static void login_free(struct session_login *l)
+{
+    if (l->session != NULL)
+        l->session->login = NULL;
+    free(l->seen_id);
+    free(l->seen_name);
+    free(l);
+}
+
+static enum metric login_metric(enum login_road road, const struct rc_error *error)
+{
+    enum metric base = road == LOGIN_ROAD_REST ? METRIC_LOGINS_REST_OK : METRIC_LOGINS_DDP_OK;
+
+    if (error == NULL)
+        return base;
+    if (error->result == RC_RATE_LIMITED || error->result == RC_BLOCKED_IP)
+        return base + (METRIC_LOGINS_REST_LIMITED - METRIC_LOGINS_REST_OK);
+    if (!rc_result_is_transient(error->result))
+        return base + (METRIC_LOGINS_REST_REFUSED - METRIC_LOGINS_REST_OK);
+    return base + (METRIC_LOGINS_REST_FAILED - METRIC_LOGINS_REST_OK);
+}
+
+/* Gives the turn back; the governor never hears of this login again. */
+static void tell_done(struct session_login *l, const struct rc_error *error,
+                      const struct rest_rate *rate)
+{
+    struct session_table *t = l->table;
+
+    assert(l->granted);
+    HASH_DEL(t->logins, l);
+    if (error == NULL || error->result != RC_CANCELLED)
+        metrics_inc(t->options.metrics, login_metric(l->road, error));
+    t->options.gate.done(t->options.gate.arg, l->ticket, l->road, error, rate);
+}
+
+void session_login_start(struct user_session *s)
+{
+    struct session_table *t = s->table;
+    struct session_login *l = calloc(1, sizeof *l);
+
+    assert(s->state == SESSION_LOGGING_IN && s->login == NULL);
+    if (l == NULL) {
+        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+        return;
+    }
+    l->table = t;
+    l->ticket = ++t->next_ticket;
+    HASH_ADD(hh, t->logins, ticket, sizeof l->ticket, l);
+    if (l->table == NULL) { /* uthash_nonfatal_oom */
+        free(l);
+        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+        return;
+    }
+    l->session = s;
+    s->login = l;
+    t->options.gate.acquire(t->options.gate.arg, slice_of(s->key), l->ticket);
+}
+
+void session_login_stop(struct user_session *s)
+{
+    struct session_login *l = s->login;
+    struct session_table *t = s->table;
+
+    if (l == NULL)
+        return;
+    s->login = NULL;
+    l->session = NULL;
+    if (!l->granted) {
+        HASH_DEL(t->logins, l);
+        t->options.gate.cancel(t->options.gate.arg, l->ticket);
+        login_free(l);
+    } else if (l->road == LOGIN_ROAD_DDP) {
+        struct rc_error cancelled;
+        rc_error_of(&cancelled, RC_CANCELLED);
+        tell_done(l, &cancelled, NULL);
+        login_free(l);
+    } /* else on_rest_login() ends it */
+}
+
+void session_logins_abort(struct session_table *t)
+{
+    struct session_login *l, *next;
+
+    HASH_ITER(hh, t->logins, l, next)
+    if (l->call != NULL)
+        rest_call_cancel(l->call);
+}
+
+/* What a failed login means for the session; the same on both roads. */
+static void fail(struct user_session *s, const struct rc_error *error)
+{
+    switch (error->result) {
+    case RC_UNAUTHORIZED:
+    case RC_TWO_FACTOR:
+    case RC_DEACTIVATED:
+    case RC_REFUSED:
+    case RC_NOT_ALLOWED:
+    case RC_BLOCKED_USER: /* its block outlasts our first pauses; trying would prolong it */
+        session_refuse(s, error->code, error->retry_after_ms);
+        break;
+    default:
+        session_back_off(s, error->code, error->retry_after_ms);
+        break;
+    }
+}
+
+struct session_login *session_login_find(struct session_table *t, uint64_t ticket)
+{
+    struct session_login *l;
+
+    HASH_FIND(hh, t->logins, &ticket, sizeof ticket, l);
+    return l;
+}
+
+void session_login_turned_away(struct session_login *l, const struct rc_error *error)
+{
+    struct user_session *s = l->session;
+
+    HASH_DEL(l->table->logins, l);
+    login_free(l);
+    if (s != NULL)
+        fail(s, error);
+}
+
+/* ---- whose account it is, and into the cache ---- */
+
+static void on_link_ready(struct user_session *s)
+{
+    if (s->ddp != NULL)
+        session_subscribe(s); /* the DDP road: logged in on this very connection */
+    else
+        session_connect(s);
+}
+
+static void accept_account(struct user_session *s, struct slice username)
+{
+    const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
+
+    if (refusal != NULL) {
+        log_warn("session_account_refused", LOG_ID("user", slice_of(s->key)),
+                 LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("code", refusal));
+        session_refuse(s, refusal, 0);
+        return;
+    }
+    if (s->naming)
+        session_arm(s, 0);
+    s->naming = s->token_unwanted = false;
+    s->fresh = true;
+    session_store(s, on_link_ready);
+}
+
+static void on_me(void *arg, const struct rest_me *me, const struct rc_error *error)
+{
+    struct user_session *s = session_op_end(arg);
+
+    if (s == NULL)
+        return;
+    s->rest = NULL;
+    if (error == NULL && slice_eq(me->user_id, slice_of(s->user_id))) {
+        accept_account(s, me->username);
+    } else if (error != NULL && error->result == RC_RATE_LIMITED && s->naming) {
+        /* Logged in all the same: giving it up would only cost another login. */
+        session_set_code(s, error->code);
+        session_tell(s, TOLD_CONNECTING);
+        session_arm(s, session_now_ms(s->table) +
+                           (error->retry_after_ms > 0 ? error->retry_after_ms : ME_PAUSE_MS));
+    } else {
+        session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
+                         error != NULL ? error->retry_after_ms : 0);
+    }
+}
+
+void session_login_ask_me(struct user_session *s)
+{
+    struct session_op *op = session_op_new(s);
+
+    session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
+    if (op != NULL)
+        s->rest =
+            rest_me(s->table->options.rest, slice_of(s->user_id), slice_of(s->token), on_me, op);
+    if (s->rest != NULL)
+        return;
+    if (op != NULL)
+        session_op_end(op);
+    session_back_off(s, rc_result_name(RC_NOMEM), 0);
+}
+
+/* Whose token this is is still to be seen: until then it must not be kept, nor left behind. */
+static bool take_token(struct user_session *s, struct slice user_id, struct slice token)
+{
+    if (!session_set_token(s, user_id, token, unix_ms()))
+        return false;
+    s->token_unwanted = true;
+    return true;
+}
+
+/* ---- by REST ---- */
+
+static void on_rest_login(void *arg, const struct rest_login *login, const struct rc_error *error,
+                          const struct rest_rate *rate)
+{
+    struct session_login *l = arg;
+    struct session_table *t = l->table;
+    struct user_session *s = l->session;
+
+    tell_done(l, error, rate);
+    login_free(l);
+    if (s == NULL) {
+        if (error == NULL)
+            logout_queue_add(t->logouts, login->user_id, login->auth_token);
+    } else if (error != NULL) {
+        fail(s, error);
+    } else if (!take_token(s, login->user_id, login->auth_token)) {
+        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+    } else if (login->username.len > 0) {
+        accept_account(s, login->username);
+    } else {
+        session_login_ask_me(s);
+    }
+}
+
+void session_login_go(struct session_login *l, enum login_road road)
+{
+    struct user_session *s = l->session;
+    struct session_table *t = l->table;
+    struct rc_error error;
+
+    l->granted = true;
+    l->road = road;
+    if (road == LOGIN_ROAD_DDP) {
+        session_connect(s);
+        return;
+    }
+    l->call = rest_login(t->options.rest, slice_of(s->username),
+                         slice_of(t->settings->im.default_password), on_rest_login, l);
+    if (l->call != NULL)
+        return;
+    rc_error_of(&error, RC_NOMEM);
+    tell_done(l, &error, NULL);
+    login_free(l);
+    session_back_off(s, error.code, 0);
+}
+
+/* ---- by DDP ---- */
+
+bool session_login_wants_password(const struct user_session *s)
+{
+    return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP;
+}
+
+static void take_ddp_login(struct user_session *s, struct session_login *l, struct slice result)
+{
+    struct ddp_login_result parsed;
+    struct slice seen = {0};
+    char *name = NULL;
+
+    if (!ddp_login_result_parse(result, &parsed) || !take_token(s, parsed.user_id, parsed.token)) {
+        login_free(l);
+        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
+        return;
+    }
+    s->authed = true;
+    if (l->seen_id != NULL && slice_eq(slice_of(l->seen_id), parsed.user_id)) {
+        name = l->seen_name;
+        l->seen_name = NULL;
+        seen = slice_of(name);
+    }
+    login_free(l);
+    if (seen.len > 0) {
+        accept_account(s, seen);
+    } else { /* the document may as well follow (rocketchat.md 1.6) */
+        s->naming = true;
+        session_arm(s, session_now_ms(s->table) + SESSION_NAMING_MS);
+    }
+    free(name);
+}
+
+static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
+{
+    struct user_session *s = arg;
+    struct session_login *l = s->login;
+    struct rc_error narrowed;
+
+    if (l == NULL) /* the session has left; its connection is being closed */
+        return;
+    if (error == NULL) {
+        tell_done(l, NULL, NULL);
+        take_ddp_login(s, l, result);
+        return;
+    }
+    narrowed = *error;
+    rc_error_narrow_login(&narrowed);
+    tell_done(l, &narrowed, NULL);
+    login_free(l);
+    if (narrowed.result != RC_UNREACHABLE) /* else the connection's end follows and says it */
+        fail(s, &narrowed);
+}
+
+void session_login_by_ddp(struct user_session *s)
+{
+    const struct settings *set = s->table->settings;
+    struct byte_buf params = {0};
+    bool sent;
+
+    /* Rocket.Chat 8's streamer takes only resume, and may well say so by the 403 that a wrong
+     * password gets: asking it could blame the user. RC_NOT_FOUND closes the road for everybody. */
+    if (set->im.login_via == LOGIN_VIA_AUTO && !ddp_connector_is_monolith(s->ddp)) {
+        session_login_lost(s, RC_NOT_FOUND);
+        session_back_off(s, "streamer", 0);
+        return;
+    }
+    sent = ddp_login_password_params(&params, slice_of(s->username),
+                                     slice_of(set->im.default_password)) &&
+           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), set->logins.timeout_ms,
+                              on_ddp_login, s);
+    if (params.data != NULL)
+        explicit_bzero(params.data, params.cap);
+    byte_buf_free(&params);
+    if (!sent) {
+        session_login_lost(s, RC_NOMEM);
+        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+    }
+}
+
+void session_login_lost(struct user_session *s, enum rc_result result)
+{
+    struct session_login *l = s->login;
+    struct rc_error error;
+
+    if (l == NULL)
+        return;
+    rc_error_of(&error, result);
+    tell_done(l, &error, NULL);
+    login_free(l);
+}
+
+/* Unescaped; NULL: there is none, or no memory. */
+static char *read_username(struct slice fields)
+{
+    struct json_reader r;
+    struct slice key, raw = {0};
+    size_t len;
+    char *name;
+
+    json_reader_init(&r, fields.ptr, fields.len, JSON_MAX_DEPTH);
+    if (!json_enter_object(&r))
+        return NULL;
+    while (json_next_key(&r, &key)) {
+        if (json_string_is(key, "username") && json_peek(&r) == JSON_KIND_STRING)
+            json_read_string(&r, &raw);
+        else
+            json_skip(&r);
+    }
+    name = json_failed(&r) || raw.len == 0 ? NULL : calloc(1, raw.len + 1);
+    if (name != NULL && json_string_unescape(raw, name, raw.len, &len) && strlen(name) == len)
+        return name;
+    free(name);
+    return NULL;
+}
+
+/* users documents carry the name of the account that this connection is logged in as. */
+void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
+{
+    struct session_login *l = s->login;
+    char *name;
+
+    if (!s->naming && !session_login_wants_password(s))
+        return;
+    name = read_username(fields);
+    if (name == NULL)
+        return;
+    if (!s->naming) {
+        free(l->seen_id);
+        free(l->seen_name);
+        l->seen_id = slice_dup(id);
+        l->seen_name = name;
+        return;
+    }
+    if (slice_eq(id, slice_of(s->user_id))) {
+        session_expect_nothing(s); /* `me`, if it was asked */
+        accept_account(s, slice_of(name));
+    }
+    free(name);
+}

@@ -1,0 +1,71 @@
+/* What GET /admin/users/{name or id} says of a session; no secrets. */
+#include "base/json_slice.h"
+#include "bridge/user_session_internal.h"
+#include <inttypes.h>
+
+static void put_text(struct byte_buf *out, const char *name, const char *text)
+{
+    byte_buf_printf(out, ",\"%s\":", name);
+    if (text == NULL || *text == '\0')
+        byte_buf_puts(out, "null");
+    else
+        json_write_string(out, slice_of(text));
+}
+
+static void put_number(struct byte_buf *out, const char *name, uint64_t n)
+{
+    byte_buf_printf(out, ",\"%s\":%" PRIu64, name, n);
+}
+
+/* How long ago, or null where it never happened. */
+static void put_age(struct byte_buf *out, const char *name, uint64_t at_ms, uint64_t now_ms)
+{
+    if (at_ms == 0)
+        put_text(out, name, NULL);
+    else
+        put_number(out, name, now_ms - at_ms);
+}
+
+static const char *sub_name(uint8_t state)
+{
+    static const char *const names[] = {
+        [SUB_NONE] = "none",   [SUB_PENDING] = "pending", [SUB_WAITING] = "waiting",
+        [SUB_READY] = "ready", [SUB_REFUSED] = "refused",
+    };
+    return names[state];
+}
+
+void session_report(const struct user_session *s, struct byte_buf *json)
+{
+    uint64_t now = session_now_ms(s->table);
+    bool live = s->state == SESSION_LIVE;
+
+    byte_buf_puts(json, "{\"key\":");
+    json_write_string(json, slice_of(s->key));
+    put_text(json, "userName", s->username);
+    put_text(json, "rocketChatUserId", s->user_id);
+    put_text(json, "state", session_state_name((enum session_state)s->state));
+    put_text(json, "lastError", s->code);
+    if (s->step_at_ms > now && (s->state == SESSION_BACKOFF || s->state == SESSION_REFUSED))
+        put_number(json, "retryInMs", s->step_at_ms - now);
+    else
+        put_text(json, "retryInMs", NULL);
+    put_text(json, "ddpSession", s->ddp_session);
+    byte_buf_printf(json, ",\"ddpOpen\":%s", s->ddp != NULL ? "true" : "false");
+    put_age(json, "liveForMs", live ? s->live_since_ms : 0, now);
+    byte_buf_printf(json, ",\"subscriptions\":{\"message\":\"%s\",\"rooms-changed\":\"%s\",",
+                    sub_name(s->subs[SESSION_SUB_EPHEMERAL]), sub_name(s->subs[SESSION_SUB_ROOMS]));
+    byte_buf_printf(json, "\"subscriptions-changed\":\"%s\"}",
+                    sub_name(s->subs[SESSION_SUB_SUBSCRIPTIONS]));
+    byte_buf_printf(json, ",\"tokenCached\":%s", s->stored ? "true" : "false");
+    if (s->stored && s->ttl_ends_ms > now)
+        put_number(json, "tokenTtlLeftMs", s->ttl_ends_ms - now);
+    else
+        put_text(json, "tokenTtlLeftMs", NULL);
+    put_number(json, "connections", s->connections);
+    put_number(json, "eventsIn", s->events_in);
+    put_number(json, "eventsOut", s->events_out);
+    put_age(json, "lastEventInMsAgo", s->last_event_in_ms, now);
+    put_age(json, "lastEventOutMsAgo", s->last_event_out_ms, now);
+    byte_buf_putc(json, '}');
+}

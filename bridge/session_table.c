@@ -1,0 +1,374 @@
+#include "bridge/event_map.h"
+#include "bridge/log.h"
+#include "bridge/rc_account.h"
+#include "bridge/user_session_internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum { MAX_LOGOUTS = 10000 };
+
+static struct user_session *find(const struct session_table *t, struct slice key)
+{
+    struct user_session *s;
+
+    HASH_FIND(hh, t->sessions, key.ptr, key.len, s);
+    return s;
+}
+
+uint64_t session_now_ms(const struct session_table *t)
+{
+    return uv_now(t->options.loop) + t->clock_ahead_ms;
+}
+
+/* xorshift64*: jitter needs no more. */
+uint64_t session_random(struct session_table *t, uint64_t below)
+{
+    t->random ^= t->random >> 12;
+    t->random ^= t->random << 25;
+    t->random ^= t->random >> 27;
+    return below == 0 ? 0 : (t->random * 2685821657736338717u) % below;
+}
+
+/* ---- the clock ---- */
+
+static void free_when_empty(struct session_table *t);
+
+static void finish_drain(struct session_table *t)
+{
+    void (*done)(void *) = t->drained;
+
+    t->drained = NULL;
+    done(t->drained_arg);
+}
+
+void session_table_run(struct session_table *t)
+{
+    timer_wheel_advance(t->wheel, session_now_ms(t));
+    free_when_empty(t);
+    if (t->drained == NULL)
+        return;
+    if (t->sessions == NULL && !t->orphans_asked) {
+        t->orphans_asked = true;
+        token_cache_drain(t->options.cache);
+        return; /* they come from the loop */
+    }
+    if (session_now_ms(t) >= t->drain_until_ms ||
+        (t->sessions == NULL && t->logins == NULL && logout_queue_pending(t->logouts) == 0))
+        finish_drain(t);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    session_table_run(timer->data);
+}
+
+static void on_timer_due(struct wheel_timer *timer, void *arg)
+{
+    (void)arg;
+    user_session_due(
+        (struct user_session *)(void *)((char *)timer - offsetof(struct user_session, timer)));
+}
+
+/* ---- life ---- */
+
+int session_table_new(const struct session_table_options *options, struct session_table **out)
+{
+    struct session_table *t = calloc(1, sizeof *t);
+    int rc = UV_ENOMEM;
+
+    if (t == NULL)
+        return rc;
+    t->options = *options;
+    t->settings = options->settings;
+    t->next_ticket = (uint64_t)options->shard << 48; /* unique in the process */
+    rc = uv_random(NULL, NULL, &t->random, sizeof t->random, 0, NULL);
+    if (rc != 0)
+        goto fail;
+    t->random |= 1;
+    rc = UV_ENOMEM;
+    t->wheel = timer_wheel_new(uv_now(options->loop), SESSION_TICK_MS, on_timer_due, t);
+    if (t->wheel == NULL)
+        goto fail;
+    rc = logout_queue_new(options->loop, options->rest, MAX_LOGOUTS, &t->logouts);
+    if (rc != 0)
+        goto fail;
+    uv_timer_init(options->loop, &t->tick); /* cannot fail in libuv 1.x */
+    t->tick.data = t;
+    uv_timer_start(&t->tick, on_tick, SESSION_TICK_MS, SESSION_TICK_MS);
+    *out = t;
+    return 0;
+fail:
+    if (t->wheel != NULL)
+        timer_wheel_free(t->wheel);
+    free(t);
+    return rc;
+}
+
+void session_table_forget(struct user_session *s)
+{
+    HASH_DEL(s->table->sessions, s);
+    user_session_free(s);
+}
+
+static struct user_session *add(struct session_table *t, const struct session_who *who)
+{
+    struct user_session *s;
+
+    if (HASH_COUNT(t->sessions) >= t->settings->token_cache.max_entries)
+        return NULL;
+    s = user_session_new(t, who);
+    if (s == NULL)
+        return NULL;
+    HASH_ADD_KEYPTR(hh, t->sessions, s->key, s->key_len, s);
+    if (s->table == NULL) { /* uthash_nonfatal_oom */
+        s->table = t;
+        user_session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* The name behind a key may change (renamed, another template). A session that is nobody's at the
+ * moment starts over with the new one; one that others use stays as it is until they are gone. */
+static bool is_outdated(const struct user_session *s, const struct session_who *who)
+{
+    bool refused = s->state == SESSION_REFUSED && s->retry_in_ms == 0;
+
+    return s->connections == 0 && s->holds == 0 && s->ddp == NULL && s->login == NULL &&
+           (refused || !slice_eq(who->username, slice_of(s->username)));
+}
+
+bool session_table_attach(struct session_table *t, const struct session_who *who, unsigned shard,
+                          uint64_t conn_serial)
+{
+    struct user_session *s = find(t, who->key);
+    bool is_new;
+
+    assert(shard < t->options.nshards && who->key.len > 0 && who->key.len < 320);
+    if (t->draining)
+        return false;
+    if (s != NULL && is_outdated(s, who)) {
+        session_table_forget(s);
+        s = NULL;
+    }
+    is_new = s == NULL;
+    if (is_new)
+        s = add(t, who);
+    if (s == NULL) {
+        log_warn("session_not_started", LOG_ID("user", who->key),
+                 LOG_UINT("sessions", HASH_COUNT(t->sessions)));
+        return false;
+    }
+    s->interest[shard]++;
+    s->connections++;
+    t->options.host.attached(t->options.host.arg, shard, conn_serial, slice_of(s->key));
+    session_tell_connection(s, shard, conn_serial);
+    if (is_new && who->refused != NULL)
+        session_refuse_for_good(s, who->refused);
+    else
+        user_session_wanted(s);
+    return true;
+}
+
+void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
+                          uint64_t conn_serial)
+{
+    struct user_session *s = find(t, key);
+
+    (void)conn_serial;
+    if (s == NULL && t->draining)
+        return; /* forgotten by the drain */
+    assert(s != NULL && s->interest[shard] > 0);
+    s->interest[shard]--;
+    if (--s->connections == 0)
+        user_session_unwanted(s);
+}
+
+/* ---- the governor's answers ---- */
+
+void session_table_login_granted(struct session_table *t, uint64_t ticket, enum login_road road)
+{
+    struct session_login *l = session_login_find(t, ticket);
+    struct rc_error cancelled;
+
+    if (l != NULL) {
+        session_login_go(l, road);
+        return;
+    }
+    rc_error_of(&cancelled, RC_CANCELLED);
+    t->options.gate.done(t->options.gate.arg, ticket, road, &cancelled, NULL);
+}
+
+void session_table_login_refused(struct session_table *t, uint64_t ticket,
+                                 const struct rc_error *error)
+{
+    struct session_login *l = session_login_find(t, ticket);
+
+    if (l != NULL)
+        session_login_turned_away(l, error);
+}
+
+/* ---- news from elsewhere ---- */
+
+static bool replace(char **text, struct slice with)
+{
+    char *copy = slice_dup(with);
+
+    if (copy == NULL)
+        return false;
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username)
+{
+    struct user_session *s, *next;
+
+    if (!replace(&t->admin_id, user_id) || !replace(&t->admin_name, username)) {
+        log_error("no_memory", LOG_STR("for", "admin identity"));
+        return;
+    }
+    HASH_ITER(hh, t->sessions, s, next)
+    if (s->user_id != NULL && slice_eq(slice_of(s->user_id), user_id) && session_is_up(s)) {
+        log_error("session_is_the_admins", LOG_ID("user", slice_of(s->key)));
+        session_refuse_for_good(s, rc_account_code(RC_ACCOUNT_ADMIN));
+    }
+}
+
+void session_table_orphan(struct session_table *t, const struct token_entry *entry)
+{
+    logout_queue_add(t->logouts, entry->rc_user_id, entry->auth_token);
+}
+
+void session_table_resync(struct session_table *t, struct slice key, unsigned shard,
+                          const char *reason)
+{
+    struct hub_buf *message = event_map_resync(reason);
+
+    if (message == NULL)
+        return;
+    metrics_inc(t->options.metrics, METRIC_EVENTS_OUT_RESYNC);
+    t->options.host.push(t->options.host.arg, shard, key, message);
+    hub_buf_unref(message);
+}
+
+/* The session logs its own token out; this is the token of an entry that no session uses. */
+static void on_revoked(void *arg, enum token_cache_result result, const struct token_entry *entry)
+{
+    struct session_table *t = arg;
+
+    t->revocations--;
+    if (result == TOKEN_CACHE_OK)
+        session_table_orphan(t, entry);
+}
+
+bool session_table_revoke(struct session_table *t, struct slice key, enum session_revoke why)
+{
+    struct user_session *s = find(t, key);
+    enum token_removal reason =
+        why == SESSION_REVOKED ? TOKEN_REMOVAL_REVOKED : TOKEN_REMOVAL_LOGOUT;
+    bool in_use = s != NULL && s->token != NULL;
+
+    if (!token_cache_remove(t->options.cache, key, NULL, reason, s == NULL ? NULL : s->watch,
+                            in_use ? session_ignore_cache : on_revoked, t))
+        log_error("no_memory", LOG_STR("for", "revocation"));
+    else if (!in_use)
+        t->revocations++;
+    if (s == NULL)
+        return false;
+    user_session_revoke(s, why);
+    return true;
+}
+
+/* ---- the operator's view ---- */
+
+bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key)
+{
+    struct user_session *s = find(t, name_or_id), *next;
+
+    if (s == NULL)
+        HASH_ITER(hh, t->sessions, s, next)
+    if (slice_eq(slice_of(s->username), name_or_id) ||
+        (s->user_id != NULL && slice_eq(slice_of(s->user_id), name_or_id)))
+        break;
+    if (s != NULL)
+        *key = slice_of(s->key);
+    return s != NULL;
+}
+
+bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json)
+{
+    struct user_session *s = find(t, key);
+
+    if (s != NULL)
+        session_report(s, json);
+    return s != NULL;
+}
+
+void session_table_stats(const struct session_table *t, struct session_stats *out)
+{
+    memcpy(out->by_state, t->by_state, sizeof out->by_state);
+    out->sessions = HASH_COUNT(t->sessions);
+}
+
+/* ---- shutdown ---- */
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    struct session_table *t = handle->data;
+    void (*done)(void *) = t->freed;
+    void *arg = t->freed_arg;
+
+    timer_wheel_free(t->wheel);
+    free(t->admin_id);
+    free(t->admin_name);
+    free(t);
+    done(arg);
+}
+
+static void on_logouts_freed(void *arg)
+{
+    struct session_table *t = arg;
+
+    uv_close((uv_handle_t *)&t->tick, on_tick_closed);
+}
+
+static void free_when_empty(struct session_table *t)
+{
+    if (t->freed == NULL || t->logouts == NULL || t->sessions != NULL || t->logins != NULL ||
+        t->revocations > 0)
+        return;
+    logout_queue_free(t->logouts, on_logouts_freed, t);
+    t->logouts = NULL;
+}
+
+void session_table_free(struct session_table *t, void (*done)(void *arg), void *arg)
+{
+    struct user_session *s, *next;
+
+    assert(t->draining && t->drained == NULL && t->freed == NULL);
+    t->freed = done;
+    t->freed_arg = arg;
+    session_logins_abort(t);
+    HASH_ITER(hh, t->sessions, s, next)
+    user_session_abort(s);
+}
+
+void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg),
+                         void *arg)
+{
+    struct user_session *s, *next;
+
+    assert(!t->draining);
+    t->draining = true;
+    t->drained = done;
+    t->drained_arg = arg;
+    t->drain_until_ms = session_now_ms(t) + limit_ms;
+    HASH_ITER(hh, t->sessions, s, next)
+    {
+        memset(s->interest, 0, t->options.nshards * sizeof *s->interest);
+        s->connections = 0;
+        user_session_drain(s);
+    }
+}

@@ -1,0 +1,445 @@
+#include "bridge/shard.h"
+
+#include "base/hash.h"
+#include "bridge/admin_agent.h"
+#include "bridge/audience.h"
+#include "bridge/key_refresh.h"
+#include "bridge/log.h"
+#include "bridge/login_desk.h"
+#include "bridge/metrics.h"
+#include "bridge/program.h"
+#include "bridge/routes.h"
+#include "bridge/session_table.h"
+#include "bridge/user.h"
+#include "cache/memory_cache.h"
+#include "rocketchat/ddp_connector.h"
+#include "rocketchat/rest_client.h"
+#include "signalr/http/http_server.h"
+#include "signalr/hub/signalr_server.h"
+#include <assert.h>
+#include <stdlib.h>
+
+#define GAUGES_MS 500
+/* Each closed tab is back within moments, at another instance: a thousand a second is what those
+ * can take in. */
+#define DRAIN_MS_PER_CONNECTION 1
+
+enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail)
+{
+    return mailbox_post(from->program->shards[to].mailbox, from->index, mail);
+}
+
+unsigned shard_of_user(const struct program *program, struct slice user_key)
+{
+    return (unsigned)(hash_bytes(user_key.ptr, user_key.len) % program->nshards);
+}
+
+/* ---- the SignalR server's host ---- */
+
+static enum signalr_auth host_authenticate(void *arg, const struct http_view *request,
+                                           struct signalr_user *out)
+{
+    return user_authenticate(arg, request, out);
+}
+
+static void host_release_user(void *arg, void *host_data)
+{
+    (void)arg;
+    user_release(host_data);
+}
+
+static void host_connected(void *arg, struct hub_connection *c)
+{
+    audience_connected(arg, c);
+}
+
+static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end why)
+{
+    (void)why; /* counted by the server */
+    audience_disconnected(arg, c);
+}
+
+/* The only hub method of a stock ABP client: it logs there and answers nothing (abp.md 1.1). The
+ * connection is known to its session already. */
+static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
+{
+    (void)arg;
+    if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
+        return false;
+    if (inv->invocation_id.ptr != NULL)
+        hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
+    return true;
+}
+
+struct handoff_mail {
+    struct mail mail;
+    struct http_handoff *handoff;
+};
+
+static void handoff_deliver(struct mail *mail, void *consumer)
+{
+    struct shard *s = consumer;
+
+    http_server_adopt(s->http, ((struct handoff_mail *)mail)->handoff);
+    free(mail);
+}
+
+static void handoff_discard(struct mail *mail)
+{
+    http_handoff_free(((struct handoff_mail *)mail)->handoff);
+    free(mail);
+}
+
+static void host_hand_over(void *arg, unsigned home, struct http_handoff *handoff)
+{
+    struct handoff_mail *m = calloc(1, sizeof *m);
+
+    if (m == NULL) {
+        http_handoff_free(handoff);
+        return;
+    }
+    m->mail =
+        (struct mail){.deliver = handoff_deliver, .discard = handoff_discard, .control = true};
+    m->handoff = handoff;
+    shard_post(arg, home, &m->mail);
+}
+
+/* ---- HTTP ---- */
+
+static void on_request(void *arg, struct http_request *req)
+{
+    routes_handle(arg, req);
+}
+
+static void on_gone(void *arg, struct http_request *req)
+{
+    routes_gone(arg, req);
+}
+
+static void on_note(void *arg, enum http_note note, int status, const char *detail,
+                    struct slice client_address)
+{
+    struct shard *s = arg;
+
+    if (note == HTTP_NOTE_RESPONSE) {
+        metrics_inc(s->metrics, (enum metric)(METRIC_RESPONSES_1XX + status / 100 - 1));
+        return;
+    }
+    metrics_inc(s->metrics, (enum metric)(METRIC_HTTP_BAD_REQUEST + (int)note));
+    log_info("http_refused", LOG_INT("status", status), LOG_STR("reason", detail),
+             LOG_SLICE("address", client_address));
+}
+
+static void on_written(void *arg, uint64_t born_ns)
+{
+    struct shard *s = arg;
+
+    metrics_observe_push(s->metrics, uv_hrtime() - born_ns);
+}
+
+static int open_http(struct shard *s)
+{
+    const struct settings *set = s->program->settings;
+    const struct http_options http = {
+        .limits =
+            {
+                .head_bytes = set->limits.head_bytes,
+                .request_line_bytes = set->limits.request_line_bytes,
+                .body_bytes = set->limits.body_bytes,
+                .head_timeout_ms = set->limits.head_timeout_ms,
+                .body_timeout_ms = set->limits.body_timeout_ms,
+                .idle_timeout_ms = set->limits.idle_timeout_ms,
+                .max_connections = set->limits.connections,
+                .max_per_address = set->limits.connections_per_address,
+            },
+        .cors_origins = (const char *const *)set->cors_origins.items,
+        .trusted_proxies = (const char *const *)set->trusted_proxies.items,
+        .proxy_protocol = set->proxy_protocol,
+        .ws_queue_bytes = set->limits.queue_bytes,
+        .ws_stall_ms = set->hub.client_timeout_ms,
+        .on_request = on_request,
+        .on_gone = on_gone,
+        .on_note = on_note,
+        .on_written = on_written,
+        .arg = s,
+    };
+    const struct signalr_options hub = {
+        .hub_path = set->hub_path,
+        .shard = s->index,
+        .nshards = s->program->nshards,
+        .keepalive_ms = set->hub.keep_alive_ms,
+        .client_timeout_ms = set->hub.client_timeout_ms,
+        .handshake_timeout_ms = set->hub.handshake_timeout_ms,
+        .negotiate_timeout_ms = set->hub.negotiate_timeout_ms,
+        .close_wait_ms = set->hub.close_wait_ms,
+        .expiry_spread_ms = set->auth.expiry_pace_ms,
+        .max_message_bytes = set->limits.hub_message_bytes,
+        .max_connections = set->limits.connections,
+        .max_per_user = set->limits.connections_per_user,
+        .max_pending = set->limits.pending_negotiations,
+        .close_on_expiry = set->auth.close_on_expiry,
+    };
+    const struct signalr_host host = {
+        .authenticate = host_authenticate,
+        .release_user = host_release_user,
+        .connected = host_connected,
+        .disconnected = host_disconnected,
+        .invoke = host_invoke,
+        .hand_over = host_hand_over,
+        .arg = s,
+    };
+    int rc = http_server_new(&s->loop, &http, &s->http);
+
+    if (rc != 0)
+        return rc;
+    return signalr_server_new(&s->loop, &hub, &host, &s->signalr);
+}
+
+/* ---- the sessions' parts ---- */
+
+static const char *or_null(const char *text)
+{
+    return text[0] == '\0' ? NULL : text;
+}
+
+/* A token whose entry ended with nobody watching would pile up on the account. */
+static void on_orphan(void *arg, struct slice key, const struct token_entry *entry,
+                      enum token_orphan why)
+{
+    struct shard *s = arg;
+
+    (void)key, (void)why;
+    session_table_orphan(s->sessions, entry);
+}
+
+static int open_clients(struct shard *s)
+{
+    const struct settings *set = s->program->settings;
+    char base_url[RC_ADDRESS_URL_MAX];
+    const struct ddp_client_options ddp = {
+        .host = set->im.address.ddp.host,
+        .port = set->im.address.ddp.port,
+        .tls = set->im.address.ddp.tls,
+        .path = set->im.address.ddp.path,
+        .ca_file = or_null(set->im.ca_file),
+        .client_cert_file = or_null(set->im.client_cert_file),
+        .client_key_file = or_null(set->im.client_key_file),
+        .tls_verify = set->im.tls_verify,
+        .proxy = or_null(set->im.proxy),
+        .max_frame_bytes = set->limits.ddp_frame_bytes,
+        .connect_timeout_ms = set->session.connect_timeout_ms,
+        .ping_ms = set->ddp.ping_ms,
+        .dead_ms = set->ddp.dead_ms,
+    };
+    const struct rest_client_options rest = {
+        .base_url = base_url,
+        .ca_file = or_null(set->im.ca_file),
+        .client_cert_file = or_null(set->im.client_cert_file),
+        .client_key_file = or_null(set->im.client_key_file),
+        .proxy = or_null(set->im.proxy),
+        .tls_verify = set->im.tls_verify,
+        .timeout_ms = set->logins.timeout_ms,
+        .connect_timeout_ms = set->session.connect_timeout_ms,
+        .max_body_bytes = set->limits.rest_body_bytes,
+        .max_connections = set->logins.max_running,
+    };
+    int rc = ddp_client_new(&s->loop, &ddp, &s->ddp);
+
+    if (rc != 0)
+        return rc;
+    rc_address_url(&set->im.address.rest, base_url);
+    return rest_client_new(&s->loop, &rest, &s->rest);
+}
+
+static int open_sessions(struct shard *s)
+{
+    const struct settings *set = s->program->settings;
+    const struct memory_cache_options cache = {
+        .ttl_ms = set->token_cache.ttl_ms,
+        .sliding = set->token_cache.sliding,
+        .max_entries = set->token_cache.max_entries,
+        .on_orphan = on_orphan,
+        .orphan_arg = s,
+    };
+    struct session_table_options table = {
+        .loop = &s->loop,
+        .shard = s->index,
+        .nshards = s->program->nshards,
+        .settings = set,
+    };
+
+    s->cache = memory_cache_new(&s->loop, &cache);
+    if (s->cache == NULL)
+        return UV_ENOMEM;
+    publisher_open(&s->publisher, s);
+    table.metrics = s->metrics;
+    table.cache = s->cache;
+    table.ddp = s->ddp;
+    table.rest = s->rest;
+    table.host = publisher_session_host(&s->publisher);
+    table.gate = login_desk_gate(s);
+    return session_table_new(&table, &s->sessions);
+}
+
+/* ---- life ---- */
+
+static_assert(METRIC_ENDED_DRAIN - METRIC_ENDED_CLIENT == HUB_END_DRAIN, "one row for each end");
+static_assert(METRIC_SESSIONS_CLOSING - METRIC_SESSIONS_IDLE == SESSION_CLOSING,
+              "one row for each state");
+
+/* The parts count for themselves; the scraper, on another thread, may only read the metrics. */
+static void copy_gauges(uv_timer_t *timer)
+{
+    struct shard *s = timer->data;
+    const struct token_cache_stats *cache = token_cache_stats(s->cache);
+    struct metrics_block *m = s->metrics;
+    struct session_stats sessions;
+    struct signalr_stats hub;
+
+    signalr_server_stats(s->signalr, &hub);
+    session_table_stats(s->sessions, &sessions);
+    metrics_set(m, METRIC_CONNECTIONS_NEGOTIATED, hub.pending);
+    metrics_set(m, METRIC_CONNECTIONS_HANDSHAKE, hub.handshaking);
+    metrics_set(m, METRIC_CONNECTIONS_OPEN, hub.open);
+    metrics_set(m, METRIC_CONNECTIONS_CLOSING, hub.closing);
+    metrics_set(m, METRIC_NEGOTIATIONS, hub.negotiations);
+    metrics_set(m, METRIC_OPENED, hub.opened);
+    metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
+    metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
+    metrics_set(m, METRIC_QUEUE_BYTES, hub.queued_bytes);
+    metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
+    for (int i = 0; i < HUB_END_NEND; i++)
+        metrics_set(m, (enum metric)(METRIC_ENDED_CLIENT + i), hub.ended[i]);
+    for (int i = 0; i < SESSION_NSTATES; i++)
+        metrics_set(m, (enum metric)(METRIC_SESSIONS_IDLE + i), sessions.by_state[i]);
+    metrics_set(m, METRIC_CACHE_ENTRIES, cache->entries);
+    metrics_set(m, METRIC_CACHE_EXPIRATIONS, cache->expirations);
+    if (s->index == 0)
+        metrics_set(m, METRIC_LOG_DROPPED, log_dropped());
+}
+
+int shard_open(struct shard *s, struct program *program, unsigned index)
+{
+    int rc;
+
+    *s = (struct shard){.index = index, .program = program};
+    s->metrics = metrics_block(program->metrics, index);
+    s->keys = jwt_keys_ref(program->first_keys);
+    rc = uv_loop_init(&s->loop);
+    if (rc != 0)
+        return rc;
+    rc = mailbox_new(&s->loop, program->nshards + 1, program->settings->limits.mailbox_bytes, s,
+                     &s->mailbox);
+    if (rc == 0)
+        rc = open_clients(s);
+    if (rc == 0)
+        rc = open_sessions(s);
+    if (rc == 0)
+        rc = open_http(s);
+    if (rc != 0)
+        return rc;
+    uv_timer_init(&s->loop, &s->gauges_timer);
+    s->gauges_timer.data = s;
+    return uv_timer_start(&s->gauges_timer, copy_gauges, GAUGES_MS, GAUGES_MS);
+}
+
+static void run(void *arg)
+{
+    struct shard *s = arg;
+
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
+int shard_start(struct shard *s)
+{
+    return uv_thread_create(&s->thread, run, s);
+}
+
+/* ---- end ---- */
+
+static void report(void *arg)
+{
+    program_report_step(arg);
+}
+
+void shard_drain_connections(struct shard *s)
+{
+    const unsigned longest = s->program->settings->drain.limit_ms / 2;
+    struct signalr_stats hub;
+    uint64_t spread;
+
+    signalr_server_stats(s->signalr, &hub);
+    spread = (uint64_t)hub.open * s->program->nshards * DRAIN_MS_PER_CONNECTION;
+    signalr_server_drain(s->signalr, spread < longest ? (unsigned)spread : longest, report, s);
+}
+
+static void drain_admin(void *arg)
+{
+    struct shard *s = arg;
+
+    if (s->index == 0)
+        login_desk_admin_stop(s->program->desk, s->program->settings->drain.limit_ms / 4, report,
+                              s);
+    else
+        report(s);
+}
+
+void shard_drain_sessions(struct shard *s)
+{
+    session_table_drain(s->sessions, s->program->settings->drain.limit_ms / 4, drain_admin, s);
+}
+
+static void on_http_closed(void *arg)
+{
+    struct shard *s = arg;
+
+    signalr_server_free(s->signalr, report, s);
+}
+
+void shard_close_http(struct shard *s)
+{
+    /* It looks into what is freed from here on; nobody can ask for the metrics any more. */
+    uv_close((uv_handle_t *)&s->gauges_timer, NULL);
+    http_server_close(s->http, on_http_closed, s);
+}
+
+/* Part by part, each waiting for the one before it: those that are used are closed behind those
+ * that use them. */
+static void close_next(void *arg)
+{
+    struct shard *s = arg;
+
+    switch (s->stop_step++) {
+    case 0:
+        session_table_free(s->sessions, close_next, s);
+        break;
+    case 1:
+        token_cache_free(s->cache, close_next, s);
+        break;
+    case 2:
+        rest_client_free(s->rest, close_next, s);
+        break;
+    case 3:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 4:
+        if (s->index == 0 && s->program->keys != NULL)
+            key_refresh_close(s->program->keys, close_next, s);
+        else
+            close_next(s);
+        break;
+    case 5:
+        if (s->index == 0)
+            login_desk_close(s->program->desk);
+        publisher_close(&s->publisher);
+        report(s);
+        break;
+    default:
+        abort();
+    }
+}
+
+void shard_close_parts(struct shard *s)
+{
+    close_next(s);
+}

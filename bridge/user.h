@@ -1,0 +1,40 @@
+/* bridge/user.h - from a request to a user: the token it carries, and the Rocket.Chat account
+ * behind.
+ *
+ * What the SignalR server asks on negotiate and on every transport request. Refusals look the same
+ * to the peer whatever was wrong (401, empty body); the log says which check failed. */
+#ifndef BRIDGE_USER_H
+#define BRIDGE_USER_H
+
+#include "bridge/identity.h"
+#include "bridge/jwt_keys.h"
+#include "bridge/rc_account.h"
+#include "bridge/settings.h"
+#include "signalr/hub/signalr_server.h"
+
+/* What a connection remembers of its user until its session knows it. */
+struct bridge_user {
+    const char *refused; /* static text: no session for this user, and why; NULL: none of that */
+    char username[];     /* Rocket.Chat's; "" when refused */
+};
+
+/* Shared by all shards, immutable once built. */
+struct user_rules {
+    struct identity_options identity;
+    struct enc_token *enc_token;
+    struct rc_account *account;
+    bool anonymous_mute;
+};
+
+/* The rules and the keys that stand in the settings. False: *error tells what is wrong with them,
+ * in a constant text or one the caller's buffer holds. */
+bool user_rules_open(struct user_rules *rules, const struct settings *settings,
+                     struct jwt_keys **keys, char *error, size_t error_len);
+void user_rules_close(struct user_rules *rules);
+
+struct shard;
+enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
+                                    struct signalr_user *out);
+void user_release(void *host_data); /* a struct bridge_user; NULL is fine */
+
+#endif

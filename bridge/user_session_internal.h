@@ -1,0 +1,222 @@
+/* bridge/user_session_internal.h - one user's session, for the files that make it up.
+ *
+ *   session_table.c   who is attached, the clock, the governor's answers, shutdown
+ *   user_session.c    the state machine: begin, fail, leave, the cache's notices
+ *   session_login.c   a fresh login, by either road, and whose account it gave
+ *   session_link.c    the DDP connection: resume, subscribe
+ *   session_lists.c   the first lists of rooms and subscriptions
+ *   session_events.c  what Rocket.Chat sends and what the tabs are told
+ *   session_report.c  what the operator sees
+ *
+ * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
+ * session still waits for it; DDP answers come with the session, since all of them come before the
+ * connector's end, which the session outlives. */
+#ifndef BRIDGE_USER_SESSION_INTERNAL_H
+#define BRIDGE_USER_SESSION_INTERNAL_H
+
+#include "base/byte_buf.h"
+#include "base/hash.h"
+#include "base/timer_wheel.h"
+#include "bridge/logout_queue.h"
+#include "bridge/metrics.h"
+#include "bridge/session_table.h"
+#include "bridge/settings.h"
+#include "cache/token_cache.h"
+#include "rocketchat/ddp_connector.h"
+#include "rocketchat/rest_client.h"
+
+#define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) (element)->table = NULL
+#include <uthash.h>
+
+enum {
+    SESSION_TICK_MS = 50,
+    SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
+    SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
+    SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
+    SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
+    SESSION_CALL_MS = 15 * 1000,
+    SESSION_NAMING_MS = 1000, /* wait for the users document behind a login's result */
+    SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
+};
+
+enum session_sub {
+    SESSION_SUB_EPHEMERAL,
+    SESSION_SUB_ROOMS,
+    SESSION_SUB_SUBSCRIPTIONS,
+    SESSION_NSUBS
+};
+enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFUSED };
+
+/* What the tabs last heard of the session by bridgeStatus. */
+enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
+
+struct session_login;
+struct room_memory;
+
+struct user_session {
+    UT_hash_handle hh; /* in table->sessions, by key */
+    struct session_table *table;
+    struct wheel_timer timer; /* the earlier of step_at_ms and linger_at_ms */
+    uint64_t step_at_ms;      /* retry, slow start, list retry: by state; 0: none */
+    uint64_t linger_at_ms;    /* 0: wanted, or already left */
+    struct token_watch *watch;
+    struct ddp_connector *ddp;
+    struct session_login *login; /* a fresh login under way */
+    struct room_memory *rooms;   /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;      /* under way, of the latest op */
+
+    char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
+    char *ddp_session;     /* of the connection at hand; raw text */
+    int64_t issued_at_ms;
+    uint64_t epoch;
+    uint64_t subscribing_until_ms;
+    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t touched_ms;
+    uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
+    uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
+    uint32_t events_in, events_out;
+    char code[40]; /* why not live; also of the last failure */
+
+    uint32_t op_seq; /* answers of older ops are stale */
+    uint32_t holds;  /* ops under way: the session must live until they answered */
+    uint32_t connections;
+    uint8_t state;    /* enum session_state; written by session_enter() alone */
+    uint8_t then;     /* enum session_state: where CLOSING leads */
+    uint8_t told;     /* enum session_told */
+    uint8_t failures; /* in a row; the exponent of the backoff */
+    uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
+    uint8_t list_tries;
+    uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
+    bool mine : 1;               /* the entry is ours: looked at for every frame */
+    bool stored : 1;             /* there is an entry with our token in the cache */
+    bool authed : 1;             /* the DDP connection is logged in */
+    bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
+    bool yielded : 1;            /* IDLE though wanted: another instance has the session */
+    bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
+    bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
+    bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
+    bool connected_before : 1;
+
+    uint16_t username_len, key_len;
+    uint32_t *interest;   /* connections per shard; into tail */
+    char *username, *key; /* NUL-terminated; into tail */
+    char tail[];
+};
+
+struct session_table {
+    struct session_table_options options;
+    const struct settings *settings;
+    struct user_session *sessions; /* uthash */
+    struct session_login *logins;  /* uthash by ticket: those that wait for the governor or run */
+    struct logout_queue *logouts;
+    struct timer_wheel *wheel;
+    uv_timer_t tick;
+    uint64_t clock_ahead_ms; /* tests move the clock with it */
+    uint64_t next_ticket;
+    uint64_t random;
+    unsigned by_state[SESSION_NSTATES];
+    char *admin_id, *admin_name;
+    bool draining;
+    bool orphans_asked;
+    unsigned revocations; /* cache answers that come to the table itself */
+    uint64_t drain_until_ms;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    void (*freed)(void *arg);
+    void *freed_arg;
+};
+
+/* ---- session_table.c ---- */
+uint64_t session_now_ms(const struct session_table *t);
+uint64_t session_random(struct session_table *t, uint64_t below); /* 0..below - 1; below 0: 0 */
+void session_table_forget(struct user_session *s);                /* out of the table, and freed */
+void session_table_run(struct session_table *t); /* what is due at session_now_ms(); tests */
+
+/* ---- user_session.c ---- */
+struct user_session *user_session_new(struct session_table *t, const struct session_who *who);
+void user_session_free(struct user_session *s);
+void user_session_wanted(struct user_session *s);   /* a connection attached */
+void user_session_unwanted(struct user_session *s); /* the last one left */
+void user_session_due(struct user_session *s);      /* its timer fired */
+void user_session_revoke(struct user_session *s, enum session_revoke why);
+void user_session_drain(struct user_session *s);
+void user_session_abort(struct user_session *s); /* waits for no answer of Rocket.Chat's any more */
+
+void session_enter(struct user_session *s, enum session_state to);
+/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
+void session_begin(struct user_session *s);
+void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
+void session_set_code(struct user_session *s, const char *code);
+/* Something failed: try again later. least_ms: not before that (a server's wish). */
+void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
+/* Rocket.Chat, or we, won't have this user. retry_ms 0: with growing pauses. */
+void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms);
+void session_refuse_for_good(struct user_session *s, const char *code); /* no retry */
+/* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
+ * drop_token: logs it out. */
+void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
+void session_yield(struct user_session *s, bool drop_token);
+
+void session_touch(struct user_session *s); /* the entry was of use */
+bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
+                       int64_t issued_at_ms); /* false: no memory, or unfit for a header */
+/* NULL: the account is this user's. Else why not (rc_account_code()). */
+const char *session_account_refusal(const struct user_session *s, struct slice user_id,
+                                    struct slice username);
+void session_forget_token(struct user_session *s);             /* wiped; not logged out */
+void session_drop_token(struct user_session *s);               /* to the logout queue */
+static inline bool session_is_up(const struct user_session *s) /* has a DDP connection in use */
+{
+    return s->ddp != NULL && s->state != SESSION_CLOSING;
+}
+
+struct session_op {
+    struct user_session *session;
+    uint32_t seq;
+    void (*next)(struct user_session *s); /* of session_store() */
+};
+struct session_op *session_op_new(struct user_session *s); /* NULL: no memory */
+/* Ends op. NULL: nobody waits for it any more, and the session may be gone. */
+struct user_session *session_op_end(struct session_op *op);
+void session_expect_nothing(struct user_session *s); /* all ops under way become stale */
+void session_ignore_cache(void *arg, enum token_cache_result result,
+                          const struct token_entry *entry); /* a token_cache_fn */
+
+/* ---- session_login.c ---- */
+void session_login_start(struct user_session *s);
+void session_login_stop(struct user_session *s);    /* whatever of it is under way */
+void session_logins_abort(struct session_table *t); /* cancels those in REST's hands */
+/* The governor's answers; l is in table->logins. */
+struct session_login *session_login_find(struct session_table *t, uint64_t ticket);
+void session_login_go(struct session_login *l, enum login_road road);
+void session_login_turned_away(struct session_login *l, const struct rc_error *error);
+/* On the DDP road: `connected` came, the users document came, the connection was lost. */
+bool session_login_wants_password(const struct user_session *s);
+void session_login_by_ddp(struct user_session *s);
+void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
+void session_login_ask_me(struct user_session *s); /* naming took too long */
+void session_login_lost(struct user_session *s, enum rc_result result);
+
+/* ---- session_link.c ---- */
+void session_connect(struct user_session *s);
+void session_subscribe(struct user_session *s); /* logged in and ours: on with it */
+void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING or LIVE */
+/* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
+void session_store(struct user_session *s, void (*next)(struct user_session *s));
+
+/* ---- session_report.c ---- */
+void session_report(const struct user_session *s, struct byte_buf *json);
+
+/* ---- session_lists.c ---- */
+void session_lists_ask(struct user_session *s);
+
+/* ---- session_events.c ---- */
+void session_event(struct user_session *s, const struct ddp_event *event);
+/* By bridgeStatus, all tabs or a new one. TOLD_NOTHING says "live" to those who heard otherwise. */
+void session_tell(struct user_session *s, enum session_told what);
+void session_tell_connection(struct user_session *s, unsigned shard, uint64_t conn_serial);
+
+#endif

@@ -1,0 +1,82 @@
+// The demonstration of deploy/run: the Rocket.Chat test double with two users, the bridge, and the
+// page. Everything listens on loopback and ends with this process.
+//
+//   node deploy/demo.mjs BRIDGE_BINARY
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { startPageServer } from '../tests/e2e/page_server.mjs';
+import { RocketChatDouble } from '../tests/rocketchat_double/double.mjs';
+
+const USERS = ['alice', 'bob'];
+const PASSWORD = '123qwe';
+const ISSUER = 'pushbridge-demo';
+const port = (name, fallback) => Number(process.env[name] ?? fallback);
+
+const binary = process.argv[2];
+const key = randomBytes(32).toString('hex');
+const bridgePort = port('BRIDGE_PORT', 5080);
+const pagePort = port('PAGE_PORT', 8080);
+
+const double = new RocketChatDouble({ port: port('ROCKETCHAT_PORT', 0) });
+const { store } = double;
+const people = USERS.map((username) => store.createUser({ username, password: PASSWORD }));
+for (const name of ['general', 'random']) store.createRoom({ name, owner: people[0], members: people });
+const address = await double.start();
+
+const pageOf = (host) => `http://${host}:${pagePort}`;
+const page = await startPageServer({
+  control: `${new URL(address).origin}/__double/`,
+  bridge: `http://*:${bridgePort}/signalr`,
+  key,
+  issuer: ISSUER,
+  audience: ISSUER,
+  users: USERS,
+  port: pagePort,
+});
+
+const bridge = spawn(binary, [], {
+  stdio: ['ignore', 'inherit', 'inherit'],
+  env: {
+    ...process.env,
+    Urls: `http://127.0.0.1:${bridgePort}`,
+    Im__Address: address,
+    Im__DefaultPassword: PASSWORD,
+    App__CorsOrigins: `${pageOf('127.0.0.1')},${pageOf('localhost')}`,
+    Authentication__JwtBearer__SecurityKey: key,
+    Authentication__JwtBearer__Issuer: ISSUER,
+    Authentication__JwtBearer__Audience: ISSUER,
+  },
+});
+
+let stopping = false;
+async function stop(code) {
+  if (stopping) return;
+  stopping = true;
+  if (bridge.exitCode === null) {
+    const exited = new Promise((resolve) => bridge.once('exit', resolve));
+    bridge.kill('SIGTERM');
+    await exited;
+  }
+  await page.stop();
+  await double.stop();
+  process.exit(code);
+}
+bridge.once('exit', (code) => stop(code ?? 1));
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop(0));
+
+async function ready() {
+  for (;;) {
+    const answer = await fetch(`http://127.0.0.1:${bridgePort}/readyz`).catch(() => null);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+await ready();
+console.log(`
+No Rocket.Chat configured: this is a demonstration with a test double in its place.
+
+  open ${page.url} in two tabs, be alice in one and bob in the other, and write
+
+The hub is http://127.0.0.1:${bridgePort}/signalr, metrics are at http://127.0.0.1:5081/metrics.
+With a Rocket.Chat server: Im__Address=https://chat.example.org deploy/run --config appsettings.json
+Ctrl-C stops it all.`);

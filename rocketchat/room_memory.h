@@ -1,0 +1,81 @@
+/* rocketchat/room_memory.h - what one session remembers, so that every message is told once.
+ *
+ * Rooms: the map from subscription to room, and per room the message counter, the last message and
+ * the mark (highest _updatedAt of its messages, server time). Messages: the last few (_id,
+ * _updatedAt) across all rooms. Pure; about 3 KB with 20 rooms and 64 messages. Ids are raw JSON
+ * text between quotes, compared as such: one server writes an id one way. Longer ones than
+ * ROOM_MEMORY_ID_MAX are not remembered.
+ *
+ * Rocket.Chat says "the room changed" and shows its last message; whether that is news is found out
+ * here. A message whose _id is known is a repeat, or a later version when _updatedAt is higher. One
+ * whose _id is not known is new, unless
+ * - the room's counter did not rise and the message is not newer than the mark: the last message
+ * was deleted, and one from before our time shows again;
+ * - nothing is known of the room yet, and the message is older than the change that shows it: it
+ * was there before us. On a room's own stream an unknown message from clearly before the mark is an
+ * old one that was edited: a later version.
+ *
+ * Lists (subscriptions/get, rooms/get) fill in what is not known, in silence, and move nothing that
+ * is: what was missed in a gap still looks new when it shows.
+ *
+ * Bounds: past max_rooms the room that was quiet longest is forgotten, and its mark kept as a floor
+ * for all rooms of which nothing is known: none of its messages can look new again. That may hide a
+ * new message only if Rocket.Chat dates it before one that was seen in the forgotten room. Its
+ * subscription is forgotten with it: a second `inserted` for it, which Rocket.Chat does not send by
+ * itself, would be told. Past max_messages the oldest is forgotten; the room's mark then says that
+ * it is old.
+ *
+ * Message ids are kept as keyed 64-bit hashes: with 64 of them a message is taken for another once
+ * in 2^58, and nobody without the key can arrange it.
+ *
+ * Facts: rocketchat.md 3.3, 3.4, 6.2 to 6.4; design section 5. */
+#ifndef ROCKETCHAT_ROOM_MEMORY_H
+#define ROCKETCHAT_ROOM_MEMORY_H
+
+#include "rocketchat/rc_event.h"
+
+enum { ROOM_MEMORY_ID_MAX = 256 };
+
+struct room_memory;
+
+enum room_sight {
+    ROOM_SIGHT_NONE, /* there is no message */
+    ROOM_SIGHT_FIRST,
+    ROOM_SIGHT_LATER, /* a later version of a message */
+    ROOM_SIGHT_REPEAT,
+};
+
+struct room_memory *room_memory_new(uint16_t max_rooms, uint16_t max_messages); /* both > 0 */
+void room_memory_free(struct room_memory *m);
+
+/* rooms-changed: what its lastMessage is. */
+enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action action,
+                                     const struct rc_room *room);
+/* A message on its room's own stream. */
+enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_message *message);
+
+/* subscriptions-changed. inserted: true when it is to be told: the first since its removal; lists
+ * that came before it count as told only if they were the session's first. updated: learns the map.
+ * removed: the room's id, borrowed from the event or written to buffer; empty: not known. */
+bool room_memory_subscription_inserted(struct room_memory *m, const struct rc_subscription *sub);
+void room_memory_subscription_updated(struct room_memory *m, const struct rc_subscription *sub);
+struct slice room_memory_subscription_removed(struct room_memory *m,
+                                              const struct rc_subscription *sub,
+                                              char buffer[ROOM_MEMORY_ID_MAX]);
+
+/* The results of subscriptions/get and rooms/get, by DDP ([...] or {update:[...],remove:[...]}) or
+ * REST (the latter with an envelope). False: no such thing, and nothing was changed. */
+bool room_memory_fill_subscriptions(struct room_memory *m, struct slice json);
+bool room_memory_fill_rooms(struct room_memory *m, struct slice json);
+
+/* By our own view: rooms that were left may go on sending (rocketchat.md 3.2). */
+bool room_memory_is_member(const struct room_memory *m, struct slice rid);
+
+struct room_memory_stats {
+    uint16_t rooms, messages;
+    uint64_t forgotten_rooms; /* by the bound */
+    size_t bytes;             /* of memory, all told */
+};
+void room_memory_stats(const struct room_memory *m, struct room_memory_stats *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* rocketchat/room_table_internal.h - one session's rooms in little memory: an array of rooms, their
+ * ids behind each other in one text, and 16-bit slots to find a room by its id. */
+#ifndef ROCKETCHAT_ROOM_TABLE_INTERNAL_H
+#define ROCKETCHAT_ROOM_TABLE_INTERNAL_H
+
+#include "base/slice.h"
+#include <stdint.h>
+
+enum { ROOM_NO_COUNT = -1 };
+
+struct room {
+    int64_t mark_ms;         /* RC_NO_DATE: no message seen */
+    int64_t changed_ms;      /* _updatedAt of the room as last shown; RC_NO_DATE */
+    int64_t last_updated_ms; /* of last */
+    uint64_t last;           /* hash of the last message's _id; 0: none */
+    int32_t msgs;            /* ROOM_NO_COUNT: not known */
+    uint32_t used;           /* higher: later */
+    uint32_t text_at;        /* rid, subscription id: in text */
+    unsigned rid_len : 9, sub_len : 9;
+    unsigned seen : 1; /* it was shown to us; else its subscription or a message was */
+    unsigned told : 1; /* the subscription's `inserted` */
+};
+
+/* Zero-initialised, then max set. Pointers to rooms hold until the next use or remove. */
+struct room_table {
+    struct room *rooms;
+    uint16_t *slots; /* open addressing by rid: index + 1, 0: free */
+    char *text;
+    uint32_t nslots; /* a power of two, or 0 */
+    uint32_t text_len, text_cap;
+    uint32_t clock; /* of used */
+    uint16_t count, cap, max;
+};
+
+void room_table_clear(struct room_table *t);
+size_t room_table_bytes(const struct room_table *t);
+
+struct room *room_table_find(const struct room_table *t, struct slice rid);
+struct room *room_table_find_subscription(const struct room_table *t, struct slice sub);
+/* Finds or adds it, and makes it the last used. NULL: no memory, full, empty or too long an id. */
+struct room *room_table_use(struct room_table *t, struct slice rid);
+struct room *room_table_quietest(const struct room_table *t); /* the table is not empty */
+void room_table_remove(struct room_table *t, struct room *r);
+
+/* Borrowed from the text, until the next use, set_subscription or remove. */
+struct slice room_table_rid(const struct room_table *t, const struct room *r);
+struct slice room_table_subscription(const struct room_table *t, const struct room *r);
+bool room_table_set_subscription(struct room_table *t, struct room *r, struct slice sub);
+
+#endif

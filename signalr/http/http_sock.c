@@ -1,0 +1,217 @@
+#include "signalr/http/http_internal.h"
+
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct http_sock *sock_of(uv_stream_t *stream)
+{
+    return (struct http_sock *)((char *)stream - offsetof(struct http_sock, tcp));
+}
+
+static void list_remove(struct http_sock *k)
+{
+    *k->link = k->next;
+    if (k->next != NULL)
+        k->next->link = k->link;
+}
+
+static void unwake(struct http_sock *k)
+{
+    if (k->wake_link == NULL)
+        return;
+    *k->wake_link = k->wake_next;
+    if (k->wake_next != NULL)
+        k->wake_next->wake_link = k->wake_link;
+    k->wake_link = NULL;
+}
+
+void http_sock_wake(struct http_sock *k)
+{
+    struct http_server *s = k->server;
+
+    if (k->wake_link != NULL || http_sock_closing(k))
+        return;
+    k->wake_next = s->wake;
+    if (k->wake_next != NULL)
+        k->wake_next->wake_link = &k->wake_next;
+    s->wake = k;
+    k->wake_link = &s->wake;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct http_sock *k = sock_of((uv_stream_t *)handle);
+    struct http_server *s = k->server;
+
+    if (k->role == HTTP_ROLE_CONN && k->as.conn != NULL)
+        http_conn_sock_closed(k->as.conn);
+    else if (k->role == HTTP_ROLE_WS && k->as.ws != NULL)
+        ws_conn_sock_closed(k->as.ws);
+    http_addr_drop(&s->addrs, k->slot);
+    list_remove(k);
+    if (k->role == HTTP_ROLE_LINGER)
+        s->nlingering--;
+    else
+        s->nconns--;
+    free(k);
+    http_server_handle_closed(s);
+}
+
+void http_sock_close(struct http_sock *k)
+{
+    if (http_sock_closing(k))
+        return;
+    unwake(k);
+    timer_wheel_cancel(k->server->wheel, &k->timer);
+    uv_close((uv_handle_t *)&k->tcp, on_closed);
+}
+
+struct http_sock *http_sock_new(struct http_server *s, int fd)
+{
+    struct http_sock *k = calloc(1, sizeof *k);
+
+    if (k == NULL) {
+        close(fd);
+        return NULL;
+    }
+    uv_tcp_init(s->loop, &k->tcp); /* without flags it only fills the struct in */
+    k->server = s;
+    k->next = s->socks;
+    if (k->next != NULL)
+        k->next->link = &k->next;
+    s->socks = k;
+    k->link = &s->socks;
+    s->nconns++;
+    s->nhandles++;
+    if (uv_tcp_open(&k->tcp, fd) != 0) {
+        close(fd);
+        http_sock_close(k);
+        return NULL;
+    }
+    return k;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct http_server *s = sock_of((uv_stream_t *)handle)->server;
+
+    (void)suggested;
+    *buf = uv_buf_init((char *)s->read_buf + WS_FRAME_TAIL_MAX, HTTP_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct http_sock *k = sock_of(stream);
+
+    if (n == 0) /* EAGAIN */
+        return;
+    switch (k->role) {
+    case HTTP_ROLE_CONN:
+        if (n > 0)
+            http_conn_read(k->as.conn, buf->base, (size_t)n);
+        else if (n == UV_EOF)
+            http_conn_eof(k->as.conn);
+        else
+            http_sock_close(k);
+        break;
+    case HTTP_ROLE_WS:
+        if (n > 0)
+            ws_conn_read(k->as.ws, (uint8_t *)buf->base, (size_t)n);
+        else
+            ws_conn_eof(k->as.ws);
+        break;
+    case HTTP_ROLE_LINGER:
+        if (n < 0)
+            http_sock_close(k);
+        break;
+    }
+}
+
+void http_sock_read(struct http_sock *k, bool on)
+{
+    int rc;
+
+    if (!on) {
+        uv_read_stop((uv_stream_t *)&k->tcp);
+        return;
+    }
+    rc = uv_read_start((uv_stream_t *)&k->tcp, on_alloc, on_read);
+    if (rc != 0 && rc != UV_EALREADY)
+        http_sock_close(k);
+}
+
+void http_sock_arm(struct http_sock *k, unsigned ms)
+{
+    if (http_sock_closing(k))
+        return;
+    if (ms == 0)
+        timer_wheel_cancel(k->server->wheel, &k->timer);
+    else
+        timer_wheel_arm(k->server->wheel, &k->timer, uv_now(k->server->loop) + ms);
+}
+
+size_t http_sock_unsent(const struct http_sock *k)
+{
+    uv_os_fd_t fd;
+    int in_kernel = 0;
+
+    if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &in_kernel) != 0)
+        in_kernel = 0;
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&k->tcp) + (size_t)in_kernel;
+}
+
+void http_sock_on_timer(struct wheel_timer *t, void *arg)
+{
+    struct http_sock *k = (struct http_sock *)((char *)t - offsetof(struct http_sock, timer));
+
+    (void)arg;
+    switch (k->role) {
+    case HTTP_ROLE_CONN:
+        http_conn_timer(k->as.conn);
+        break;
+    case HTTP_ROLE_WS:
+        ws_conn_timer(k->as.ws);
+        break;
+    case HTTP_ROLE_LINGER:
+        http_sock_close(k);
+        break;
+    }
+}
+
+void http_sock_linger(struct http_sock *k)
+{
+    struct http_server *s = k->server;
+    uv_os_fd_t fd;
+
+    if (http_sock_closing(k))
+        return;
+    unwake(k);
+    k->role = HTTP_ROLE_LINGER;
+    s->nconns--;
+    s->nlingering++;
+    http_addr_drop(&s->addrs, k->slot);
+    k->slot = NULL;
+    if (s->nlingering > HTTP_LINGER_MAX || uv_fileno((uv_handle_t *)&k->tcp, &fd) != 0 ||
+        shutdown(fd, SHUT_WR) != 0) {
+        http_sock_close(k);
+        return;
+    }
+    http_sock_arm(k, HTTP_LINGER_MS);
+    http_sock_read(k, true);
+}
+
+void http_sock_refuse(struct http_sock *k)
+{
+    static char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                         "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    uv_buf_t buf = uv_buf_init(text, sizeof text - 1);
+
+    /* A fresh socket takes so little at once; if not, nobody is owed more. */
+    if (uv_try_write((uv_stream_t *)&k->tcp, &buf, 1) == (int)(sizeof text - 1))
+        http_sock_linger(k);
+    else
+        http_sock_close(k);
+}

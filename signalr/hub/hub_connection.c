@@ -1,0 +1,419 @@
+#include "signalr/hub/hub_connection.h"
+#include "base/byte_buf.h"
+#include "signalr/http/ws_conn.h"
+#include "signalr/hub/hub_internal.h"
+#include "signalr/protocol/handshake.h"
+#include "signalr/protocol/hub_message.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define WS_CLOSE_OK 1000 /* RFC 6455 7.4.1; what .NET sends at every end of a hub connection */
+
+static const bool legal[CONN_NSTATES][CONN_NSTATES] = {
+    [CONN_NEGOTIATED] = {[CONN_HANDSHAKE] = true, [CONN_CLOSING] = true},
+    [CONN_HANDSHAKE] = {[CONN_OPEN] = true, [CONN_CLOSING] = true},
+    [CONN_OPEN] = {[CONN_CLOSING] = true},
+    [CONN_CLOSING] = {[CONN_CLOSED] = true},
+};
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A share of span_ms, fixed for the connection: what would strike thousands in one instant (pings
+ * after a mass reconnect, tokens of one expiry, a drain) comes spread over the span. */
+static uint64_t spread(const struct hub_connection *c, uint64_t span_ms)
+{
+    return hash_bytes(&c->serial, sizeof c->serial) % (span_ms + 1);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the JWT's end closes c, by the wall clock; UINT64_MAX: never. */
+static uint64_t expiry_wall_ms(const struct hub_connection *c)
+{
+    const struct signalr_options *o = &c->server->options;
+
+    return o->close_on_expiry && c->expires_at_ms != 0
+               ? c->expires_at_ms + spread(c, o->expiry_spread_ms)
+               : UINT64_MAX;
+}
+
+static uint64_t drain_due_ms(const struct hub_connection *c)
+{
+    const struct signalr_server *s = c->server;
+
+    return s->draining ? s->drain_start_ms + spread(c, s->drain_spread_ms) : UINT64_MAX;
+}
+
+static uint64_t silence_due_ms(const struct hub_connection *c)
+{
+    return c->pinged ? c->heard_ms + c->server->options.client_timeout_ms : UINT64_MAX;
+}
+
+void hub_connection_rearm(struct hub_connection *c)
+{
+    struct signalr_server *s = c->server;
+    const uint64_t expiry = expiry_wall_ms(c);
+    uint64_t due = min_u64(c->due_ms, min_u64(silence_due_ms(c), drain_due_ms(c)));
+
+    if (c->state == CONN_CLOSING)
+        return; /* the transport has its own clock for the end */
+    if (expiry != UINT64_MAX) {
+        const uint64_t wall = wall_ms();
+
+        due = min_u64(due, uv_now(s->loop) + (expiry > wall ? expiry - wall : 0));
+    }
+    timer_wheel_arm(s->wheel, &c->timer, due);
+}
+
+static void conn_free(struct hub_connection *c)
+{
+    struct signalr_server *s = c->server;
+
+    if (c->told_host)
+        s->host.disconnected(s->host.arg, c, (enum hub_end)c->ended);
+    if (c->user_data != NULL)
+        s->host.release_user(s->host.arg, c->user_data);
+    timer_wheel_cancel(s->wheel, &c->timer);
+    hub_registry_remove(c);
+    hub_inbox_free(&c->inbox);
+    free(c->client_address);
+    free(c);
+}
+
+/* The only writer of c->state. Entering CONN_CLOSED frees c. */
+static void conn_enter(struct hub_connection *c, enum conn_state to)
+{
+    struct signalr_server *s = c->server;
+    const struct signalr_options *o = &s->options;
+    const uint64_t now = uv_now(s->loop);
+
+    assert(legal[c->state][to]);
+    s->gauge[c->state]--; /* gauges move with the state, so they cannot drift */
+    if (to != CONN_CLOSED)
+        s->gauge[to]++;
+    c->state = (uint8_t)to;
+
+    switch (to) {
+    case CONN_HANDSHAKE:
+        c->due_ms = now + o->handshake_timeout_ms;
+        hub_connection_rearm(c);
+        break;
+    case CONN_OPEN:
+        s->stats.opened++;
+        c->heard_ms = now;
+        /* The first ping early by up to half an interval, so that clients which came back all at
+         * once don't stay in step. */
+        c->due_ms = now + o->keepalive_ms - spread(c, o->keepalive_ms / 2);
+        hub_connection_rearm(c);
+        break;
+    case CONN_CLOSING:
+        hub_registry_drop_token(c); /* clients try to come back with it: that must be 404 */
+        c->joined = false;
+        timer_wheel_cancel(s->wheel, &c->timer);
+        break;
+    case CONN_CLOSED:
+        conn_free(c);
+        break;
+    case CONN_NEGOTIATED: /* the first state, never entered */
+    case CONN_NSTATES:
+        abort();
+    }
+}
+
+struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_token_kind token,
+                                          struct slice user_key)
+{
+    struct hub_connection *c = calloc(1, sizeof *c);
+    const unsigned shard = s->options.shard, nshards = s->options.nshards;
+
+    if (c == NULL)
+        return NULL;
+    c->server = s;
+    c->serial = s->next_serial++;
+    c->has_token = token != HUB_TOKEN_NONE;
+    /* Whatever serves as token must be at home here; an id alone may be anything. */
+    if (token == HUB_TOKEN_IS_ID ? !hub_token_draw(c->id, shard, nshards)
+                                 : !hub_token_draw(c->id, 0, 1))
+        goto fail;
+    if (token == HUB_TOKEN_IS_ID)
+        memcpy(c->token, c->id, sizeof c->token);
+    else if (token == HUB_TOKEN_OWN && !hub_token_draw(c->token, shard, nshards))
+        goto fail;
+    if (!hub_registry_add(c))
+        goto fail;
+    if (!hub_registry_set_user(c, user_key)) {
+        hub_registry_remove(c);
+        goto fail;
+    }
+    s->gauge[CONN_NEGOTIATED]++;
+    c->due_ms = uv_now(s->loop) + s->options.negotiate_timeout_ms;
+    hub_connection_rearm(c);
+    hub_server_wake(s);
+    return c;
+fail:
+    free(c);
+    return NULL;
+}
+
+void hub_connection_attached(struct hub_connection *c, struct ws_conn *ws,
+                             const struct signalr_user *user)
+{
+    c->ws = ws;
+    c->user_data = user->host_data;
+    c->expires_at_ms = user->expires_at_ms;
+    conn_enter(c, CONN_HANDSHAKE);
+}
+
+void hub_connection_discard(struct hub_connection *c)
+{
+    assert(c->state == CONN_NEGOTIATED);
+    conn_enter(c, CONN_CLOSING);
+    conn_enter(c, CONN_CLOSED);
+}
+
+/* ---- the end ---- */
+
+static void begin_end(struct hub_connection *c, enum hub_end why)
+{
+    c->server->stats.ended[why]++;
+    c->ended = (uint8_t)why;
+    conn_enter(c, CONN_CLOSING);
+}
+
+void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_buf *close)
+{
+    if (c->state != CONN_HANDSHAKE && c->state != CONN_OPEN)
+        return;
+    /* Nothing but the handshake's answer may come first on the wire. */
+    if (c->state == CONN_OPEN && close != NULL)
+        ws_conn_send(c->ws, close, true);
+    begin_end(c, why);
+    ws_conn_close(c->ws, WS_CLOSE_OK, c->server->options.close_wait_ms);
+}
+
+void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why)
+{
+    c->ws = NULL;
+    if (c->state != CONN_CLOSING)
+        begin_end(c, c->state == CONN_HANDSHAKE ? HUB_END_HANDSHAKE : why);
+    conn_enter(c, CONN_CLOSED);
+}
+
+void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect)
+{
+    struct hub_buf *close = hub_message_close(slice_of(error), allow_reconnect);
+
+    hub_connection_end(c, HUB_END_HOST, close); /* without memory it ends without the message */
+    hub_buf_unref(close);
+}
+
+/* ---- handshake ---- */
+
+static void refuse_handshake(struct hub_connection *c, struct slice error)
+{
+    struct hub_buf *answer = hub_message_handshake(error);
+
+    if (answer != NULL)
+        ws_conn_send(c->ws, answer, true);
+    hub_buf_unref(answer);
+    hub_connection_end(c, HUB_END_HANDSHAKE, NULL);
+}
+
+static void take_handshake(struct hub_connection *c, struct slice body)
+{
+    struct signalr_server *s = c->server;
+    struct handshake h = {0};
+    struct byte_buf error = {0};
+    enum handshake_result result = handshake_parse(body, &h);
+
+    if (result != HANDSHAKE_OK) {
+        handshake_error_text(result, &h, &error);
+        refuse_handshake(c, byte_buf_slice(&error));
+        byte_buf_free(&error);
+        return;
+    }
+    if (ws_conn_send(c->ws, s->handshake_ok, true) != WS_SEND_OK) {
+        hub_connection_end(c, HUB_END_LOST, NULL);
+        return;
+    }
+    conn_enter(c, CONN_OPEN);
+    c->told_host = true;
+    s->host.connected(s->host.arg, c);
+}
+
+/* ---- receiving ---- */
+
+void hub_connection_received(struct hub_connection *c, struct slice bytes)
+{
+    const size_t max = c->server->options.max_message_bytes;
+    struct slice body;
+
+    while (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN) {
+        switch (hub_inbox_next(&c->inbox, &bytes, max, &body)) {
+        case HUB_INBOX_MESSAGE:
+            if (c->state == CONN_OPEN)
+                hub_dispatch(c, body);
+            else
+                take_handshake(c, body);
+            break;
+        case HUB_INBOX_EMPTY:
+            return;
+        case HUB_INBOX_TOO_LARGE:
+            if (c->state == CONN_HANDSHAKE)
+                refuse_handshake(c, SLICE_LIT(HANDSHAKE_CANCELED));
+            else
+                hub_connection_end(c, HUB_END_PROTOCOL, c->server->close_error);
+            return;
+        case HUB_INBOX_NOMEM:
+            hub_connection_end(c, HUB_END_LOST, c->server->close_reconnect);
+            return;
+        }
+    }
+}
+
+/* ---- the clock ---- */
+
+static void ping(struct hub_connection *c, uint64_t now)
+{
+    /* While older bytes wait, a ping could only add to them; they are a sign of life as good. */
+    if (ws_conn_queued_bytes(c->ws) == 0)
+        ws_conn_send(c->ws, c->server->ping, true);
+    c->due_ms = now + c->server->options.keepalive_ms;
+}
+
+void hub_connection_on_timer(struct hub_connection *c)
+{
+    struct signalr_server *s = c->server;
+    const uint64_t now = uv_now(s->loop);
+
+    if (c->state == CONN_NEGOTIATED) {
+        hub_connection_discard(c); /* drained ones too: nobody would miss them */
+        return;
+    }
+    if (expiry_wall_ms(c) <= wall_ms()) {
+        hub_connection_end(c, HUB_END_EXPIRED, s->close_reconnect);
+        return;
+    }
+    if (drain_due_ms(c) <= now) {
+        hub_connection_end(c, HUB_END_DRAIN, s->close_reconnect);
+        return;
+    }
+    if (c->state == CONN_HANDSHAKE) {
+        if (c->due_ms <= now) {
+            refuse_handshake(c, SLICE_LIT(HANDSHAKE_CANCELED));
+            return;
+        }
+    } else {
+        if (silence_due_ms(c) <= now) {
+            hub_connection_end(c, HUB_END_TIMEOUT, s->close_error);
+            return;
+        }
+        if (c->due_ms <= now)
+            ping(c, now);
+    }
+    hub_connection_rearm(c);
+}
+
+/* ---- sending ---- */
+
+void hub_connection_send(struct hub_connection *c, struct hub_buf *message)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    switch (ws_conn_send(c->ws, message, false)) {
+    case WS_SEND_OK:
+    case WS_SEND_CLOSED: /* its end will be told */
+        return;
+    case WS_SEND_FULL:
+        hub_connection_end(c, HUB_END_SLOW, c->server->close_reconnect);
+        return;
+    case WS_SEND_NOMEM:
+        hub_connection_end(c, HUB_END_LOST, c->server->close_reconnect);
+        return;
+    }
+}
+
+void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message)
+{
+    if (message == NULL)
+        hub_connection_end(c, HUB_END_LOST, c->server->close_reconnect);
+    else
+        hub_connection_send(c, message);
+    hub_buf_unref(message);
+}
+
+void hub_connection_complete(struct hub_connection *c, struct slice invocation_id,
+                             struct slice result, const char *error)
+{
+    if (c->state == CONN_OPEN && invocation_id.len > 0)
+        hub_connection_send_new(c, hub_message_completion(invocation_id, result, slice_of(error)));
+}
+
+/* ---- what the host may ask ---- */
+
+struct slice hub_connection_id(const struct hub_connection *c)
+{
+    return (struct slice){c->id, sizeof c->id};
+}
+
+uint64_t hub_connection_serial(const struct hub_connection *c)
+{
+    return c->serial;
+}
+
+struct slice hub_connection_user_key(const struct hub_connection *c)
+{
+    if (c->user == NULL)
+        return (struct slice){0};
+    return (struct slice){c->user->key, c->user->key_len};
+}
+
+void *hub_connection_user_data(const struct hub_connection *c)
+{
+    return c->user_data;
+}
+
+uint64_t hub_connection_expires_at_ms(const struct hub_connection *c)
+{
+    return c->expires_at_ms;
+}
+
+struct slice hub_connection_client_address(const struct hub_connection *c)
+{
+    return slice_of(c->client_address);
+}
+
+size_t hub_connection_queued_bytes(const struct hub_connection *c)
+{
+    return c->ws == NULL ? 0 : ws_conn_queued_bytes(c->ws);
+}
+
+uint64_t hub_connection_last_write_ms(const struct hub_connection *c)
+{
+    return c->ws == NULL ? 0 : ws_conn_last_write_ms(c->ws);
+}
+
+void hub_connection_set_data(struct hub_connection *c, void *data)
+{
+    c->data = data;
+}
+
+void *hub_connection_data(const struct hub_connection *c)
+{
+    return c->data;
+}
+
+void hub_connection_join_user(struct hub_connection *c)
+{
+    c->joined = c->state == CONN_OPEN;
+}

@@ -1,0 +1,143 @@
+/* signalr/hub/hub_internal.h - what the files of signalr/hub share: the server, its connections,
+ * its users, and the registry that finds them.
+ *
+ *   hub_endpoint.c    a request comes in: method, token, home, user  -> status, or a transport
+ *   hub_negotiate.c   negotiate
+ *   hub_connection.c  life of a connection: states, time-outs, sending, closing
+ *   hub_dispatch.c    one received hub message
+ *   hub_registry.c    by token, by serial, by user
+ *   signalr_server.c  construction, clock, drain, sending to many
+ */
+#ifndef SIGNALR_HUB_HUB_INTERNAL_H
+#define SIGNALR_HUB_HUB_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/timer_wheel.h"
+#include "signalr/http/http_server.h"
+#include "signalr/hub/hub_connection.h"
+#include "signalr/hub/hub_inbox.h"
+#include "signalr/hub/hub_token.h"
+
+#define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
+#define HASH_NONFATAL_OOM 1 /* an element that was not added has hh.tbl NULL */
+#include <uthash.h>
+
+enum conn_state {
+    CONN_NEGOTIATED, /* has a token, waits for its transport */
+    CONN_HANDSHAKE,
+    CONN_OPEN,
+    CONN_CLOSING, /* the token is dead; the transport is ending */
+    CONN_CLOSED,
+    CONN_NSTATES
+};
+
+/* Exists while a connection, negotiated ones included, belongs to the user. */
+struct hub_user {
+    UT_hash_handle hh;
+    struct hub_connection *connections; /* doubly linked by user_prev, user_next */
+    unsigned count;
+    uint32_t key_len;
+    char key[];
+};
+
+struct hub_connection {
+    struct signalr_server *server;
+    struct ws_conn *ws;    /* NULL: none yet, or gone */
+    struct hub_user *user; /* NULL: anonymous */
+    struct hub_connection *user_prev, *user_next;
+    void *data;      /* the host's, about this connection */
+    void *user_data; /* signalr_user.host_data of the transport request */
+    char *client_address;
+    struct hub_inbox inbox;
+    UT_hash_handle by_token, by_serial;
+    struct wheel_timer timer; /* for whichever of the deadlines below comes first */
+    uint64_t serial;
+    uint64_t due_ms;        /* negotiate or handshake time-out; once open, the next ping */
+    uint64_t heard_ms;      /* the last whole message */
+    uint64_t expires_at_ms; /* wall clock; 0: never */
+    uint8_t state;          /* enum conn_state; written by conn_enter() alone */
+    uint8_t ended;          /* enum hub_end, from CONN_CLOSING on */
+    bool has_token;         /* false without negotiation, and once closing */
+    bool pinged;            /* the first ping arms the client time-out */
+    bool told_host;         /* connected() was called, so disconnected() is due */
+    bool joined;
+    char token[HUB_TOKEN_LEN], id[HUB_TOKEN_LEN];
+};
+
+struct signalr_server {
+    struct signalr_options options;
+    struct signalr_host host;
+    char *hub_path; /* owned copy, without a slash at the end */
+    uv_loop_t *loop;
+    uv_timer_t tick; /* advances the wheel; runs while there is a connection or a drain */
+    unsigned tick_ms;
+    struct timer_wheel *wheel;
+    struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
+    struct hub_user *users;
+    uint64_t next_serial;
+    unsigned gauge[CONN_NSTATES];
+    struct signalr_stats stats; /* its totals; the gauges are filled in when asked */
+    char *scratch;              /* options.max_message_bytes, for unescaped texts of one message */
+    /* The messages every connection gets alike, encoded once. */
+    struct hub_buf *handshake_ok, *ping, *close_plain, *close_reconnect, *close_error;
+    bool draining;
+    uint64_t drain_start_ms;
+    unsigned drain_spread_ms;
+    void (*drained)(void *arg); /* NULL once called */
+    void *drained_arg;
+    void (*freed)(void *arg);
+    void *freed_arg;
+};
+
+/* ---- hub_registry.c ---- */
+
+/* Adds c by serial, and by token where it has one. False: no memory, nothing was added. */
+bool hub_registry_add(struct hub_connection *c);
+void hub_registry_remove(struct hub_connection *c);
+void hub_registry_drop_token(struct hub_connection *c); /* none: nothing */
+struct hub_connection *hub_registry_by_token(struct signalr_server *s, struct slice token);
+struct hub_user *hub_registry_user(struct signalr_server *s, struct slice key); /* NULL: none */
+/* Makes c the user's, away from the one it was. Empty key: anonymous. False: no memory. */
+bool hub_registry_set_user(struct hub_connection *c, struct slice key);
+
+/* ---- hub_connection.c ---- */
+
+/* A connection in CONN_NEGOTIATED, registered, with a fresh id and, where asked for, a token.
+ * id_is_token: negotiate version 0. NULL: no memory or no random bytes. */
+enum hub_token_kind { HUB_TOKEN_NONE, HUB_TOKEN_IS_ID, HUB_TOKEN_OWN };
+struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_token_kind token,
+                                          struct slice user_key);
+/* The transport stands: expects the handshake. user_data is c's to release from here on. */
+void hub_connection_attached(struct hub_connection *c, struct ws_conn *ws,
+                             const struct signalr_user *user);
+void hub_connection_discard(struct hub_connection *c); /* CONN_NEGOTIATED only: frees it */
+void hub_connection_on_timer(struct hub_connection *c);
+/* Arms the timer anew after one of the deadlines has changed. */
+void hub_connection_rearm(struct hub_connection *c);
+/* Sends close (borrowed; NULL: nothing) if open, and ends the transport. Closing already: nothing.
+ */
+void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_buf *close);
+/* Queues and drops the caller's reference. NULL, which is no memory, ends the connection. */
+void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
+
+/* ---- hub_dispatch.c ---- */
+void hub_dispatch(struct hub_connection *c, struct slice body);
+
+/* ---- hub_endpoint.c, hub_negotiate.c ---- */
+void hub_endpoint(struct signalr_server *s, struct http_request *req);
+void hub_negotiate(struct signalr_server *s, struct http_request *req);
+void hub_respond(struct http_request *req, int status, const char *text); /* text/plain */
+void hub_respond_not_allowed(struct http_request *req, const char *allow, const char *text);
+/* False: refused, and answered with 401. */
+bool hub_authenticate(struct signalr_server *s, struct http_request *req,
+                      struct signalr_user *user);
+void hub_release_user(struct signalr_server *s, struct signalr_user *user);
+/* May one more connection of that user come? False: answered with 503 or 429. already: it is
+ * counted with its user as negotiated. */
+bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice user_key,
+               bool already);
+
+/* ---- signalr_server.c ---- */
+void hub_server_wake(struct signalr_server *s); /* the tick must run from now on */
+
+#endif

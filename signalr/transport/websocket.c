@@ -1,0 +1,40 @@
+#include "signalr/transport/websocket.h"
+#include "signalr/http/http_server.h"
+#include "signalr/http/ws_conn.h"
+#include "signalr/hub/hub_connection.h"
+#include <stdlib.h>
+
+static void on_data(struct ws_conn *ws, void *arg, const uint8_t *bytes, size_t len)
+{
+    (void)ws;
+    hub_connection_received(arg, (struct slice){(const char *)bytes, len});
+}
+
+static enum hub_end reason_of(enum ws_end how)
+{
+    switch (how) {
+    case WS_END_CLEAN:
+        return HUB_END_CLIENT;
+    case WS_END_LOST:
+        return HUB_END_LOST;
+    case WS_END_PROTOCOL:
+        return HUB_END_PROTOCOL;
+    case WS_END_TIMEOUT: /* it took no bytes; had we closed, the reason would stand already */
+        return HUB_END_SLOW;
+    }
+    abort();
+}
+
+static void on_end(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code)
+{
+    (void)ws;
+    (void)code;
+    hub_connection_transport_ended(arg, reason_of(how));
+}
+
+struct ws_conn *websocket_attach(struct http_request *req, struct hub_connection *c)
+{
+    static const struct ws_callbacks callbacks = {.on_data = on_data, .on_end = on_end};
+
+    return http_upgrade(req, &callbacks, c);
+}

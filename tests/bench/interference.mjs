@@ -1,0 +1,74 @@
+// Whose trouble is whose: one bridge, a steady stream to most users, and in turn nothing wrong, a
+// few readers that stop, a Rocket.Chat that stalls for some, names that take 3 s to resolve. In every
+// round the same happens: new users come, and a few users get a stream of their own; only the p99
+// of all the others counts.
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { BUILD, ISSUER, KEY, median, sleep, startLoad } from './programs.mjs';
+import { open, allLive } from './sessions.mjs';
+import { send, startBridgeSide, stopSide } from './delivery.mjs';
+
+const RATE = 4000; // messages a second to the others
+const READERS = 4;
+const READER_RATE = 4000; // a second, to the readers together: megabytes each in a round
+const NEWCOMERS = 20;
+const STALLED = 100; // of the users that are there
+
+export async function measureInterference(report, { users = 1000, rounds = 5, seconds = 5 } = {}) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-'));
+  const slowFile = path.join(folder, 'slow');
+  const side = await startBridgeSide(
+    users,
+    { 'Im:Address': 'http://localhost:PORT/', 'PushBridge:Session:LingerSeconds': 0.5 },
+    { env: { LD_PRELOAD: path.join(BUILD, 'bench/libslow_resolver.so'), SLOW_RESOLVER: slowFile } },
+  );
+  const { source, server } = side;
+  const load = (first, count) => startLoad(server.port, { path: '/signalr', key: KEY, issuer: ISSUER, first, users: count });
+  let nextUser = users;
+  const someUsers = (count) => (nextUser += count) - count;
+
+  async function round(trouble) {
+    const readersFirst = someUsers(READERS);
+    const newFirst = someUsers(NEWCOMERS);
+    const readers = await load(readersFirst, READERS);
+    const newcomers = await load(newFirst, NEWCOMERS);
+    const before = (await source.ask('stats')).live;
+    await open(readers, READERS);
+    await allLive(source, before + READERS);
+    await source.ask(`side ${readersFirst} ${readersFirst + READERS - 1} ${READER_RATE}`);
+    if (trouble === 'reader') await readers.ask(`stall ${READERS}`);
+    if (trouble === 'rocketchat') await source.ask(`stall ${users - STALLED} ${newFirst + NEWCOMERS}`);
+    if (trouble === 'resolver') closeSync(openSync(slowFile, 'w'));
+    await sleep(200);
+    const coming = open(newcomers, NEWCOMERS);
+    const found = await send(side, RATE, seconds);
+    await coming;
+    await source.ask('side 0 0 0');
+    if (trouble === 'rocketchat') await source.ask('unstall');
+    if (trouble === 'resolver') rmSync(slowFile);
+    const { closed } = await readers.ask('report');
+    await readers.stop();
+    await newcomers.stop();
+    await sleep(3500); // sessions of those who left end, slow look-ups too
+    return { ...found, closed };
+  }
+
+  const troubles = {
+    reader: 'a reader stalls',
+    rocketchat: 'Rocket.Chat stalls for some',
+    resolver: 'names take 3 s',
+  };
+  const found = { none: [], reader: [], rocketchat: [], resolver: [] };
+  try {
+    for (let i = 0; i < rounds; i++) for (const trouble of Object.keys(found)) found[trouble].push(await round(trouble));
+    await stopSide(side);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  const p99 = (trouble) => median(found[trouble].map((r) => r.p99));
+  for (const [trouble, text] of Object.entries(troubles)) {
+    const note = trouble === 'reader' ? `against a round without; ${Math.max(...found.reader.map((r) => r.closed))} of ${READERS} closed` : 'against a round without';
+    report.row(`others' p99 while ${text}`, 'us', p99('none'), p99(trouble), 'ratio at most 1.5', note);
+  }
+}

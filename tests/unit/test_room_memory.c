@@ -1,0 +1,524 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/byte_buf.h"
+#include "rocketchat/room_memory.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Dates in seconds of server time, for short tables. */
+#define T(seconds) ((int64_t)1714557600000 + (int64_t)((seconds)*1000))
+
+static struct room_memory *m;
+
+static void open_with(uint16_t rooms, uint16_t messages)
+{
+    room_memory_free(m);
+    m = room_memory_new(rooms, messages);
+    assert_non_null(m);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    open_with(100, 64);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    room_memory_free(m);
+    m = NULL;
+    return 0;
+}
+
+static struct rc_message message(const char *rid, const char *id, double ts, double updated)
+{
+    return (struct rc_message){.raw = SLICE_LIT("{}"),
+                               .id = slice_of(id),
+                               .rid = slice_of(rid),
+                               .ts_ms = T(ts),
+                               .updated_ms = T(updated)};
+}
+
+/* rooms-changed updated at `at`; id NULL: no lastMessage. */
+static enum room_sight changed(const char *rid, int64_t msgs, double at, const char *id, double ts,
+                               double updated)
+{
+    struct rc_room room = {.id = slice_of(rid), .msgs = msgs, .updated_ms = T(at)};
+
+    if (id != NULL)
+        room.last_message = message(rid, id, ts, updated);
+    return room_memory_see_room(m, RC_UPDATED, &room);
+}
+
+static enum room_sight stream(const char *rid, const char *id, double ts, double updated)
+{
+    struct rc_message msg = message(rid, id, ts, updated);
+
+    return room_memory_see_message(m, &msg);
+}
+
+static bool inserted(const char *sub, const char *rid)
+{
+    struct rc_subscription s = {.id = slice_of(sub), .rid = slice_of(rid)};
+
+    return room_memory_subscription_inserted(m, &s);
+}
+
+static void expect_removed(const char *sub, const char *rid, const char *want)
+{
+    struct rc_subscription s = {.id = slice_of(sub), .rid = slice_of(rid)};
+    char buffer[ROOM_MEMORY_ID_MAX];
+    struct slice got = room_memory_subscription_removed(m, &s, buffer);
+
+    assert_int_equal(got.len, strlen(want));
+    assert_memory_equal(got.ptr != NULL ? got.ptr : "", want, got.len);
+}
+
+static void fill_rooms(const char *json)
+{
+    assert_true(room_memory_fill_rooms(m, slice_of(json)));
+}
+
+/* Room r1 with 42 messages, the last of which is m42 of second 100. */
+static void fill_one(void)
+{
+    fill_rooms("[{\"_id\":\"r1\",\"msgs\":42,\"_updatedAt\":{\"$date\":1714557700010},"
+               "\"lastMessage\":{\"_id\":\"m42\",\"rid\":\"r1\",\"ts\":{\"$date\":1714557700000},"
+               "\"_updatedAt\":{\"$date\":1714557700000}}}]");
+}
+
+static void test_first_later_repeat(void **state)
+{
+    (void)state;
+    fill_one();
+    assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 43, 111, "m43", 110, 111), ROOM_SIGHT_LATER);
+    assert_int_equal(changed("r1", 43, 111, "m43", 110, 111), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 43, 112, "m43", 110, 110), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 43, 112, NULL, 0, 0), ROOM_SIGHT_NONE);
+    /* By the room's own stream besides: once, whichever came first. */
+    assert_int_equal(stream("r1", "m43", 110, 111), ROOM_SIGHT_REPEAT);
+    assert_int_equal(stream("r1", "m43", 110, 112), ROOM_SIGHT_LATER);
+    assert_int_equal(stream("r1", "m44", 113, 113), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", 44, 113, "m44", 113, 113), ROOM_SIGHT_REPEAT);
+    /* The same _id in another room's event is the same message. */
+    assert_int_equal(changed("r2", 1, 113, "m44", 113, 113), ROOM_SIGHT_REPEAT);
+}
+
+static void test_nothing_old_looks_new(void **state)
+{
+    (void)state;
+    fill_one();
+    /* The last message is deleted, and the one just before it is shown, not told. */
+    assert_int_equal(changed("r1", 41, 101, "m41", 99.9, 99.9), ROOM_SIGHT_REPEAT);
+    open_with(100, 64);
+    fill_one();
+    /* A new topic shows the last message of the list again. */
+    assert_int_equal(changed("r1", 42, 500, "m42", 100, 100), ROOM_SIGHT_REPEAT);
+    /* It was edited meanwhile. */
+    assert_int_equal(changed("r1", 42, 501, "m42", 100, 501), ROOM_SIGHT_LATER);
+    /* The last message is deleted: one from before our time shows again. */
+    assert_int_equal(changed("r1", 41, 502, "m41", 99.5, 99.5), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 41, 503, "m41", 99.5, 503), ROOM_SIGHT_LATER);
+    /* Deleted, and a thread reply at the same time: the counter alone would call it new. */
+    assert_int_equal(changed("r1", 43, 504, "m39", 20, 20), ROOM_SIGHT_REPEAT);
+    /* An old message shows for the first time, edited. */
+    assert_int_equal(changed("r1", 42, 600, "m38", 19, 600), ROOM_SIGHT_LATER);
+}
+
+static void test_rooms_without_a_list(void **state)
+{
+    (void)state;
+    /* Joined: the room comes with a last message of long ago, or of right now. */
+    assert_int_equal(changed("old", 7, 1000, "o7", 900, 900), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("old", 8, 1001, "o8", 1001, 1001), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("new", 1, 1000.05, "n1", 1000, 1000.02), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("new", 1, 1002, "n1", 1000, 1000.02), ROOM_SIGHT_REPEAT);
+    /* The last message gives way to an older one, whose own date counts from then on. */
+    assert_int_equal(changed("way", 7, 1000, "w7", 900, 950), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("way", 6, 1001, "w6", 890, 890), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("way", 6, 1002, "w6", 890, 940), ROOM_SIGHT_LATER);
+    /* Empty when it came. */
+    assert_int_equal(changed("empty", 0, 1000, NULL, 0, 0), ROOM_SIGHT_NONE);
+    assert_int_equal(changed("empty", 1, 2000, "e1", 2000, 2000), ROOM_SIGHT_FIRST);
+    /* A direct message room in which something was written before it was looked at. */
+    fill_rooms("{\"update\":[{\"_id\":\"dm\",\"msgs\":0}],\"remove\":[]}");
+    assert_int_equal(changed("dm", 1, 3000, "d1", 3000, 3000), ROOM_SIGHT_FIRST);
+}
+
+static void test_counter(void **state)
+{
+    (void)state;
+    fill_one();
+    /* The counter rose: new, though a slow clock dates it before what was seen. */
+    assert_int_equal(changed("r1", 43, 100.5, "m43", 97, 97), ROOM_SIGHT_FIRST);
+    /* An old one deleted and a new one written in one step. */
+    assert_int_equal(changed("r1", 43, 110, "m44", 109, 109), ROOM_SIGHT_FIRST);
+    /* No counter: the overlap of some seconds counts for the message. */
+    assert_int_equal(changed("r1", RC_NO_COUNT, 111, "m45", 106, 106), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", RC_NO_COUNT, 112, "m30", 101, 101), ROOM_SIGHT_REPEAT);
+    /* Thread reply: counted, the last message stays. */
+    assert_int_equal(changed("r1", 45, 113, "m45", 106, 106), ROOM_SIGHT_REPEAT);
+    /* A counter beyond ours is none. */
+    assert_int_equal(changed("r1", INT64_C(1) << 40, 114, "m46", 114, 114), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", (INT64_C(1) << 40) + 1, 115, "m47", 115, 115), ROOM_SIGHT_FIRST);
+}
+
+/* The event of an earlier message comes after that of a later one. */
+static void test_events_overtake(void **state)
+{
+    (void)state;
+    fill_one();
+    assert_int_equal(changed("r1", 44, 111, "m44", 111, 111), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r1", 43, 110, "m43", 110, 110), ROOM_SIGHT_REPEAT);
+    /* And has not turned the room back: its counter did not rise. */
+    assert_int_equal(changed("r1", 44, 111.5, "m41", 99, 99), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 44, 112, "m44", 111, 111), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r1", 45, 113, "m45", 113, 113), ROOM_SIGHT_FIRST);
+    /* One that is late by far shows an old room. */
+    assert_int_equal(changed("r1", 20, 80, "m20", 80, 80), ROOM_SIGHT_REPEAT);
+}
+
+static void test_stream(void **state)
+{
+    struct rc_message edited = message("fresh", "f0", 99, 99);
+
+    (void)state;
+    fill_one();
+    assert_int_equal(stream("r1", "m43", 110, 110), ROOM_SIGHT_FIRST);
+    assert_int_equal(stream("r1", "m42", 100, 100), ROOM_SIGHT_REPEAT);
+    assert_int_equal(stream("r1", "m42", 100, 111), ROOM_SIGHT_LATER);
+    assert_int_equal(stream("r1", "m10", 10, 112), ROOM_SIGHT_LATER); /* an old one edited */
+    assert_int_equal(stream("r1", "m10", 10, 112), ROOM_SIGHT_REPEAT);
+    assert_int_equal(stream("r1", "m44", 108.5, 108.5), ROOM_SIGHT_FIRST); /* out of order */
+    assert_int_equal(stream("r1", "", 120, 120), ROOM_SIGHT_NONE);
+    /* Rooms of which nothing is known. */
+    edited.edited = true;
+    assert_int_equal(room_memory_see_message(m, &edited), ROOM_SIGHT_LATER);
+    assert_int_equal(stream("other", "x1", 10, 100), ROOM_SIGHT_LATER);
+    assert_int_equal(stream("other", "x2", 100, 100.1), ROOM_SIGHT_FIRST);
+    assert_int_equal(stream("other", "x0", 90, 90), ROOM_SIGHT_LATER);
+}
+
+static void test_dates_missing(void **state)
+{
+    struct rc_message msg = {.id = SLICE_LIT("a"), .rid = SLICE_LIT("r1")};
+    struct rc_room room = {.id = SLICE_LIT("r9"), .msgs = RC_NO_COUNT, .updated_ms = RC_NO_DATE};
+
+    (void)state;
+    fill_one();
+    msg.ts_ms = msg.updated_ms = RC_NO_DATE;
+    assert_int_equal(room_memory_see_message(m, &msg), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_see_message(m, &msg), ROOM_SIGHT_REPEAT);
+    room.last_message = msg;
+    room.last_message.id = SLICE_LIT("b");
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room), ROOM_SIGHT_REPEAT);
+    /* The ends of the scale. */
+    for (int i = 0; i < 2; i++) {
+        msg.id = i == 0 ? SLICE_LIT("c") : SLICE_LIT("d");
+        msg.ts_ms = msg.updated_ms = i == 0 ? INT64_MAX : INT64_MIN + 1;
+        assert_int_not_equal(room_memory_see_message(m, &msg), ROOM_SIGHT_REPEAT);
+        assert_int_equal(room_memory_see_message(m, &msg), ROOM_SIGHT_REPEAT);
+    }
+}
+
+static void test_forgotten_message_is_not_new(void **state)
+{
+    char id[16];
+
+    (void)state;
+    fill_one();
+    for (int i = 0; i < 200; i++) { /* forty a second: the overlap is longer than the memory */
+        snprintf(id, sizeof id, "x%d", i);
+        assert_int_equal(stream("r1", id, 200 + i * 0.025, 200 + i * 0.025), ROOM_SIGHT_FIRST);
+    }
+    assert_int_equal(stream("r1", "x199", 204.975, 204.975), ROOM_SIGHT_REPEAT);
+    assert_int_equal(stream("r1", "x130", 203.25, 206), ROOM_SIGHT_LATER);
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        assert_int_equal(stream("r1", id, 200 + i * 0.025, 206), ROOM_SIGHT_LATER);
+    }
+    /* Never heard of, and as old as those that were forgotten: may be one of them. */
+    assert_int_equal(stream("r1", "late", 200.5, 200.5), ROOM_SIGHT_LATER);
+}
+
+/* What was missed in a gap still looks new when it shows, and lists move nothing that is known. */
+static void test_lists_fill_only_gaps(void **state)
+{
+    (void)state;
+    fill_one();
+    fill_rooms("[{\"_id\":\"r1\",\"msgs\":50,\"_updatedAt\":\"2024-05-01T10:03:20.000Z\","
+               "\"lastMessage\":{\"_id\":\"m50\",\"ts\":\"2024-05-01T10:03:20.000Z\","
+               "\"_updatedAt\":\"2024-05-01T10:03:20.000Z\"}},"
+               "{\"_id\":\"r2\",\"msgs\":3,\"_updatedAt\":\"2024-05-01T10:03:20.000Z\","
+               "\"lastMessage\":{\"_id\":\"b3\",\"ts\":\"2024-05-01T10:03:20.000Z\","
+               "\"_updatedAt\":\"2024-05-01T10:03:20.000Z\"}}]");
+    assert_int_equal(changed("r1", 50, 201, "m50", 200, 200), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r2", 3, 201, "b3", 200, 200), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("r2", 4, 202, "b4", 202, 202), ROOM_SIGHT_FIRST);
+}
+
+static void test_subscriptions(void **state)
+{
+    (void)state;
+    assert_true(room_memory_fill_subscriptions(
+        m,
+        SLICE_LIT("[{\"_id\":\"s1\",\"rid\":\"r1\"},{\"_id\":\"s2\",\"rid\":\"r2\",\"x\":[]}]")));
+    assert_false(inserted("s1", "r1")); /* known from the start */
+    assert_true(inserted("s3", "r3"));
+    assert_false(inserted("s3", "r3"));
+    assert_true(room_memory_is_member(m, SLICE_LIT("r3")));
+    expect_removed("s3", "", "r3");
+    expect_removed("s3", "", "");
+    assert_false(room_memory_is_member(m, SLICE_LIT("r3")));
+    assert_true(inserted("s3", "r3"));
+    /* Left and come back: another subscription, and the old one's late end does not matter. */
+    assert_true(inserted("s1b", "r1"));
+    expect_removed("s1", "r1", "r1");
+    assert_true(room_memory_is_member(m, SLICE_LIT("r1")));
+    assert_false(inserted("s1b", "r1"));
+    /* Only u and rid; only u; unknown with rid. */
+    expect_removed("", "r2", "r2");
+    assert_false(room_memory_is_member(m, SLICE_LIT("r2")));
+    expect_removed("", "", "");
+    expect_removed("s77", "r77", "r77");
+    /* Without an id, the room stands for it. */
+    assert_true(inserted("", "r5"));
+    assert_false(inserted("", "r5"));
+    assert_true(inserted("s6", ""));
+    assert_true(inserted("s6", ""));
+}
+
+static void test_subscriptions_of_later_lists(void **state)
+{
+    struct rc_subscription updated = {.id = SLICE_LIT("s3"), .rid = SLICE_LIT("r3")};
+
+    (void)state;
+    assert_true(room_memory_fill_subscriptions(m, SLICE_LIT("[]")));
+    /* Came up in a gap: nobody was told, so its `inserted` still counts. */
+    assert_true(room_memory_fill_subscriptions(m, SLICE_LIT("[{\"_id\":\"s1\",\"rid\":\"r1\"}]")));
+    assert_true(room_memory_is_member(m, SLICE_LIT("r1")));
+    assert_true(inserted("s1", "r1"));
+    assert_false(inserted("s1", "r1"));
+    /* `updated` overtakes `inserted`. */
+    room_memory_subscription_updated(m, &updated);
+    expect_removed("s3", "", "r3");
+    room_memory_subscription_updated(m, &updated);
+    assert_true(inserted("s3", "r3"));
+}
+
+static void test_deleted_room_keeps_its_id_for_the_subscription(void **state)
+{
+    struct rc_room room = {.id = SLICE_LIT("r1")};
+
+    (void)state;
+    fill_one();
+    assert_true(inserted("s1", "r1"));
+    assert_int_equal(room_memory_see_room(m, RC_REMOVED, &room), ROOM_SIGHT_NONE);
+    expect_removed("s1", "", "r1");
+    assert_false(room_memory_is_member(m, SLICE_LIT("r1")));
+    room.id = SLICE_LIT("r2");
+    room_memory_see_room(m, RC_REMOVED, &room);
+}
+
+static void test_list_forms(void **state)
+{
+    static const struct {
+        const char *json;
+        bool ok;
+        uint16_t rooms;
+    } cases[] = {
+        {"[]", true, 0},
+        {"[{\"_id\":\"s\",\"rid\":\"r\"}]", true, 1},
+        {"{\"update\":[{\"_id\":\"s\",\"rid\":\"r\"}],\"remove\":[{\"_id\":\"x\"}]}", true, 1},
+        {"{\"success\":true,\"remove\":[],\"update\":[{\"rid\":\"r\",\"_id\":\"s\"}]}", true, 1},
+        {"[{\"_id\":\"s\"},{\"rid\":\"\"},{\"rid\":null},7,null,\"x\",[],{}]", true, 0},
+        {"[{\"_id\":5,\"rid\":\"r\"}]", true, 1},
+        {"{\"success\":false,\"error\":\"x\"}", false, 0},
+        {"{\"update\":{}}", false, 0},
+        {"{\"update\":null}", false, 0},
+        {"{}", false, 0},
+        {"null", false, 0},
+        {"\"x\"", false, 0},
+        {"", false, 0},
+        {"[{\"_id\":\"s\",\"rid\":\"r\"}", false, 0},
+        {"[{\"_id\":\"s\",\"rid\":\"r\"}],", false, 0},
+        {"<html>", false, 0},
+    };
+    struct room_memory_stats stats;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        open_with(10, 10);
+        if (room_memory_fill_subscriptions(m, slice_of(cases[i].json)) != cases[i].ok)
+            fail_msg("%s", cases[i].json);
+        room_memory_stats(m, &stats);
+        assert_int_equal(stats.rooms, cases[i].rooms);
+    }
+    /* No prefix of a list is one. */
+    static const char list[] = "{\"update\":[{\"_id\":\"r1\",\"msgs\":1},{\"_id\":\"r2\"}]}";
+    for (size_t len = 0; len < sizeof list - 1; len++) {
+        open_with(10, 10);
+        assert_false(room_memory_fill_rooms(m, (struct slice){list, len}));
+        room_memory_stats(m, &stats);
+        assert_int_equal(stats.rooms, 0);
+    }
+}
+
+static void test_long_ids(void **state)
+{
+    char id[2][ROOM_MEMORY_ID_MAX + 2];
+    struct room_memory_stats stats;
+
+    (void)state;
+    memset(id, 'a', sizeof id);
+    id[0][ROOM_MEMORY_ID_MAX] = '\0';
+    id[1][ROOM_MEMORY_ID_MAX + 1] = '\0';
+    assert_true(inserted(id[0], id[0]));
+    assert_false(inserted(id[0], id[0]));
+    expect_removed(id[0], "", id[0]);
+    assert_true(inserted(id[1], id[1]));
+    assert_true(inserted(id[1], id[1]));
+    expect_removed(id[1], "", "");
+    assert_int_equal(changed(id[1], 1, 100, "x", 100, 100), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed(id[1], 1, 100, "x", 100, 100), ROOM_SIGHT_REPEAT);
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.rooms, 0);
+}
+
+static void test_bound(void **state)
+{
+    struct room_memory_stats stats;
+
+    (void)state;
+    open_with(3, 4);
+    assert_true(inserted("sa", "a"));
+    assert_true(inserted("sb", "b"));
+    assert_true(inserted("sc", "c"));
+    changed("a", 1, 100, "a1", 100, 100);
+    changed("b", 1, 101, "b1", 101, 101);
+    changed("c", 1, 102, "c1", 102, 102);
+    changed("a", 2, 103, "a2", 103, 103);
+    changed("d", 1, 104, "d1", 104, 104); /* b was quiet longest */
+    assert_true(room_memory_is_member(m, SLICE_LIT("a")));
+    assert_false(room_memory_is_member(m, SLICE_LIT("b")));
+    changed("e", 1, 105, "e1", 105, 105); /* then c */
+    changed("d", 2, 106, "d2", 106, 106);
+    changed("e", 2, 107, "e2", 107, 107);
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.rooms, 3);
+    assert_int_equal(stats.messages, 4);
+    assert_int_equal(stats.forgotten_rooms, 2);
+    /* Messages and rooms both forgotten; shown again right then, they are not new. */
+    assert_int_equal(changed("b", 1, 101.5, "b1", 101, 101), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("c", 1, 102.5, "c1", 102, 102), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("b", 2, 120, "b2", 120, 120), ROOM_SIGHT_FIRST);
+    /* A list pushes nothing out. */
+    room_memory_stats(m, &stats);
+    fill_rooms("[{\"_id\":\"x\",\"lastMessage\":{\"_id\":\"x1\",\"_updatedAt\":{\"$date\":"
+               "1714557730000}}},{\"_id\":\"y\"},{\"_id\":\"z\"}]");
+    assert_int_equal(changed("b", 2, 121, "b2", 120, 120), ROOM_SIGHT_REPEAT);
+    assert_int_equal(changed("x", 1, 130, "x1", 130, 130), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_fill_subscriptions(m, SLICE_LIT("[{\"_id\":\"s\",\"rid\":\"w\"}]")));
+    assert_false(room_memory_is_member(m, SLICE_LIT("w")));
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.rooms, 3);
+}
+
+static void test_size(void **state)
+{
+    struct room_memory_stats stats;
+    struct byte_buf rooms = {0}, subs = {0};
+    char id[20];
+
+    (void)state;
+    open_with(1000, 64);
+    for (int i = 0; i < 20; i++) { /* half of them direct: two user ids make the room's */
+        byte_buf_printf(&rooms, "%c{\"_id\":\"room%013d%s\",\"msgs\":%d}", i ? ',' : '[', i,
+                        i % 2 ? "uAna000000000001x" : "", i);
+        byte_buf_printf(&subs, "%c{\"_id\":\"subs%013d\",\"rid\":\"room%013d%s\"}", i ? ',' : '[',
+                        i, i, i % 2 ? "uAna000000000001x" : "");
+    }
+    byte_buf_putc(&rooms, ']');
+    byte_buf_putc(&subs, ']');
+    assert_true(room_memory_fill_subscriptions(m, byte_buf_slice(&subs)));
+    assert_true(room_memory_fill_rooms(m, byte_buf_slice(&rooms)));
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof id, "mess%013d", i);
+        stream("room0000000000000", id, i, i);
+    }
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.rooms, 20);
+    assert_int_equal(stats.messages, 64);
+    assert_in_range(stats.bytes, 1, 3400);
+    byte_buf_free(&rooms);
+    byte_buf_free(&subs);
+}
+
+/* Random comings and goings of rooms against plain arrays: the table never mixes ids up. */
+static void test_table_against_model(void **state)
+{
+    enum { N = 60 };
+    bool here[N] = {0};
+    char rid[16], sub[16];
+    uint32_t seed = 4242;
+
+    (void)state;
+    open_with(N, 8);
+    for (int step = 0; step < 20000; step++) {
+        unsigned i;
+
+        seed = seed * 1664525u + 1013904223u;
+        i = (seed >> 8) % N;
+        snprintf(rid, sizeof rid, "r%u%.*s", i, (int)(i % 7), "xxxxxxx");
+        snprintf(sub, sizeof sub, "s%u", i);
+        if (seed >> 31) {
+            assert_int_equal(inserted(sub, rid), !here[i]);
+            here[i] = true;
+        } else {
+            expect_removed(sub, "", here[i] ? rid : "");
+            here[i] = false;
+        }
+        if (step % 50 == 0)
+            for (i = 0; i < N; i++) {
+                snprintf(rid, sizeof rid, "r%u%.*s", i, (int)(i % 7), "xxxxxxx");
+                assert_int_equal(room_memory_is_member(m, slice_of(rid)), here[i]);
+            }
+    }
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_first_later_repeat),
+        TEST(test_nothing_old_looks_new),
+        TEST(test_rooms_without_a_list),
+        TEST(test_counter),
+        TEST(test_events_overtake),
+        TEST(test_stream),
+        TEST(test_dates_missing),
+        TEST(test_forgotten_message_is_not_new),
+        TEST(test_lists_fill_only_gaps),
+        TEST(test_subscriptions),
+        TEST(test_subscriptions_of_later_lists),
+        TEST(test_deleted_room_keeps_its_id_for_the_subscription),
+        TEST(test_list_forms),
+        TEST(test_long_ids),
+        TEST(test_bound),
+        TEST(test_size),
+        TEST(test_table_against_model),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
