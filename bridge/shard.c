@@ -398,6 +398,7 @@ static void on_http_closed(void *arg)
 
 void shard_close_http(struct shard *s)
 {
+    uv_timer_stop(&s->gauges_timer); /* it looks into the parts that go now */
     http_server_close(s->http, on_http_closed, s);
 }
 

@@ -60,7 +60,6 @@ static void set_code(struct user_session *s, const char *code)
 static void count_state(struct user_session *s, int by)
 {
     s->table->by_state[s->state] += (unsigned)by;
-    metrics_add(s->table->options.metrics, METRIC_SESSIONS_IDLE + s->state, by);
 }
 
 /* The only writer of s->state. */
