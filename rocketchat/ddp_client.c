@@ -6,7 +6,7 @@
 
 enum {
     TICK_MS = 50,
-    LINGER_MS = 1000,
+    LINGER_MS = 250,
     HOST_MAX = 253,        /* a DNS name */
     PROXIED_HOST_MAX = 96, /* libwebsockets writes CONNECT into 256 bytes */
     PATH_MAX_BYTES = 1024, /* ... and the whole upgrade request into 4,096 */
