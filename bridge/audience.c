@@ -113,7 +113,7 @@ void audience_connected(struct shard *s, struct hub_connection *c)
 void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
                        enum audience_answer answer)
 {
-    struct hub_connection *c = signalr_server_find(s->signalr, serial);
+    struct hub_connection *c = s->signalr == NULL ? NULL : signalr_server_find(s->signalr, serial);
 
     if (answer == AUDIENCE_NO_ROOM) {
         if (c != NULL)

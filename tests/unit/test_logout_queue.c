@@ -1,8 +1,9 @@
+/* Tokens on their way out, with a faked REST client on a real loop. */
 #include "bridge/logout_queue.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
-#include <uv.h>
 
 #include <cmocka.h>
 
@@ -10,118 +11,148 @@
 
 static uv_loop_t loop;
 static struct logout_queue *queue;
-
-static int setup(void **state)
-{
-    (void)state;
-    uv_loop_init(&loop);
-    return logout_queue_new(&loop, NULL, 8, &queue);
-}
-
-static void turn(void)
-{
-    uv_run(&loop, UV_RUN_NOWAIT);
-}
+static bool freed;
 
 static void on_freed(void *arg)
 {
-    *(bool *)arg = true;
+    (void)arg;
+    freed = true;
 }
 
-static int teardown(void **state)
+static void turn_for(uint64_t ms)
 {
-    bool freed = false;
+    uint64_t end = uv_hrtime() + ms * 1000000;
 
+    do {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_sleep(1);
+    } while (uv_hrtime() < end);
+}
+
+static int start(void **state)
+{
     (void)state;
-    turn();
-    logout_queue_free(queue, on_freed, &freed);
-    assert_false(freed);
+    freed = false;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    return logout_queue_new(&loop, NULL, 20, &queue);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    logout_queue_free(queue, on_freed, NULL);
     rest_answer_cancelled();
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_true(freed);
-    rest_free_all();
     assert_int_equal(uv_loop_close(&loop), 0);
+    rest_free_all();
     return 0;
 }
 
-static void add(const char *token)
+static void add(unsigned n)
 {
-    logout_queue_add(queue, SLICE_LIT("u9"), slice_of(token));
+    for (unsigned i = 0; i < n; i++)
+        logout_queue_add(queue, SLICE_LIT("u9"), SLICE_LIT("tok"));
+    turn_for(5);
+}
+
+static void fail_all(enum rc_result result, uint64_t retry_after_ms)
+{
+    const unsigned n = nrests;
+    struct rc_error error;
+
+    rc_error_of(&error, result);
+    error.retry_after_ms = retry_after_ms;
+    for (unsigned i = 0; i < n; i++)
+        if (!rests[i]->answered)
+            rest_answer(rests[i], NULL, NULL, NULL, &error);
 }
 
 static void test_a_few_at_a_time(void **state)
 {
     (void)state;
-    for (int i = 0; i < 6; i++)
-        add((char[]){(char)('a' + i), '\0'});
-    assert_int_equal(nrests, 0); /* never inside the call */
-    turn();
-    assert_int_equal(nrests, 4);
+    add(6);
+    assert_int_equal(rest_count(REST_LOGOUT), 4);
     assert_int_equal(logout_queue_pending(queue), 6);
-    assert_string_equal(rests[0]->user, "u9");
-    assert_string_equal(rests[0]->token, "a");
-    rest_answer(rests[0], NULL, NULL, NULL, NULL);
-    rest_fail(rests[1], RC_UNAUTHORIZED, NULL); /* gone already: done */
-    turn();
-    assert_int_equal(nrests, 6);
-    for (unsigned i = 2; i < 6; i++)
-        rest_answer(rests[i], NULL, NULL, NULL, NULL);
+    rest_answer(rest_pending(REST_LOGOUT), NULL, NULL, NULL, NULL);
+    turn_for(5);
+    assert_int_equal(rest_count(REST_LOGOUT), 5);
+    assert_int_equal(logout_queue_pending(queue), 5);
+}
+
+static void test_full_queue_drops(void **state)
+{
+    (void)state;
+    add(40);
+    assert_true(logout_queue_pending(queue) <= 24);
+}
+
+static void test_failure_pauses(void **state)
+{
+    (void)state;
+    add(1);
+    fail_all(RC_SERVER_ERROR, 0);
+    turn_for(50);
+    assert_int_equal(rest_count(REST_LOGOUT), 1);
+    assert_int_equal(logout_queue_pending(queue), 1);
+    logout_queue_hurry(queue, 5000); /* the pause of before is cut short */
+    turn_for(5);
+    assert_int_equal(rest_count(REST_LOGOUT), 2);
+}
+
+static void test_hurried_failure_is_tried_again_soon(void **state)
+{
+    (void)state;
+    logout_queue_hurry(queue, 5000);
+    add(1);
+    for (unsigned attempt = 1; attempt <= 3; attempt++) {
+        assert_int_equal(rest_count(REST_LOGOUT), attempt);
+        fail_all(RC_TIMED_OUT, 0);
+        turn_for(150);
+    }
+    assert_int_equal(rest_count(REST_LOGOUT), 3);
     assert_int_equal(logout_queue_pending(queue), 0);
 }
 
-static void test_limited_pauses_everybody_as_long_as_told(void **state)
+static void test_hurried_server_that_is_not_there(void **state)
 {
-    struct rc_error error;
-    uint64_t start;
-
     (void)state;
-    for (int i = 0; i < 5; i++)
-        add("t");
-    turn();
-    rc_error_of(&error, RC_RATE_LIMITED);
-    error.retry_after_ms = 100;
-    start = uv_now(&loop);
-    rest_answer(rests[0], NULL, NULL, NULL, &error);
-    rest_answer(rests[1], NULL, NULL, NULL,
-                NULL); /* its place is not taken before the pause ends */
-    turn();
-    assert_int_equal(nrests, 4);
-    assert_int_equal(logout_queue_pending(queue), 4);
-    while (nrests == 4 && uv_now(&loop) < start + 2000)
-        uv_run(&loop, UV_RUN_ONCE);
-    assert_true(uv_now(&loop) >= start + 100);
-    assert_int_equal(nrests, 6); /* the one refused is tried again */
-    for (unsigned i = 2; i < 6; i++)
-        rest_answer(rests[i], NULL, NULL, NULL, NULL);
+    add(12);
+    logout_queue_hurry(queue, 60 * 1000);
+    fail_all(RC_UNREACHABLE, 0);
+    assert_int_equal(logout_queue_pending(queue), 0);
+    turn_for(150);
+    assert_int_equal(rest_count(REST_LOGOUT), 4);
 }
 
-static void test_failures_are_given_up(void **state)
+static void test_hurried_limit_that_outlasts_us(void **state)
 {
     (void)state;
-    add("t");
-    turn();
-    rest_fail(rests[0], RC_NOT_FOUND, NULL); /* no such route: it will not come */
-    turn();
-    assert_int_equal(nrests, 1);
+    add(8);
+    logout_queue_hurry(queue, 1000);
+    rest_answer(rest_pending(REST_LOGOUT), NULL, NULL, NULL, NULL);
+    fail_all(RC_RATE_LIMITED, 30 * 1000);
     assert_int_equal(logout_queue_pending(queue), 0);
 }
 
-static void test_full(void **state)
+static void test_free_gives_up(void **state)
 {
     (void)state;
-    for (int i = 0; i < 12; i++)
-        add("t");
-    assert_int_equal(logout_queue_pending(queue), 8);
+    add(8); /* stop() frees */
 }
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_a_few_at_a_time),
-        T(test_limited_pauses_everybody_as_long_as_told),
-        T(test_failures_are_given_up),
-        T(test_full),
+        T(test_full_queue_drops),
+        T(test_failure_pauses),
+        T(test_hurried_failure_is_tried_again_soon),
+        T(test_hurried_server_that_is_not_there),
+        T(test_hurried_limit_that_outlasts_us),
+        T(test_free_gives_up),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
