@@ -398,6 +398,8 @@ static void on_http_closed(void *arg)
 
 void shard_close_http(struct shard *s)
 {
+    /* It looks into what is freed from here on; nobody can ask for the metrics any more. */
+    uv_close((uv_handle_t *)&s->gauges_timer, NULL);
     http_server_close(s->http, on_http_closed, s);
 }
 
@@ -430,8 +432,6 @@ static void close_next(void *arg)
         if (s->index == 0)
             login_desk_close(s->program->desk);
         publisher_close(&s->publisher);
-        uv_close((uv_handle_t *)&s->gauges_timer, NULL);
-        jwt_keys_unref(s->keys);
         report(s);
         break;
     default:

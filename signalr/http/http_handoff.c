@@ -43,13 +43,13 @@ struct ws_conn *http_upgrade(struct http_request *req, const struct ws_callbacks
         k->slot = req->slot;
         req->slot = NULL;
     }
+    if (http_conn_unread(c).len > 0) /* the WebSocket takes that first, then reads on */
+        http_sock_read(k, false);
     http_request_free(req);
     http_conn_leave(c);
     k->role = HTTP_ROLE_WS;
     k->as.ws = ws;
     http_sock_arm(k, 0);
-    /* The WebSocket reads on when it has read what came behind the request. */
-    http_sock_read(k, false);
     http_sock_wake(k);
     return ws;
 }

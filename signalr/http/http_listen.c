@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,8 +25,10 @@ static int listen_socket(const struct sockaddr *addr, bool reuseport, int *out)
     if (fd < 0)
         return uv_translate_sys_error(errno);
     /* REUSEADDR: connections of a former run in TIME_WAIT must not keep the port. [::] takes IPv4
-     * too, as Kestrel does. */
+     * too, as Kestrel does. NODELAY, inherited by what is accepted: one small write is one message
+     * to one browser, which Nagle would hold back for an ACK. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
         (reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
         (addr->sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||

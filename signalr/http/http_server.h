@@ -57,16 +57,19 @@ struct http_limits {
     size_t head_bytes, request_line_bytes, body_bytes; /* 431, 414, 413 */
     unsigned head_timeout_ms, body_timeout_ms;         /* 408 */
     unsigned idle_timeout_ms;                          /* keep-alive wait; closed silently */
-    unsigned max_connections, max_per_address; /* 503, closed; 0: none. WebSockets count too */
+    unsigned max_connections, max_per_address; /* 503, closed; 0: none. WebSockets count too;
+                                                * an IPv6 /64 is one address; behind a trusted
+                                                * proxy each request counts for its client */
 };
 
-enum http_note {                        /* for counters and logs of the host */
-                 HTTP_NOTE_BAD_REQUEST, /* detail: why, in plain words, no peer bytes */
-                 HTTP_NOTE_ORIGIN_REFUSED,
-                 HTTP_NOTE_TOO_MANY,
-                 HTTP_NOTE_TIMEOUT,
-                 HTTP_NOTE_BAD_PROXY_HEADER,
-                 HTTP_NOTE_RESPONSE, /* status: what was answered */
+/* For counters and logs of the host. */
+enum http_note {
+    HTTP_NOTE_BAD_REQUEST, /* detail: why, in plain words, no peer bytes */
+    HTTP_NOTE_ORIGIN_REFUSED,
+    HTTP_NOTE_TOO_MANY,
+    HTTP_NOTE_TIMEOUT,
+    HTTP_NOTE_BAD_PROXY_HEADER,
+    HTTP_NOTE_RESPONSE, /* status: what was answered */
 };
 
 struct http_options {

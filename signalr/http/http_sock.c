@@ -91,8 +91,6 @@ struct http_sock *http_sock_new(struct http_server *s, int fd)
         http_sock_close(k);
         return NULL;
     }
-    /* One small write is one message to one browser: Nagle would hold it back for an ACK. */
-    uv_tcp_nodelay(&k->tcp, 1);
     return k;
 }
 

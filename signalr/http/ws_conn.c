@@ -2,6 +2,7 @@
 
 #include "signalr/http/http_internal.h"
 #include "signalr/http/ws_queue.h"
+#include "signalr/protocol/ws_header.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -96,7 +97,7 @@ static enum ws_send push_frame(struct ws_conn *ws, enum ws_opcode opcode, const 
                                size_t len)
 {
     uint8_t frame[2 + WS_CONTROL_MAX];
-    size_t head = ws_frame_header(frame, opcode, len);
+    size_t head = ws_header_write(frame, opcode, len);
     struct hub_buf *b;
     bool pushed;
 
@@ -136,11 +137,7 @@ static void last_frame(struct ws_conn *ws, enum ws_end how, unsigned code, bool 
     http_sock_read(k, false);
     http_sock_arm(k, LAST_FRAME_MS);
     http_sock_wake(k);
-    if (!with_close)
-        return;
-    /* The peer reads no data any more; a frame that has begun must be finished, though. */
-    ws_queue_drop_unsent(&ws->queue);
-    if (!push_close(ws, code))
+    if (with_close && !push_close(ws, code))
         http_sock_close(k);
 }
 
@@ -413,7 +410,7 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
     ws->sock = k;
     ws->cb = *cb;
     ws->arg = arg;
-    ws->fresh = true;
+    ws->fresh = unread.len > 0;
     ws_frame_reader_init(&ws->reader);
     return ws;
 }

@@ -84,24 +84,8 @@ struct hub_buf *ws_queue_pop(struct ws_queue *q)
     return b;
 }
 
-void ws_queue_drop_unsent(struct ws_queue *q)
-{
-    uint32_t keep = q->sent > 0 ? 1 : 0;
-    size_t len;
-
-    while (q->count > keep) {
-        struct hub_buf *last = *slot(q, --q->count);
-
-        hub_buf_bytes(last, &len);
-        q->bytes -= len;
-        hub_buf_unref(last);
-    }
-}
-
 void ws_queue_free(struct ws_queue *q)
 {
     while (q->count > 0)
         hub_buf_unref(ws_queue_pop(q));
-    free(q->_heap); /* dropping from the back leaves it */
-    *q = (struct ws_queue){0};
 }

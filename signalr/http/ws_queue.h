@@ -23,8 +23,6 @@ struct hub_buf *ws_queue_at(const struct ws_queue *q, uint32_t i); /* borrowed; 
 /* The unsent bytes of the i-th. */
 const uint8_t *ws_queue_bytes(const struct ws_queue *q, uint32_t i, size_t *len);
 struct hub_buf *ws_queue_pop(struct ws_queue *q); /* the reference goes to the caller */
-/* Drops what no byte of has left. */
-void ws_queue_drop_unsent(struct ws_queue *q);
 void ws_queue_free(struct ws_queue *q);
 
 #endif

@@ -437,8 +437,9 @@ static void answers_plainly(struct wsd_conn *c)
 {
     char byte;
 
-    if (wsd_read(c, &byte, 1))
-        wsd_puts(c, "HTTP/1.1 400 Bad Request\r\n\r\n");
+    if (wsd_read(c, &byte, 1) && wsd_puts(c, "HTTP/1.1 400 Bad Request\r\n\r\n"))
+        while (wsd_read(c, &byte, 1))
+            ;
 }
 
 static void test_tls_to_plain(void **state)

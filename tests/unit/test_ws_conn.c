@@ -18,8 +18,8 @@ static enum { DATA_KEEP, DATA_ECHO, DATA_CLOSE, DATA_ABORT } on_data_does;
 
 static void send_text(struct ws_conn *to, const char *text, bool over_limit, enum ws_send want)
 {
-    uint8_t head[WS_FRAME_HEADER_MAX], *bytes;
-    size_t len = strlen(text), n = ws_frame_header(head, WS_OP_TEXT, len);
+    uint8_t head[WS_HEADER_MAX], *bytes;
+    size_t len = strlen(text), n = ws_header_write(head, WS_OP_TEXT, len);
     struct hub_buf *b = hub_buf_alloc(n + len, &bytes);
 
     memcpy(bytes, head, n);
@@ -266,9 +266,6 @@ static void vector_over_socket(const struct ws_vector *v, size_t cut)
 
 static void vector_whole_and_cut(const struct ws_vector *v)
 {
-    /* A peer that breaks off with pings unanswered gets none: they are dropped with the rest. */
-    if (v->npongs > 0 && v->close + v->end != 0)
-        return;
     vector_over_socket(v, 0);
     vector_over_socket(v, v->frames.len / 2);
     vector_over_socket(v, 1);
@@ -474,8 +471,8 @@ static unsigned fill_up(void)
 
     memset(text, 's', sizeof text - 1);
     for (;;) {
-        uint8_t head[WS_FRAME_HEADER_MAX], *bytes;
-        size_t h = ws_frame_header(head, WS_OP_TEXT, sizeof text - 1);
+        uint8_t head[WS_HEADER_MAX], *bytes;
+        size_t h = ws_header_write(head, WS_OP_TEXT, sizeof text - 1);
         struct hub_buf *b = hub_buf_alloc(h + sizeof text - 1, &bytes);
         enum ws_send rc;
 
@@ -615,6 +612,62 @@ static void test_ping_flood(void **state)
     finish();
 }
 
+/* Nothing follows our close frame, not even the answer to a ping that was put off. */
+static void test_close_frame_is_last(void **state)
+{
+    struct http_options o = options();
+    struct byte_buf all = {0};
+    struct slice payload;
+    size_t at = 0;
+    int fd;
+
+    (void)state;
+    begin(&o);
+    fd = open_ws();
+    on_data_does = DATA_CLOSE;
+    for (int i = 0; i < 20; i++)
+        wsv_frame(&all, 0x89, "p", 1, (const uint8_t *)"mask");
+    wsv_frame(&all, 0x81, "end", 3, (const uint8_t *)"mask");
+    lb_send_bytes(fd, all.data, all.len);
+    assert_true(lb_wait(&lb, fd, &got, "\x03\xe8"));
+    assert_true(lb_wait_flag(&lb, &ended));
+    lb_turn(&lb, 10);
+    lb_poll(fd, &got);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(next_frame(&at, &payload), 0x8a);
+    assert_int_equal(next_frame(&at, &payload), 0x88);
+    assert_int_equal(at, got.len);
+    byte_buf_free(&all);
+    close(fd);
+    finish();
+}
+
+/* What was queued before the peer's close frame came still leaves in front of ours. */
+static void test_queued_before_close(void **state)
+{
+    struct http_options o = options();
+    struct byte_buf all = {0};
+    struct slice payload;
+    size_t at = 0;
+    int fd;
+
+    (void)state;
+    begin(&o);
+    fd = open_ws();
+    on_data_does = DATA_ECHO;
+    wsv_frame(&all, 0x81, "hi", 2, (const uint8_t *)"mask");
+    wsv_frame(&all, 0x88, "\x03\xe8", 2, (const uint8_t *)"mask");
+    lb_send_bytes(fd, all.data, all.len);
+    assert_true(lb_wait(&lb, fd, &got, NULL));
+    assert_int_equal(next_frame(&at, &payload), 0x81);
+    assert_int_equal(next_frame(&at, &payload), 0x88);
+    assert_int_equal(at, got.len);
+    assert_int_equal(how, WS_END_CLEAN);
+    byte_buf_free(&all);
+    close(fd);
+    finish();
+}
+
 static void test_server_closes(void **state)
 {
     struct http_options o = options();
@@ -677,12 +730,12 @@ static void test_counted_by_address(void **state)
         begin(&o);
         first = lb_connect(&lb);
         lb_send(first, "GET /ws HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9\r\n");
-        lb_send(first, UPGRADE + strlen("GET /ws HTTP/1.1\r\n"));
+        lb_send(first, &UPGRADE[strlen("GET /ws HTTP/1.1\r\n")]);
         assert_true(lb_wait(&lb, first, &got, "HTTP/1.1 101"));
         second = lb_connect(&lb);
         got.len = 0;
         lb_send(second, "GET /ws HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9\r\n");
-        lb_send(second, UPGRADE + strlen("GET /ws HTTP/1.1\r\n"));
+        lb_send(second, &UPGRADE[strlen("GET /ws HTTP/1.1\r\n")]);
         assert_true(lb_wait(&lb, second, &got, "HTTP/1.1 503"));
         close(first);
         close(second);
@@ -708,6 +761,8 @@ int main(void)
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_slow_is_not_stalled),
         cmocka_unit_test(test_ping_flood),
+        cmocka_unit_test(test_close_frame_is_last),
+        cmocka_unit_test(test_queued_before_close),
         cmocka_unit_test(test_server_closes),
         cmocka_unit_test(test_connect_disconnect),
         cmocka_unit_test(test_counted_by_address),

@@ -72,35 +72,11 @@ static void test_bytes(void **state)
     ws_queue_free(&q);
 }
 
-static void test_drop_unsent(void **state)
-{
-    struct ws_queue q = {0};
-
-    (void)state;
-    for (unsigned begun = 0; begun < 2; begun++) {
-        for (unsigned i = 10; i < 30; i++)
-            push(&q, i);
-        q.sent = begun;
-        q.bytes -= begun;
-        ws_queue_drop_unsent(&q);
-        assert_int_equal(q.count, begun);
-        assert_int_equal(q.bytes, begun);
-        push(&q, 77);
-        if (begun)
-            hub_buf_unref(ws_queue_pop(&q));
-        assert_int_equal(pop(&q), 77);
-    }
-    push(&q, 1);
-    ws_queue_drop_unsent(&q);
-    ws_queue_free(&q);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_drop_unsent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
