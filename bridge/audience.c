@@ -80,7 +80,7 @@ static void attach_deliver(struct mail *mail, void *consumer)
 static bool post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
                         struct slice key, uint64_t serial, const struct bridge_user *user)
 {
-    struct slice username = user == NULL ? (struct slice){0} : slice_of(user->username);
+    struct slice username = slice_of(user == NULL ? "" : user->username);
     struct attach_mail *a = calloc(1, sizeof *a + key.len + username.len);
 
     if (a == NULL)
