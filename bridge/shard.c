@@ -79,8 +79,12 @@ struct handoff_mail {
 static void handoff_deliver(struct mail *mail, void *consumer)
 {
     struct shard *s = consumer;
+    struct http_handoff *handoff = ((struct handoff_mail *)mail)->handoff;
 
-    http_server_adopt(s->http, ((struct handoff_mail *)mail)->handoff);
+    if (s->http == NULL)
+        http_handoff_free(handoff);
+    else
+        http_server_adopt(s->http, handoff);
     free(mail);
 }
 
@@ -393,11 +397,13 @@ static void on_http_closed(void *arg)
 {
     struct shard *s = arg;
 
+    s->http = NULL; /* a shard that still serves may hand a socket over */
     signalr_server_free(s->signalr, report, s);
 }
 
 void shard_close_http(struct shard *s)
 {
+    uv_timer_stop(&s->gauges_timer); /* from here on what it counts is put away, part by part */
     http_server_close(s->http, on_http_closed, s);
 }
 
