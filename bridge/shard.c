@@ -1,6 +1,7 @@
 #include "bridge/shard.h"
 
 #include "base/hash.h"
+#include "base/json_slice.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/key_refresh.h"
@@ -63,10 +64,20 @@ static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end 
  * connection is known to its session already. */
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
 {
+    struct json_reader arguments;
+
     (void)arg;
     if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
         return false;
-    if (inv->invocation_id.ptr != NULL)
+    json_reader_init(&arguments, inv->arguments.ptr, inv->arguments.len, JSON_MAX_DEPTH);
+    json_enter_array(&arguments);
+    if (json_next_item(&arguments))
+        hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
+    else if (inv->stream)
+        hub_connection_refuse(c, inv, HUB_REFUSE_NOT_STREAMING);
+    else if (inv->stream_ids > 0)
+        hub_connection_refuse(c, inv, HUB_REFUSE_STREAM_IDS);
+    else
         hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
     return true;
 }
