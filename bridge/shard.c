@@ -321,7 +321,7 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_OPENED, hub.opened);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
-    metrics_set(m, METRIC_QUEUE_BYTES, hub.queued_bytes);
+    metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)
         metrics_set(m, (enum metric)(METRIC_ENDED_CLIENT + i), hub.ended[i]);
