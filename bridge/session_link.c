@@ -147,8 +147,8 @@ static void resume(struct user_session *s)
 {
     struct byte_buf params = {0};
     bool sent = ddp_login_resume_params(&params, slice_of(s->token)) &&
-                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), SESSION_CALL_MS,
-                                   on_resumed, s);
+                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
+                                   s->table->settings->logins.timeout_ms, on_resumed, s);
 
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
@@ -308,7 +308,7 @@ static void on_document(void *arg, struct slice msg, struct slice collection, st
 
     if (s->state == SESSION_AUTHENTICATING && json_string_is(collection, "users") &&
         json_string_is(msg, "added"))
-        session_login_saw_user(s, id, fields);
+        session_login_saw_user(s, id, fields); /* may leave */
 }
 
 static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_error *error)

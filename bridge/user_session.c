@@ -52,7 +52,7 @@ const char *session_state_name(enum session_state state)
 
 /* ---- state and time ---- */
 
-static void set_code(struct user_session *s, const char *code)
+void session_set_code(struct user_session *s, const char *code)
 {
     snprintf(s->code, sizeof s->code, "%s", code);
 }
@@ -119,11 +119,17 @@ void user_session_due(struct user_session *s)
             break;
         case SESSION_LOGGING_IN:
             if (s->login != NULL && s->code[0] == '\0')
-                set_code(s, "login-queue");
+                session_set_code(s, "login-queue");
+            session_tell(s, TOLD_CONNECTING);
+            break;
+        case SESSION_AUTHENTICATING:
+            if (s->naming && s->rest == NULL) {
+                session_login_ask_me(s);
+                break;
+            }
             session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_CONNECTING:
-        case SESSION_AUTHENTICATING:
             session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_SUBSCRIBING:
@@ -159,7 +165,7 @@ void session_forget_token(struct user_session *s)
     free(s->token);
     free(s->user_id);
     s->token = s->user_id = NULL;
-    s->token_unwanted = false;
+    s->token_unwanted = s->naming = false;
 }
 
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
@@ -467,7 +473,7 @@ void session_back_off(struct user_session *s, const char *code, uint64_t least_m
         ceiling = settings->session.backoff_max_ms;
     if (s->failures < UINT8_MAX)
         s->failures++;
-    set_code(s, code);
+    session_set_code(s, code);
     /* Full jitter: whatever took all sessions down, they don't come back as one. */
     s->retry_in_ms = least_ms + session_random(s->table, ceiling) + 1;
     log_info("session_backoff", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
@@ -488,7 +494,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
     }
     if (s->refusals < UINT8_MAX)
         s->refusals++;
-    set_code(s, code);
+    session_set_code(s, code);
     s->retry_in_ms = pause;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
              LOG_UINT("retry_ms", pause));
@@ -497,7 +503,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
 
 void session_refuse_for_good(struct user_session *s, const char *code)
 {
-    set_code(s, code);
+    session_set_code(s, code);
     s->retry_in_ms = 0;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
     session_leave(s, SESSION_REFUSED, false);
@@ -507,7 +513,7 @@ void session_yield(struct user_session *s, bool drop_token)
 {
     s->yielded = true;
     s->stored = false;
-    set_code(s, "cache-updated");
+    session_set_code(s, "cache-updated");
     s->retry_in_ms = 0;
     log_info("session_yielded", LOG_ID("user", slice_of(s->key)), LOG_STR("end", "cache updated"));
     session_leave(s, SESSION_IDLE, drop_token);
@@ -517,7 +523,7 @@ void user_session_revoke(struct user_session *s, enum session_revoke why)
 {
     s->stored = false;
     s->retry_in_ms = 0;
-    set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
+    session_set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
     log_info("session_ended", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
     session_leave(s, SESSION_IDLE, true);
     session_tell(s, TOLD_REFUSED);

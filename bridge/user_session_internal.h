@@ -37,6 +37,7 @@ enum {
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
+    SESSION_NAMING_MS = 1000, /* wait for the users document behind a login's result */
     SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
 };
 
@@ -94,6 +95,7 @@ struct user_session {
     bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
     bool yielded : 1;            /* IDLE though wanted: another instance has the session */
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
+    bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool connected_before : 1;
 
@@ -146,6 +148,7 @@ void session_enter(struct user_session *s, enum session_state to);
 /* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
 void session_begin(struct user_session *s);
 void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
+void session_set_code(struct user_session *s, const char *code);
 /* Something failed: try again later. least_ms: not before that (a server's wish). */
 void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
 /* Rocket.Chat, or we, won't have this user. retry_ms 0: with growing pauses. */
@@ -194,6 +197,7 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 bool session_login_wants_password(const struct user_session *s);
 void session_login_by_ddp(struct user_session *s);
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
+void session_login_ask_me(struct user_session *s); /* naming took too long */
 void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */

@@ -11,7 +11,7 @@ _Static_assert(LWS_PRE <= DDP_OUT_HEADROOM, "libwebsockets writes its header bef
 
 enum {
     RX_CHUNK_BYTES = 1024,
-    HEADER_BYTES = 8192, /* of the answer to the upgrade: some proxies send long cookies */
+    HEADER_BYTES = 4096, /* of the answer to the upgrade: some proxies send long cookies */
     /* libwebsockets allocates and clears two tables of this many entries, and scans one at every
      * close. Beyond 10 million, as in many containers, it silently falls back to 2,560. */
     FDS_MAX = 1 << 18,

@@ -12,7 +12,7 @@ export async function send(side, rate, seconds) {
   await side.load.ask('reset');
   const cpu = cpuSeconds(side.server.pid);
   const all = side.load.ask(`wait ${count} ${Math.round(seconds * 1000 + 10_000)}`);
-  const { late } = await side.source.ask(`send ${count} ${rate}`, { done: true });
+  const { late } = await side.source.ask(`send ${count} ${rate} ${side.users}`, { done: true });
   const got = await all;
   if (got.messages !== count) throw new Error(`${got.messages} of ${count} messages arrived`);
   return { ...got, late, cpuMicros: ((cpuSeconds(side.server.pid) - cpu) * 1e6) / count };
@@ -24,7 +24,7 @@ async function startPumpSide(users) {
   const load = await startLoad(server.port);
   await open(load, users);
   await server.ask(`relay ${source.port} ${users} ${source.offset} ${source.length} ${INVOCATION.join(' ')}`, { done: true });
-  return { source, server, load };
+  return { source, server, load, users };
 }
 
 export async function startBridgeSide(users, settings = {}, options = {}) {
@@ -35,7 +35,7 @@ export async function startBridgeSide(users, settings = {}, options = {}) {
   await open(load, users);
   await allLive(source, users);
   await sleep(1000);
-  return { source, server, load };
+  return { source, server, load, users };
 }
 
 export async function stopSide(side) {

@@ -13,7 +13,7 @@ let bridge;
 const cleanups = [];
 before(async () => {
   bridge = await startBridge({ after: (fn) => cleanups.push(fn) }, null, {
-    'PushBridge:Hub:KeepAliveSeconds': 60,
+    'PushBridge:Hub:KeepAliveSeconds': 0.5,
     'PushBridge:Hub:HandshakeTimeoutSeconds': 0.5,
     'PushBridge:Hub:ClientTimeoutSeconds': 0.6,
   });
