@@ -58,13 +58,17 @@ void session_ignore_cache(void *arg, enum token_cache_result result,
 
 void session_touch(struct user_session *s)
 {
-    uint64_t now = session_now_ms(s->table);
+    const struct settings *settings = s->table->settings;
+    uint64_t now = session_now_ms(s->table), gap = settings->token_cache.ttl_ms / SESSION_TOUCHES;
     struct token_expect expect;
 
-    if (!s->table->settings->token_cache.sliding || !s->stored || s->token == NULL ||
-        now < s->touched_ms + SESSION_TOUCH_MS)
+    if (gap > SESSION_TOUCH_MS)
+        gap = SESSION_TOUCH_MS;
+    if (!settings->token_cache.sliding || !s->stored || s->token == NULL ||
+        now < s->touched_ms + gap)
         return;
     s->touched_ms = now;
+    s->ttl_ends_ms = now + settings->token_cache.ttl_ms; /* but for the jitter */
     expect = (struct token_expect){slice_of(s->token), s->epoch};
     token_cache_touch(s->table->options.cache, slice_of(s->key), &expect);
 }

@@ -75,6 +75,8 @@ static void on_resumed(void *arg, struct slice result, const struct rc_error *er
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     else if (error->result == RC_DEACTIVATED || error->result == RC_REFUSED)
         session_refuse(s, error->code, 0);
+    else if (error->result == RC_BLOCKED_IP || error->result == RC_BLOCKED_USER)
+        session_back_off(s, error->code, SESSION_BLOCKED_MS); /* to try is to prolong it */
     else if (error->result != RC_UNREACHABLE) /* else the connection's end follows and says it */
         session_back_off(s, error->code, error->retry_after_ms);
 }
@@ -118,8 +120,14 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         s->subs[which] = SUB_READY;
     } else if (error->result == RC_RATE_LIMITED) {
         uint64_t wait = error->retry_after_ms > 0 ? error->retry_after_ms : 1000;
+        uint64_t again_ms = session_now_ms(s->table) + wait;
+
+        if (again_ms >= s->subscribing_until_ms) {
+            session_back_off(s, error->code, wait);
+            return;
+        }
         s->subs[which] = SUB_WAITING;
-        session_arm(s, session_now_ms(s->table) + wait);
+        session_arm(s, again_ms);
     } else if (which == SESSION_SUB_EPHEMERAL && !rc_result_is_transient(error->result) &&
                error->result != RC_CANCELLED) {
         s->subs[which] = SUB_REFUSED; /* private notices alone are not worth a session */

@@ -229,9 +229,15 @@ void session_table_set_admin(struct session_table *t, struct slice user_id, stru
         log_error("no_memory", LOG_STR("for", "admin identity"));
         return;
     }
+    /* In any state: a token kept for the next connection is the admin's as well. */
     HASH_ITER(hh, t->sessions, s, next)
-    if (s->user_id != NULL && slice_eq(slice_of(s->user_id), user_id) && session_is_up(s)) {
+    if (s->user_id != NULL && slice_eq(slice_of(s->user_id), user_id)) {
         log_error("session_is_the_admins", LOG_ID("user", slice_of(s->key)));
+        if (s->state == SESSION_REFUSED) {
+            session_drop_token(s);
+            continue;
+        }
+        s->token_unwanted = true;
         session_refuse_for_good(s, rc_account_code(RC_ACCOUNT_ADMIN));
     }
 }

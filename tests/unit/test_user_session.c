@@ -172,8 +172,13 @@ static void test_subscription_limited_for_too_long(void **state)
     connected("ddp1");
     ddp_ok("login", RESUMED);
     ddp_fail("sub", "too-many-requests", 11000);
-    advance(11100);
+    check_state(SESSION_BACKOFF); /* and the tabs know for how long */
+    assert_true(
+        was_pushed(0, "{\"state\":\"backoff\",\"code\":\"too-many-requests\",\"retryAfter\":12}"));
+    advance(10900);
     check_state(SESSION_BACKOFF);
+    advance(1200);
+    check_state(SESSION_CONNECTING);
 }
 
 static void test_ended_subscription_reconnects(void **state)
@@ -298,6 +303,28 @@ static void test_resume_error_that_passes_keeps_the_token(void **state)
     assert_string_equal(entry()->token, "tok1");
     advance(1100);
     check_state(SESSION_CONNECTING);
+}
+
+/* Thousands of sessions that go on trying would keep the block of our address alive. */
+static void test_resume_in_a_block_waits_it_out(void **state)
+{
+    (void)state;
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected("ddp1");
+    ddp_fail("login", "error-login-blocked-for-ip", 0);
+    check_state(SESSION_BACKOFF);
+    advance(299 * 1000);
+    check_state(SESSION_BACKOFF);
+    advance(3 * 1000);
+    connected("ddp2");
+    ddp_fail("login", "error-login-blocked-for-user", 0);
+    check_state(SESSION_BACKOFF);
+    advance(299 * 1000);
+    check_state(SESSION_BACKOFF);
+    advance(4 * 1000);
+    check_state(SESSION_CONNECTING);
+    assert_string_equal(entry()->token, "tok1");
 }
 
 static void test_resume_as_somebody_else(void **state)
@@ -463,8 +490,29 @@ static void test_a_session_found_to_be_the_admins_ends(void **state)
     (void)state;
     go_live_now();
     session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss"));
+    ddp_ok("logout", ""); /* nothing of the admin's is left behind */
+    check_state(SESSION_REFUSED);
+    session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss")); /* at each renewal */
+    advance(3600 * 1000);
+    check_state(SESSION_REFUSED);
+    assert_int_equal(nconns, 1);
+}
+
+/* The admin may become known while a session is between two connections. */
+static void test_a_waiting_session_found_to_be_the_admins_ends(void **state)
+{
+    (void)state;
+    go_live_now();
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    check_state(SESSION_BACKOFF);
+    token_cache_remove(w.cache, slice_of(user_key), NULL, TOKEN_REMOVAL_REFUSED, session()->watch,
+                       session_ignore_cache, NULL); /* so that only the kept token tells */
+    settle();
+    session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss"));
     settle();
     check_state(SESSION_REFUSED);
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
     advance(3600 * 1000);
     check_state(SESSION_REFUSED);
     assert_int_equal(nconns, 1);
@@ -1116,6 +1164,7 @@ int main(void)
         T(test_resume_refused_spares_a_newer_entry),
         T(test_fresh_token_refused_is_no_loop),
         T(test_resume_error_that_passes_keeps_the_token),
+        T(test_resume_in_a_block_waits_it_out),
         T(test_resume_as_somebody_else),
         T(test_refusals_pause_and_grow),
         T(test_late_tab_hears_of_the_refusal),
@@ -1127,6 +1176,7 @@ int main(void)
         T(test_me_that_fails_drops_the_token),
         T(test_the_admin_is_nobodys_account),
         T(test_a_session_found_to_be_the_admins_ends),
+        T(test_a_waiting_session_found_to_be_the_admins_ends),
         T(test_cached_entry_of_another_account_is_discarded),
         T(test_refused_identity_has_a_connection_but_no_login),
         T(test_password_login_over_ddp),
