@@ -300,7 +300,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    s->authed = s->mine = s->logging_out = s->account_due = false;
+    s->authed = s->logging_out = s->account_due = false;
     session_login_forget_seen(s);
     free(s->ddp_session);
     s->ddp_session = NULL;
