@@ -257,6 +257,8 @@ static void program_close(struct run *run)
         int rc = uv_loop_close(&p->shards[i].loop);
 
         assert(rc == 0); /* a handle left open is a leak of ours */
+        /* Not with the shard's parts: shard 0's key source may post new ones until its end. */
+        jwt_keys_unref(p->shards[i].keys);
     }
     login_desk_free(p->desk);
     free(p->shards);

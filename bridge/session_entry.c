@@ -23,7 +23,7 @@ void session_forget_token(struct user_session *s)
     free(s->token);
     free(s->user_id);
     s->token = s->user_id = NULL;
-    s->token_unwanted = false;
+    s->token_unwanted = s->naming = false;
 }
 
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,

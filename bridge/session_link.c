@@ -196,7 +196,6 @@ void session_subscribe(struct user_session *s)
         session_back_off(s, rc_result_name(RC_NOMEM), 0);
         return;
     }
-    session_login_forget_seen(s);
     session_enter(s, SESSION_SUBSCRIBING);
     s->subscribing_until_ms = session_now_ms(s->table) + settings->session.ready_timeout_ms;
     subscribe_open_ones(s);
@@ -247,7 +246,7 @@ static void on_document(void *arg, struct slice msg, struct slice collection, st
 
     if (s->state == SESSION_AUTHENTICATING && json_string_is(collection, "users") &&
         json_string_is(msg, "added"))
-        session_login_saw_user(s, id, fields);
+        session_login_saw_user(s, id, fields); /* may leave */
 }
 
 static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_error *error)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { ME_PAUSE_MS = 60 * 1000 }; /* REST's own window, where a refusal does not tell it */
+
 struct session_login {
     UT_hash_handle hh; /* in table->logins, by ticket, until done was told */
     struct session_table *table;
@@ -19,6 +21,7 @@ struct session_login {
     struct rest_call *call;
     enum login_road road;
     bool granted;
+    char *seen_id, *seen_name; /* of the users document on the DDP road */
 };
 
 static int64_t unix_ms(void)
@@ -35,6 +38,8 @@ static void login_free(struct session_login *l)
 {
     if (l->session != NULL)
         l->session->login = NULL;
+    free(l->seen_id);
+    free(l->seen_name);
     free(l);
 }
 
@@ -167,16 +172,15 @@ static void accept_account(struct user_session *s, struct slice username)
 {
     const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
 
-    session_expect_nothing(s); /* `me` may still be under way */
-    s->account_due = false;
-    session_arm(s, 0);
     if (refusal != NULL) {
         log_warn("session_account_refused", LOG_ID("user", slice_of(s->key)),
                  LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("code", refusal));
-        s->token_unwanted = true;
         session_refuse(s, refusal, 0);
         return;
     }
+    if (s->naming)
+        session_arm(s, 0);
+    s->naming = s->token_unwanted = false;
     s->fresh = true;
     session_store(s, on_link_ready);
 }
@@ -190,23 +194,23 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
     s->rest = NULL;
     if (error == NULL && slice_eq(me->user_id, slice_of(s->user_id))) {
         accept_account(s, me->username);
-        return;
+    } else if (error != NULL && error->result == RC_RATE_LIMITED && s->naming) {
+        /* Logged in all the same: giving it up would only cost another login. */
+        session_set_code(s, error->code);
+        session_tell(s, TOLD_CONNECTING);
+        session_arm(s, session_now_ms(s->table) +
+                           (error->retry_after_ms > 0 ? error->retry_after_ms : ME_PAUSE_MS));
+    } else {
+        session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
+                         error != NULL ? error->retry_after_ms : 0);
     }
-    if (error != NULL && error->result == RC_RATE_LIMITED && s->authed) {
-        /* The login stands; a new one would only add to what is limited. */
-        session_arm(s, session_now_ms(s->table) + error->retry_after_ms + 1000);
-        return;
-    }
-    /* Whose token this is stays unknown: it must not be used, and not be left behind. */
-    s->token_unwanted = true;
-    session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
-                     error != NULL ? error->retry_after_ms : 0);
 }
 
 void session_login_ask_me(struct user_session *s)
 {
     struct session_op *op = session_op_new(s);
 
+    session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
     if (op != NULL)
         s->rest =
             rest_me(s->table->options.rest, slice_of(s->user_id), slice_of(s->token), on_me, op);
@@ -214,8 +218,16 @@ void session_login_ask_me(struct user_session *s)
         return;
     if (op != NULL)
         session_op_end(op);
-    s->token_unwanted = true;
     session_back_off(s, rc_result_name(RC_NOMEM), 0);
+}
+
+/* Whose token this is is still to be seen: until then it must not be kept, nor left behind. */
+static bool take_token(struct user_session *s, struct slice user_id, struct slice token)
+{
+    if (!session_set_token(s, user_id, token, unix_ms()))
+        return false;
+    s->token_unwanted = true;
+    return true;
 }
 
 /* ---- by REST ---- */
@@ -234,7 +246,7 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
             logout_queue_add(t->logouts, login->user_id, login->auth_token);
     } else if (error != NULL) {
         fail(s, error);
-    } else if (!session_set_token(s, login->user_id, login->auth_token, unix_ms())) {
+    } else if (!take_token(s, login->user_id, login->auth_token)) {
         logout_queue_add(t->logouts, login->user_id, login->auth_token);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     } else if (login->username.len > 0) {
@@ -273,22 +285,31 @@ bool session_login_wants_password(const struct user_session *s)
     return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP;
 }
 
-/* The users document comes around the result, on either side of it (rocketchat.md 1.6); only where
- * none comes in a second is `me` asked, which is a REST call and as limited as all of them. */
-static void take_ddp_login(struct user_session *s, struct slice result)
+static void take_ddp_login(struct user_session *s, struct session_login *l, struct slice result)
 {
     struct ddp_login_result parsed;
+    struct slice seen = {0};
+    char *name = NULL;
 
-    if (!ddp_login_result_parse(result, &parsed) ||
-        !session_set_token(s, parsed.user_id, parsed.token, unix_ms())) {
+    if (!ddp_login_result_parse(result, &parsed) || !take_token(s, parsed.user_id, parsed.token)) {
+        login_free(l);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
         return;
     }
     s->authed = true;
-    s->account_due = true;
-    session_arm(s, session_now_ms(s->table) + SESSION_ACCOUNT_MS);
-    if (s->seen_id != NULL && slice_eq(slice_of(s->seen_id), parsed.user_id))
-        accept_account(s, slice_of(s->seen_name));
+    if (l->seen_id != NULL && slice_eq(slice_of(l->seen_id), parsed.user_id)) {
+        name = l->seen_name;
+        l->seen_name = NULL;
+        seen = slice_of(name);
+    }
+    login_free(l);
+    if (seen.len > 0) {
+        accept_account(s, seen);
+    } else { /* the document may as well follow (rocketchat.md 1.6) */
+        s->naming = true;
+        session_arm(s, session_now_ms(s->table) + SESSION_NAMING_MS);
+    }
+    free(name);
 }
 
 static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
@@ -301,8 +322,7 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
         return;
     if (error == NULL) {
         tell_done(l, NULL, NULL);
-        login_free(l);
-        take_ddp_login(s, result);
+        take_ddp_login(s, l, result);
         return;
     }
     narrowed = *error;
@@ -351,19 +371,17 @@ void session_login_lost(struct user_session *s, enum rc_result result)
     login_free(l);
 }
 
-/* users documents carry the name of the account that this connection is logged in as. */
-void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
+/* Unescaped; NULL: there is none, or no memory. */
+static char *read_username(struct slice fields)
 {
     struct json_reader r;
     struct slice key, raw = {0};
     size_t len;
     char *name;
 
-    if (!session_login_wants_password(s) && !s->account_due)
-        return;
     json_reader_init(&r, fields.ptr, fields.len, JSON_MAX_DEPTH);
     if (!json_enter_object(&r))
-        return;
+        return NULL;
     while (json_next_key(&r, &key)) {
         if (json_string_is(key, "username") && json_peek(&r) == JSON_KIND_STRING)
             json_read_string(&r, &raw);
@@ -371,22 +389,33 @@ void session_login_saw_user(struct user_session *s, struct slice id, struct slic
             json_skip(&r);
     }
     name = json_failed(&r) || raw.len == 0 ? NULL : calloc(1, raw.len + 1);
-    if (name == NULL)
-        return;
-    if (!json_string_unescape(raw, name, raw.len, &len) || strlen(name) != len) {
-        free(name);
-        return;
-    }
-    session_login_forget_seen(s);
-    s->seen_id = slice_dup(id);
-    s->seen_name = name;
-    if (s->account_due && slice_eq(id, slice_of(s->user_id)))
-        accept_account(s, slice_of(s->seen_name));
+    if (name != NULL && json_string_unescape(raw, name, raw.len, &len) && strlen(name) == len)
+        return name;
+    free(name);
+    return NULL;
 }
 
-void session_login_forget_seen(struct user_session *s)
+/* users documents carry the name of the account that this connection is logged in as. */
+void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
 {
-    free(s->seen_id);
-    free(s->seen_name);
-    s->seen_id = s->seen_name = NULL;
+    struct session_login *l = s->login;
+    char *name;
+
+    if (!s->naming && !session_login_wants_password(s))
+        return;
+    name = read_username(fields);
+    if (name == NULL)
+        return;
+    if (!s->naming) {
+        free(l->seen_id);
+        free(l->seen_name);
+        l->seen_id = slice_dup(id);
+        l->seen_name = name;
+        return;
+    }
+    if (slice_eq(id, slice_of(s->user_id))) {
+        session_expect_nothing(s); /* `me`, if it was asked */
+        accept_account(s, slice_of(name));
+    }
+    free(name);
 }

@@ -59,6 +59,14 @@ static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end 
     audience_disconnected(arg, c);
 }
 
+static bool is_empty_array(struct slice json)
+{
+    for (size_t i = 1; i + 1 < json.len; i++)
+        if (strchr(" \t\r\n", json.ptr[i]) == NULL)
+            return false;
+    return true;
+}
+
 /* The only hub method of a stock ABP client: it logs there and answers nothing (abp.md 1.1). The
  * connection is known to its session already. */
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
@@ -66,7 +74,13 @@ static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_in
     (void)arg;
     if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
         return false;
-    if (inv->invocation_id.ptr != NULL)
+    if (inv->stream)
+        hub_connection_refuse(c, inv, HUB_REFUSE_NOT_STREAMING);
+    else if (inv->stream_ids > 0)
+        hub_connection_refuse(c, inv, HUB_REFUSE_STREAM_IDS);
+    else if (!is_empty_array(inv->arguments))
+        hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
+    else if (inv->invocation_id.ptr != NULL)
         hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
     return true;
 }
@@ -398,7 +412,8 @@ static void on_http_closed(void *arg)
 
 void shard_close_http(struct shard *s)
 {
-    uv_timer_stop(&s->gauges_timer); /* it looks into the parts that go now */
+    /* It looks into what is freed from here on; nobody can ask for the metrics any more. */
+    uv_close((uv_handle_t *)&s->gauges_timer, NULL);
     http_server_close(s->http, on_http_closed, s);
 }
 
@@ -431,8 +446,6 @@ static void close_next(void *arg)
         if (s->index == 0)
             login_desk_close(s->program->desk);
         publisher_close(&s->publisher);
-        uv_close((uv_handle_t *)&s->gauges_timer, NULL);
-        jwt_keys_unref(s->keys);
         report(s);
         break;
     default:

@@ -48,7 +48,7 @@ const char *session_state_name(enum session_state state)
 
 /* ---- state and time ---- */
 
-static void set_code(struct user_session *s, const char *code)
+void session_set_code(struct user_session *s, const char *code)
 {
     snprintf(s->code, sizeof s->code, "%s", code);
 }
@@ -114,15 +114,18 @@ void user_session_due(struct user_session *s)
             break;
         case SESSION_LOGGING_IN:
             if (s->login != NULL && s->code[0] == '\0')
-                set_code(s, "login-queue");
+                session_set_code(s, "login-queue");
+            session_tell(s, TOLD_CONNECTING);
+            break;
+        case SESSION_AUTHENTICATING:
+            if (s->naming && s->rest == NULL) {
+                session_login_ask_me(s);
+                break;
+            }
             session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_CONNECTING:
-        case SESSION_AUTHENTICATING:
-            if (s->account_due)
-                session_login_ask_me(s);
-            else
-                session_tell(s, TOLD_CONNECTING);
+            session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_SUBSCRIBING:
         case SESSION_LIVE:
@@ -208,7 +211,6 @@ void user_session_free(struct user_session *s)
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
     session_forget_token(s);
-    session_login_forget_seen(s);
     free(s->ddp_session);
     free(s);
 }
@@ -300,8 +302,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    s->authed = s->logging_out = s->account_due = false;
-    session_login_forget_seen(s);
+    s->authed = s->logging_out = false;
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
@@ -342,7 +343,7 @@ void session_back_off(struct user_session *s, const char *code, uint64_t least_m
         ceiling = settings->session.backoff_max_ms;
     if (s->failures < UINT8_MAX)
         s->failures++;
-    set_code(s, code);
+    session_set_code(s, code);
     /* Full jitter: whatever took all sessions down, they don't come back as one. */
     s->retry_in_ms = least_ms + session_random(s->table, ceiling) + 1;
     log_info("session_backoff", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
@@ -363,7 +364,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
     }
     if (s->refusals < UINT8_MAX)
         s->refusals++;
-    set_code(s, code);
+    session_set_code(s, code);
     s->retry_in_ms = pause;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
              LOG_UINT("retry_ms", pause));
@@ -372,7 +373,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
 
 void session_refuse_for_good(struct user_session *s, const char *code)
 {
-    set_code(s, code);
+    session_set_code(s, code);
     s->retry_in_ms = 0;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
     session_leave(s, SESSION_REFUSED, false);
@@ -382,7 +383,7 @@ void session_yield(struct user_session *s, bool drop_token)
 {
     s->yielded = true;
     s->stored = false;
-    set_code(s, "cache-updated");
+    session_set_code(s, "cache-updated");
     s->retry_in_ms = 0;
     log_info("session_yielded", LOG_ID("user", slice_of(s->key)), LOG_STR("end", "cache updated"));
     session_leave(s, SESSION_IDLE, drop_token);
@@ -392,7 +393,7 @@ void user_session_revoke(struct user_session *s, enum session_revoke why)
 {
     s->stored = false;
     s->retry_in_ms = 0;
-    set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
+    session_set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
     log_info("session_ended", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
     session_leave(s, SESSION_IDLE, true);
     session_tell(s, TOLD_REFUSED);

@@ -36,9 +36,9 @@ enum {
     SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
     SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
-    SESSION_ACCOUNT_MS = 1000, /* wait for the users document of a DDP login */
-    SESSION_LOGOUT_MS = 2000,  /* wait for the answer to a DDP logout */
+    SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
+    SESSION_NAMING_MS = 1000, /* wait for the users document behind a login's result */
     SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
 };
 
@@ -68,9 +68,8 @@ struct user_session {
     struct room_memory *rooms;   /* delivery memory; outlives DDP connections */
     struct rest_call *rest;      /* under way, of the latest op */
 
-    char *user_id, *token;     /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
-    char *ddp_session;         /* of the connection at hand; raw text */
-    char *seen_id, *seen_name; /* of the users document, until it was of use */
+    char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
+    char *ddp_session;     /* of the connection at hand; raw text */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
@@ -93,10 +92,10 @@ struct user_session {
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
-    bool account_due : 1;        /* logged in by DDP; whose account it is has not come yet */
     bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
     bool yielded : 1;            /* IDLE though wanted: another instance has the session */
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
+    bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool connected_before : 1;
 
@@ -147,6 +146,7 @@ void user_session_abort(struct user_session *s); /* waits for no answer of Rocke
 
 void session_enter(struct user_session *s, enum session_state to);
 void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
+void session_set_code(struct user_session *s, const char *code);
 /* Something failed: try again later. least_ms: not before that (a server's wish). */
 void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
 /* Rocket.Chat, or we, won't have this user. retry_ms 0: with growing pauses. */
@@ -202,8 +202,7 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 bool session_login_wants_password(const struct user_session *s);
 void session_login_by_ddp(struct user_session *s);
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
-void session_login_forget_seen(struct user_session *s);
-void session_login_ask_me(struct user_session *s);
+void session_login_ask_me(struct user_session *s); /* naming took too long */
 void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */

@@ -133,6 +133,19 @@ static void send_continue(struct http_conn *c)
         http_sock_close(c->sock);
 }
 
+static void fill_view(struct http_request *req, const struct http_head *head)
+{
+    req->view = (struct http_view){
+        .method = head->method,
+        .path = head->path,
+        .query = head->query,
+        .headers = head->headers,
+        .nheaders = head->nheaders,
+        .listener_tag = req->conn->tag,
+    };
+    read_forwarded(req, head);
+}
+
 static void head_in(struct http_conn *c)
 {
     struct http_request *req = c->req;
@@ -140,15 +153,7 @@ static void head_in(struct http_conn *c)
     struct http_fault fault = {503, "too many connections"};
 
     c->state = CONN_BODY;
-    req->view = (struct http_view){
-        .method = head->method,
-        .path = head->path,
-        .query = head->query,
-        .headers = head->headers,
-        .nheaders = head->nheaders,
-        .listener_tag = c->tag,
-    };
-    read_forwarded(req, head);
+    fill_view(req, head);
     if (c->sock->slot == NULL && !take_slot(c, &req->client, &req->slot)) {
         http_conn_refuse(c, fault);
         return;
@@ -231,6 +236,16 @@ static bool read_proxy_header(struct http_conn *c)
     return true;
 }
 
+/* A head that was read, but announces a body too long, still says whose page may read the 413. */
+static void refuse_bad(struct http_conn *c)
+{
+    const struct http_head *head = http_parse_head(c->req->parse);
+
+    if (c->state == CONN_HEAD && head->path.len > 0)
+        fill_view(c->req, head);
+    http_conn_refuse(c, http_parse_fault(c->req->parse));
+}
+
 /* One step of reading a request. False: wait for more bytes. */
 static bool read_request(struct http_conn *c)
 {
@@ -254,7 +269,7 @@ static bool read_request(struct http_conn *c)
         dispatch(c);
         break;
     case HTTP_PARSE_BAD:
-        http_conn_refuse(c, http_parse_fault(c->req->parse));
+        refuse_bad(c);
         break;
     }
     return true;

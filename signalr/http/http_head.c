@@ -33,7 +33,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice s)
+struct slice http_trim(struct slice s)
 {
     while (s.len > 0 && is_blank(s.ptr[0])) {
         s.ptr++;
@@ -50,7 +50,7 @@ bool http_list_next(struct slice *rest, struct slice *member)
         const char *comma = memchr(rest->ptr, ',', rest->len);
         size_t len = comma == NULL ? rest->len : (size_t)(comma - rest->ptr);
 
-        *member = trim((struct slice){rest->ptr, len});
+        *member = http_trim((struct slice){rest->ptr, len});
         rest->ptr += comma == NULL ? len : len + 1;
         rest->len -= comma == NULL ? len : len + 1;
         if (member->len > 0)
@@ -316,7 +316,7 @@ bool http_head_read(struct slice raw, struct http_head *head, struct http_fault 
             goto refused;
         }
         to->name = (struct slice){line.ptr, n};
-        to->value = trim((struct slice){colon + 1, line.len - n - 1});
+        to->value = http_trim((struct slice){colon + 1, line.len - n - 1});
         if (!read_field(to, &h, &fields, fault))
             goto refused;
     }

@@ -20,6 +20,7 @@ struct http_parse {
     bool head_in;
     size_t empty_bytes;
     uint64_t framing;       /* bytes of the body section that are not body: chunk sizes, trailers */
+    char framing_last;      /* the last of them */
     const char *chunk_from; /* during one llhttp_execute: the first byte not counted yet */
     llhttp_t llhttp;
 };
@@ -46,13 +47,21 @@ static bool fail(struct http_parse *p, int status, const char *why)
     return false;
 }
 
-/* Chunk sizes, extensions and trailers have no limit in llhttp. A sender of one-byte chunks needs
- * five bytes of framing for each. */
-static bool framing_fits(struct http_parse *p, uint64_t more)
+/* What stands around the chunks, sizes, extensions and trailers: llhttp gives it no limit, closes
+ * the trailers with a bare LF too, and unfolds them. The same rules hold as for the head, or
+ * somebody in front of us sees the request end elsewhere. A sender of one-byte chunks needs five
+ * bytes of framing for each. */
+static bool framing_good(struct http_parse *p, const char *at, const char *end)
 {
-    p->framing += more;
-    if (p->framing > p->limits.head_bytes + 8 * (uint64_t)p->body.len)
-        return fail(p, 431, "too much around the chunks of a body");
+    for (; at < end; at++) {
+        if (++p->framing > p->limits.head_bytes + 8 * (uint64_t)p->body.len)
+            return fail(p, 431, "too much around the chunks of a body");
+        if (*at == '\n' && p->framing_last != '\r')
+            return fail(p, 400, "line feed without carriage return");
+        if ((*at == ' ' || *at == '\t') && p->framing_last == '\n')
+            return fail(p, 400, "folded trailer line");
+        p->framing_last = *at;
+    }
     return true;
 }
 
@@ -60,7 +69,7 @@ static int on_body(llhttp_t *l, const char *at, size_t len)
 {
     struct http_parse *p = l->data;
 
-    if (!framing_fits(p, (uint64_t)(at - p->chunk_from)))
+    if (!framing_good(p, p->chunk_from, at))
         return HPE_USER;
     p->chunk_from = at + len;
     if (len > p->limits.body_bytes - p->body.len) {
@@ -272,7 +281,7 @@ static enum http_parse_result read_body(struct http_parse *p, const char *data, 
         end = llhttp_get_error_pos(&p->llhttp);
     *consumed = (size_t)(end - data);
     /* Also before a fault of llhttp's further on: cut earlier, the same bytes end here. */
-    if (p->fault.status == 0 && !framing_fits(p, (uint64_t)(end - p->chunk_from)))
+    if (p->fault.status == 0 && !framing_good(p, p->chunk_from, end))
         return over(p, HTTP_PARSE_BAD);
     if (error == HPE_OK)
         return HTTP_PARSE_NEED_MORE;

@@ -2,6 +2,7 @@
 
 #include "signalr/http/http_internal.h"
 #include "signalr/http/ws_queue.h"
+#include "signalr/protocol/ws_header.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -96,7 +97,7 @@ static enum ws_send push_frame(struct ws_conn *ws, enum ws_opcode opcode, const 
                                size_t len)
 {
     uint8_t frame[2 + WS_CONTROL_MAX];
-    size_t head = ws_frame_header(frame, opcode, len);
+    size_t head = ws_header_write(frame, opcode, len);
     struct hub_buf *b;
     bool pushed;
 

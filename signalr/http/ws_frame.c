@@ -4,25 +4,6 @@
 #define BITS_RSV 0x70
 #define BIT_MASK 0x80
 
-size_t ws_frame_header(uint8_t out[WS_FRAME_HEADER_MAX], enum ws_opcode opcode, size_t payload_len)
-{
-    out[0] = (uint8_t)(BIT_FIN | opcode);
-    if (payload_len < 126) {
-        out[1] = (uint8_t)payload_len;
-        return 2;
-    }
-    if (payload_len <= UINT16_MAX) {
-        out[1] = 126;
-        out[2] = (uint8_t)(payload_len >> 8);
-        out[3] = (uint8_t)payload_len;
-        return 4;
-    }
-    out[1] = 127;
-    for (unsigned i = 0; i < 8; i++)
-        out[2 + i] = (uint8_t)((uint64_t)payload_len >> (56 - 8 * i));
-    return 10;
-}
-
 void ws_frame_reader_init(struct ws_frame_reader *r)
 {
     *r = (struct ws_frame_reader){0};

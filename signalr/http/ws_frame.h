@@ -1,4 +1,5 @@
-/* signalr/http/ws_frame.h - RFC 6455 framing of a server: read masked frames, write headers.
+/* signalr/http/ws_frame.h - RFC 6455 framing of a server: read masked frames.
+ * (Headers of its own frames: signalr/protocol/ws_header.h.)
  *
  * Pure: no I/O, no allocation. The reader keeps only what a frame cut anywhere needs; payload of
  * data frames comes out in pieces as it arrives, unmasked in place, so nothing is buffered for it.
@@ -34,12 +35,8 @@ enum ws_close_code {
     WS_CLOSE_BAD_DATA = 1007,
 };
 
-#define WS_FRAME_HEADER_MAX 10 /* of a server's frame: no mask */
 #define WS_CONTROL_MAX 125
 #define WS_FRAME_TAIL_MAX (6 + WS_CONTROL_MAX - 1)
-
-/* Writes the header of an unfragmented server frame; returns its length (2, 4 or 10). */
-size_t ws_frame_header(uint8_t out[WS_FRAME_HEADER_MAX], enum ws_opcode opcode, size_t payload_len);
 
 struct ws_frame_reader {
     uint64_t _left;   /* payload bytes of the open data frame still to come */

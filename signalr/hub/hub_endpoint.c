@@ -1,3 +1,4 @@
+#include "signalr/http/http_head.h"
 #include "signalr/hub/home.h"
 #include "signalr/hub/hub_internal.h"
 #include "signalr/transport/websocket.h"
@@ -10,6 +11,18 @@ void hub_respond(struct http_request *req, int status, const char *text)
 {
     const struct http_response response = {
         .status = status, .content_type = "text/plain", .body = slice_of(text)};
+
+    http_respond(req, &response);
+}
+
+void hub_respond_not_allowed(struct http_request *req, const char *allow, const char *text)
+{
+    const struct http_header header = {SLICE_LIT("Allow"), slice_of(allow)}; /* RFC 9110 15.5.6 */
+    const struct http_response response = {.status = 405,
+                                           .content_type = "text/plain",
+                                           .body = slice_of(text),
+                                           .headers = &header,
+                                           .nheaders = 1};
 
     http_respond(req, &response);
 }
@@ -75,23 +88,15 @@ bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice 
 /* A media type stands in the list, whatever its parameters. */
 static bool accepts(struct slice list, struct slice type)
 {
-    while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t len = comma == NULL ? list.len : (size_t)(comma - list.ptr);
-        struct slice item = {list.ptr, len};
+    struct slice item;
+
+    while (http_list_next(&list, &item)) {
         const char *semicolon = memchr(item.ptr, ';', item.len);
 
         if (semicolon != NULL)
-            item.len = (size_t)(semicolon - item.ptr);
-        while (item.len > 0 && (item.ptr[0] == ' ' || item.ptr[0] == '\t'))
-            item = (struct slice){item.ptr + 1, item.len - 1};
-        while (item.len > 0 && (item.ptr[item.len - 1] == ' ' || item.ptr[item.len - 1] == '\t'))
-            item.len--;
+            item = http_trim((struct slice){item.ptr, (size_t)(semicolon - item.ptr)});
         if (slice_eq_nocase(item, type))
             return true;
-        if (comma != NULL)
-            len++;
-        list = (struct slice){list.ptr + len, list.len - len};
     }
     return false;
 }
@@ -206,7 +211,8 @@ static void answer_other(struct signalr_server *s, struct http_request *req, enu
         return;
     switch (meaning) {
     case SEND:
-        hub_respond(req, 405, "POST requests are not allowed for WebSocket connections.");
+        hub_respond_not_allowed(req, "GET",
+                                "POST requests are not allowed for WebSocket connections.");
         return;
     case EVENTS:
         hub_respond(req, 404, "ServerSentEvents transport not supported by this end point type");
@@ -233,7 +239,7 @@ void hub_endpoint(struct signalr_server *s, struct http_request *req)
     unsigned home;
 
     if (meaning == NOT_ALLOWED) {
-        hub_respond(req, 405, "");
+        hub_respond_not_allowed(req, "GET, POST, DELETE", "");
         return;
     }
     if (http_query_get(view->query, "id", &id) && id.len == HUB_TOKEN_LEN) {

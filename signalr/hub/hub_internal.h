@@ -127,6 +127,7 @@ void hub_dispatch(struct hub_connection *c, struct slice body);
 void hub_endpoint(struct signalr_server *s, struct http_request *req);
 void hub_negotiate(struct signalr_server *s, struct http_request *req);
 void hub_respond(struct http_request *req, int status, const char *text); /* text/plain */
+void hub_respond_not_allowed(struct http_request *req, const char *allow, const char *text);
 /* False: refused, and answered with 401. */
 bool hub_authenticate(struct signalr_server *s, struct http_request *req,
                       struct signalr_user *user);

@@ -66,7 +66,7 @@ void hub_negotiate(struct signalr_server *s, struct http_request *req)
     struct signalr_user user;
 
     if (http_request_view(req)->method != HTTP_POST_) {
-        hub_respond(req, 405, "");
+        hub_respond_not_allowed(req, "POST", "");
         return;
     }
     if (!hub_authenticate(s, req, &user))

@@ -34,8 +34,8 @@ static void post(struct shard *to, struct http_handoff *h)
 
 static void on_data(struct ws_conn *ws, void *arg, const uint8_t *bytes, size_t len)
 {
-    uint8_t head[WS_FRAME_HEADER_MAX], *to;
-    size_t n = ws_frame_header(head, WS_OP_TEXT, len);
+    uint8_t head[WS_HEADER_MAX], *to;
+    size_t n = ws_header_write(head, WS_OP_TEXT, len);
     struct hub_buf *b = hub_buf_alloc(n + len, &to);
 
     (void)arg;

@@ -161,7 +161,7 @@ static void test_answers(void **state)
          false},
         {"413 can be read by the page",
          "POST / HTTP/1.1\r\n" HOST "Origin: http://app.example\r\nContent-Length: 65537\r\n\r\n",
-         {"HTTP/1.1 413 "},
+         {"HTTP/1.1 413 ", "\r\nAccess-Control-Allow-Origin: http://app.example\r\n"},
          false},
         {"501", "BREW / HTTP/1.1\r\n" HOST "\r\n", {"HTTP/1.1 501 "}, false},
         {"505", "GET / HTTP/2.0\r\n" HOST "\r\n", {"HTTP/1.1 505 "}, false},

@@ -118,6 +118,40 @@ static void test_transport_table(void **state)
     world_stop(w);
 }
 
+/* RFC 9110 15.5.6: a 405 says what would be allowed. */
+static void test_allow(void **state)
+{
+    static const struct {
+        const char *method, *target, *allow;
+    } rows[] = {
+        {"GET", "/hub/negotiate", "\r\nAllow: POST\r\n"},
+        {"PATCH", "/hub", "\r\nAllow: GET, POST, DELETE\r\n"},
+        {"OPTIONS", "/hub", "\r\nAllow: GET, POST, DELETE\r\n"},
+        {"POST", "/hub?id=", "\r\nAllow: GET\r\n"},
+    };
+    struct world *w = world_start(world_options());
+    char token[32], text[256];
+
+    (void)state;
+    negotiate(w, 0, "", token);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static struct client c;
+        int len = snprintf(
+            text, sizeof text, "%s %s%s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            rows[i].method, rows[i].target, strchr(rows[i].target, '=') != NULL ? token : "");
+
+        client_open(&c, w, 0);
+        client_send(&c, text, (size_t)len);
+        while (memmem(c.in, c.len, "\r\n\r\n", 4) == NULL && !c.ended)
+            client_pump(&c);
+        assert_memory_equal(c.in, "HTTP/1.1 405 ", 13);
+        if (memmem(c.in, c.len, rows[i].allow, strlen(rows[i].allow)) == NULL)
+            fail_msg("%s %s: %.*s", rows[i].method, rows[i].target, (int)c.len, c.in);
+        client_close(&c);
+    }
+    world_stop(w);
+}
+
 static void test_whose_token(void **state)
 {
     static const struct {
@@ -273,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_negotiate),
         cmocka_unit_test(test_transport_table),
+        cmocka_unit_test(test_allow),
         cmocka_unit_test(test_whose_token),
         cmocka_unit_test(test_version_0_and_no_negotiation),
         cmocka_unit_test(test_negotiation_runs_out),

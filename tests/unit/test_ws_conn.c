@@ -18,8 +18,8 @@ static enum { DATA_KEEP, DATA_ECHO, DATA_CLOSE, DATA_ABORT } on_data_does;
 
 static void send_text(struct ws_conn *to, const char *text, bool over_limit, enum ws_send want)
 {
-    uint8_t head[WS_FRAME_HEADER_MAX], *bytes;
-    size_t len = strlen(text), n = ws_frame_header(head, WS_OP_TEXT, len);
+    uint8_t head[WS_HEADER_MAX], *bytes;
+    size_t len = strlen(text), n = ws_header_write(head, WS_OP_TEXT, len);
     struct hub_buf *b = hub_buf_alloc(n + len, &bytes);
 
     memcpy(bytes, head, n);
@@ -471,8 +471,8 @@ static unsigned fill_up(void)
 
     memset(text, 's', sizeof text - 1);
     for (;;) {
-        uint8_t head[WS_FRAME_HEADER_MAX], *bytes;
-        size_t h = ws_frame_header(head, WS_OP_TEXT, sizeof text - 1);
+        uint8_t head[WS_HEADER_MAX], *bytes;
+        size_t h = ws_header_write(head, WS_OP_TEXT, sizeof text - 1);
         struct hub_buf *b = hub_buf_alloc(h + sizeof text - 1, &bytes);
         enum ws_send rc;
 

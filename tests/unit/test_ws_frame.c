@@ -113,29 +113,6 @@ static void test_vectors(void **state)
     wsv_each(every_cut);
 }
 
-static void test_header(void **state)
-{
-    static const struct {
-        uint64_t len;
-        size_t header_len;
-        uint8_t want[WS_FRAME_HEADER_MAX];
-    } cases[] = {
-        {0, 2, {0x81, 0}},
-        {125, 2, {0x81, 125}},
-        {126, 4, {0x81, 126, 0, 126}},
-        {65535, 4, {0x81, 126, 0xff, 0xff}},
-        {65536, 10, {0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0}},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uint8_t out[WS_FRAME_HEADER_MAX] = {0};
-
-        assert_int_equal(ws_frame_header(out, WS_OP_TEXT, cases[i].len), cases[i].header_len);
-        assert_memory_equal(out, cases[i].want, WS_FRAME_HEADER_MAX);
-    }
-}
-
 /* Every alignment of payload and mask against the slow way. */
 static void test_unmask(void **state)
 {
@@ -183,7 +160,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_header),
         cmocka_unit_test(test_unmask),
         cmocka_unit_test(test_giant),
     };

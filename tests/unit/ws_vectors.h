@@ -4,6 +4,7 @@
 
 #include "base/byte_buf.h"
 #include "signalr/http/ws_frame.h"
+#include "signalr/protocol/ws_header.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,8 +54,8 @@ static inline void wsv_payload(const char *text, struct byte_buf *out)
 static inline void wsv_frame(struct byte_buf *out, unsigned first, const void *payload, size_t len,
                              const uint8_t *mask)
 {
-    uint8_t head[WS_FRAME_HEADER_MAX];
-    size_t n = ws_frame_header(head, WS_OP_TEXT, len);
+    uint8_t head[WS_HEADER_MAX];
+    size_t n = ws_header_write(head, WS_OP_TEXT, len);
 
     head[0] = (uint8_t)first;
     if (mask != NULL)
