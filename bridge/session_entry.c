@@ -160,7 +160,6 @@ static void on_put(void *arg, enum token_cache_result result, const struct token
         return;
     }
     s->stored = result == TOKEN_CACHE_OK;
-    s->mine = true;
     if (s->stored)
         s->ttl_ends_ms = session_now_ms(s->table) + entry->ttl_left_ms;
     else
@@ -252,9 +251,8 @@ static void on_replaced(struct user_session *s, const struct token_entry *entry)
 {
     bool same_token = s->token != NULL && slice_eq(slice_of(s->token), entry->auth_token);
 
-    s->mine = same_token && s->ddp_session != NULL &&
-              slice_eq(slice_of(s->ddp_session), entry->ddp_session);
-    if (s->mine) {
+    if (same_token && s->ddp_session != NULL &&
+        slice_eq(slice_of(s->ddp_session), entry->ddp_session)) {
         s->epoch = entry->epoch;
         return;
     }

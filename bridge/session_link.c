@@ -241,7 +241,9 @@ static void on_event(void *arg, const struct ddp_event *event)
 {
     struct user_session *s = arg;
 
-    if (s->mine && (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING))
+    /* Also the check that our cache entry is still ours: the notice that it is not has ended LIVE.
+     */
+    if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)
         session_event(s, event);
 }
 

@@ -302,7 +302,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    s->authed = s->mine = s->logging_out = false;
+    s->authed = s->logging_out = false;
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);

@@ -92,7 +92,6 @@ struct user_session {
     uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
-    bool mine : 1;               /* the entry is ours: looked at for every frame */
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
     bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
