@@ -37,7 +37,7 @@ enum {
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
-    SESSION_NAMING_MS = 1000, /* wait for the users document behind a login's result */
+    SESSION_NAMING_MS = 1000,    /* wait for the users document behind a login's result */
     SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
 };
 
