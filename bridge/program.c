@@ -6,6 +6,7 @@
 #include "bridge/metrics.h"
 #include "bridge/routes.h"
 #include "bridge/shard.h"
+#include "signalr/http/http_counts.h"
 #include "signalr/http/http_server.h"
 #include <assert.h>
 #include <curl/curl.h>
@@ -282,6 +283,7 @@ static void program_close(struct run *run)
     login_desk_free(p->desk);
     free(p->shards);
     metrics_free(p->metrics);
+    http_counts_free(p->counts);
     user_rules_close(&p->rules);
     jwt_keys_unref(p->first_keys);
     mailbox_free(p->mailbox);
@@ -324,7 +326,8 @@ int program_run(const struct settings *settings)
         return PROGRAM_EXIT_SETTINGS;
     }
     p->metrics = metrics_new(p->nshards);
-    rc = p->metrics == NULL ? UV_ENOMEM : open_main_loop(&run);
+    p->counts = http_counts_new();
+    rc = p->metrics == NULL || p->counts == NULL ? UV_ENOMEM : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)

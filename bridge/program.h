@@ -8,6 +8,7 @@
 #include "bridge/login_desk.h"
 #include "bridge/settings.h"
 #include "bridge/user.h"
+#include "signalr/hub/signalr_server.h"
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -28,8 +29,10 @@ struct program {
     struct shard *shards;
     unsigned nshards;
     struct metrics *metrics;
-    _Atomic int phase;       /* enum program_phase */
-    uint64_t drain_start_ms; /* uv_hrtime's clock; stands before the first step is told */
+    struct http_counts *counts;   /* connections of all shards; */
+    struct signalr_shared shared; /* negotiations, too */
+    _Atomic int phase;            /* enum program_phase */
+    uint64_t drain_start_ms;      /* uv_hrtime's clock; stands before the first step is told */
 
     struct login_desk *desk;  /* lives on shard 0 */
     struct key_refresh *keys; /* lives on shard 0; NULL: no JWKS configured */

@@ -79,7 +79,7 @@ static void push_deliver(struct mail *mail, void *consumer)
 
     if (p->kind == PUSH_ATTACHED)
         audience_answered(s, p->from, (struct slice){p->key, p->key_len}, p->serial,
-                          AUDIENCE_ATTACHED);
+                          SESSION_ATTACHED);
     else if (s->signalr != NULL)
         push_to_connections(s, p);
     push_free(mail);

@@ -138,15 +138,18 @@ static bool is_outdated(const struct user_session *s, const struct session_who *
            (refused || !slice_eq(who->username, slice_of(s->username)));
 }
 
-bool session_table_attach(struct session_table *t, const struct session_who *who, unsigned shard,
-                          uint64_t conn_serial)
+enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
+                                         unsigned shard, uint64_t conn_serial)
 {
+    const unsigned most = t->settings->limits.connections_per_user;
     struct user_session *s = find(t, who->key);
     bool is_new;
 
     assert(shard < t->options.nshards && who->key.len > 0 && who->key.len < 320);
     if (t->draining)
-        return false;
+        return SESSION_NO_ROOM;
+    if (s != NULL && most != 0 && s->connections >= most)
+        return SESSION_TOO_MANY;
     if (s != NULL && is_outdated(s, who)) {
         session_table_forget(s);
         s = NULL;
@@ -157,7 +160,7 @@ bool session_table_attach(struct session_table *t, const struct session_who *who
     if (s == NULL) {
         log_warn("session_not_started", LOG_ID("user", who->key),
                  LOG_UINT("sessions", HASH_COUNT(t->sessions)));
-        return false;
+        return SESSION_NO_ROOM;
     }
     s->interest[shard]++;
     s->connections++;
@@ -167,7 +170,7 @@ bool session_table_attach(struct session_table *t, const struct session_who *who
         session_refuse_for_good(s, who->refused);
     else
         user_session_wanted(s);
-    return true;
+    return SESSION_ATTACHED;
 }
 
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,

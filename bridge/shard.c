@@ -172,6 +172,7 @@ static int open_http(struct shard *s)
                 .max_connections = set->limits.connections,
                 .max_per_address = set->limits.connections_per_address,
             },
+        .counts = s->program->counts,
         .cors_origins = (const char *const *)set->cors_origins.items,
         .trusted_proxies = (const char *const *)set->trusted_proxies.items,
         .proxy_protocol = set->proxy_protocol,
@@ -194,9 +195,9 @@ static int open_http(struct shard *s)
         .close_wait_ms = set->hub.close_wait_ms,
         .expiry_spread_ms = set->auth.expiry_pace_ms,
         .max_message_bytes = set->limits.hub_message_bytes,
-        .max_connections = set->limits.connections,
         .max_per_user = set->limits.connections_per_user,
         .max_pending = set->limits.pending_negotiations,
+        .shared = &s->program->shared,
         .close_on_expiry = set->auth.close_on_expiry,
     };
     const struct signalr_host host = {

@@ -79,7 +79,7 @@ static void server_free(struct http_server *s)
 {
     timer_wheel_free(s->wheel);
     free(s->trusted);
-    http_addr_table_free(&s->addrs);
+    http_counts_free(s->own_counts);
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
     free(s);
@@ -99,8 +99,11 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
     if (rc != 0)
         goto fail;
     rc = UV_ENOMEM;
+    if (options->counts == NULL)
+        s->own_counts = http_counts_new();
+    s->counts = options->counts != NULL ? options->counts : s->own_counts;
     s->wheel = timer_wheel_new(uv_now(loop), HTTP_TICK_MS, http_sock_on_timer, s);
-    if (s->wheel == NULL)
+    if (s->wheel == NULL || s->counts == NULL)
         goto fail;
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (s->reserve_fd < 0) {

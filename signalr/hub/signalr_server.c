@@ -88,6 +88,8 @@ int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
         path.len--;
     s->options = *options;
     s->options.hub_path = s->hub_path = slice_dup(path);
+    if (options->shared == NULL)
+        s->options.shared = &s->own;
     s->host = *host;
     s->loop = loop;
     s->tick_ms = tick_of(options);

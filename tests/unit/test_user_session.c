@@ -1014,11 +1014,29 @@ static void test_return_while_closing(void **state)
     w.table->clock_ahead_ms += 91 * 1000;
     session_table_run(w.table);
     check_state(SESSION_CLOSING);
-    assert_true(session_table_attach(
-        w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2));
+    assert_int_equal(
+        session_table_attach(
+            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2),
+        SESSION_ATTACHED);
     settle();
     check_state(SESSION_CONNECTING);
     assert_int_equal(nconns, 2);
+}
+
+static void test_connections_of_a_user_are_limited_over_all_shards(void **state)
+{
+    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL};
+
+    (void)state;
+    w.settings.limits.connections_per_user = 3;
+    attach(0, 1);
+    attach(1, 1);
+    attach(2, 1);
+    assert_int_equal(session_table_attach(w.table, &ana, 1, 2), SESSION_TOO_MANY);
+    assert_int_equal(w.attached, 3);
+    detach(2, 1);
+    attach(1, 2);
+    assert_int_equal(session()->connections, 3);
 }
 
 static void test_leaving_during_the_login(void **state)
@@ -1205,6 +1223,7 @@ int main(void)
         T(test_backoff_starts_over_after_a_session_that_held),
         T(test_linger),
         T(test_return_while_closing),
+        T(test_connections_of_a_user_are_limited_over_all_shards),
         T(test_leaving_during_the_login),
         T(test_leaving_the_login_queue),
         T(test_renamed_user_starts_over_when_nobody_is_attached),
