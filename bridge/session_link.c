@@ -15,70 +15,6 @@ static const char *const event_names[SESSION_NSUBS] = {
 
 static void subscribe(struct user_session *s, enum session_sub which);
 
-/* ---- the cache entry ---- */
-
-static bool put(struct session_op *op);
-
-static void on_put(void *arg, enum token_cache_result result, const struct token_entry *entry)
-{
-    struct session_op *op = arg;
-    void (*next)(struct user_session *) = op->next;
-    struct user_session *s = op->session;
-
-    /* What we compared with has ended in between: once more, with nothing. */
-    if (result == TOKEN_CACHE_CONFLICT && entry == NULL && s->stored && op->seq == s->op_seq) {
-        s->stored = false;
-        if (put(op))
-            return;
-    }
-    s = session_op_end(op);
-    if (s == NULL)
-        return;
-    if (result == TOKEN_CACHE_CONFLICT) {
-        /* A newer login stands there: it wins. Ours is logged out unless it is the same token. */
-        session_yield(s, entry == NULL || !slice_eq(entry->auth_token, slice_of(s->token)));
-        return;
-    }
-    s->stored = result == TOKEN_CACHE_OK;
-    s->mine = true;
-    if (s->stored)
-        s->ttl_ends_ms = session_now_ms(s->table) + entry->ttl_left_ms;
-    else
-        log_warn("token_cache_full", LOG_ID("user", slice_of(s->key)));
-    next(s);
-}
-
-static bool put(struct session_op *op)
-{
-    struct user_session *s = op->session;
-    struct token_expect expect = {slice_of(s->token), s->epoch};
-    struct token_entry entry = {
-        .rc_user_id = slice_of(s->user_id),
-        .rc_username = slice_of(s->username),
-        .auth_token = slice_of(s->token),
-        .ddp_session = slice_of(s->ddp_session),
-        .instance = slice_of(s->table->settings->instance_name),
-        .epoch = s->epoch,
-        .issued_at_ms = s->issued_at_ms,
-    };
-
-    return token_cache_put(s->table->options.cache, slice_of(s->key), s->stored ? &expect : NULL,
-                           &entry, s->watch, on_put, op);
-}
-
-void session_store(struct user_session *s, void (*next)(struct user_session *s))
-{
-    struct session_op *op = session_op_new(s);
-
-    if (op != NULL) {
-        op->next = next;
-        if (put(op))
-            return;
-        session_op_end(op);
-    }
-    session_back_off(s, rc_result_name(RC_NOMEM), 0);
-}
-
 /* ---- resume ---- */
 
 static void on_refused_removed(void *arg, enum token_cache_result result,
@@ -147,8 +83,8 @@ static void resume(struct user_session *s)
 {
     struct byte_buf params = {0};
     bool sent = ddp_login_resume_params(&params, slice_of(s->token)) &&
-                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), SESSION_CALL_MS,
-                                   on_resumed, s);
+                ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
+                                   s->table->settings->logins.timeout_ms, on_resumed, s);
 
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
@@ -308,7 +244,7 @@ static void on_document(void *arg, struct slice msg, struct slice collection, st
 
     if (s->state == SESSION_AUTHENTICATING && json_string_is(collection, "users") &&
         json_string_is(msg, "added"))
-        session_login_saw_user(s, id, fields);
+        session_login_saw_user(s, id, fields); /* may leave */
 }
 
 static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_error *error)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { ME_PAUSE_MS = 60 * 1000 }; /* REST's own window, where a refusal does not tell it */
+
 struct session_login {
     UT_hash_handle hh; /* in table->logins, by ticket, until done was told */
     struct session_table *table;
@@ -173,10 +175,12 @@ static void accept_account(struct user_session *s, struct slice username)
     if (refusal != NULL) {
         log_warn("session_account_refused", LOG_ID("user", slice_of(s->key)),
                  LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("code", refusal));
-        s->token_unwanted = true;
         session_refuse(s, refusal, 0);
         return;
     }
+    if (s->naming)
+        session_arm(s, 0);
+    s->naming = s->token_unwanted = false;
     s->fresh = true;
     session_store(s, on_link_ready);
 }
@@ -190,18 +194,23 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
     s->rest = NULL;
     if (error == NULL && slice_eq(me->user_id, slice_of(s->user_id))) {
         accept_account(s, me->username);
-        return;
+    } else if (error != NULL && error->result == RC_RATE_LIMITED && s->naming) {
+        /* Logged in all the same: giving it up would only cost another login. */
+        session_set_code(s, error->code);
+        session_tell(s, TOLD_CONNECTING);
+        session_arm(s, session_now_ms(s->table) +
+                           (error->retry_after_ms > 0 ? error->retry_after_ms : ME_PAUSE_MS));
+    } else {
+        session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
+                         error != NULL ? error->retry_after_ms : 0);
     }
-    /* Whose token this is stays unknown: it must not be used, and not be left behind. */
-    s->token_unwanted = true;
-    session_back_off(s, error != NULL ? error->code : rc_result_name(RC_MALFORMED),
-                     error != NULL ? error->retry_after_ms : 0);
 }
 
-static void ask_me(struct user_session *s)
+void session_login_ask_me(struct user_session *s)
 {
     struct session_op *op = session_op_new(s);
 
+    session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
     if (op != NULL)
         s->rest =
             rest_me(s->table->options.rest, slice_of(s->user_id), slice_of(s->token), on_me, op);
@@ -209,8 +218,16 @@ static void ask_me(struct user_session *s)
         return;
     if (op != NULL)
         session_op_end(op);
-    s->token_unwanted = true;
     session_back_off(s, rc_result_name(RC_NOMEM), 0);
+}
+
+/* Whose token this is is still to be seen: until then it must not be kept, nor left behind. */
+static bool take_token(struct user_session *s, struct slice user_id, struct slice token)
+{
+    if (!session_set_token(s, user_id, token, unix_ms()))
+        return false;
+    s->token_unwanted = true;
+    return true;
 }
 
 /* ---- by REST ---- */
@@ -229,12 +246,13 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
             logout_queue_add(t->logouts, login->user_id, login->auth_token);
     } else if (error != NULL) {
         fail(s, error);
-    } else if (!session_set_token(s, login->user_id, login->auth_token, unix_ms())) {
-        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+    } else if (!take_token(s, login->user_id, login->auth_token)) {
+        logout_queue_add(t->logouts, login->user_id, login->auth_token);
+        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     } else if (login->username.len > 0) {
         accept_account(s, login->username);
     } else {
-        ask_me(s);
+        session_login_ask_me(s);
     }
 }
 
@@ -273,8 +291,7 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
     struct slice seen = {0};
     char *name = NULL;
 
-    if (!ddp_login_result_parse(result, &parsed) ||
-        !session_set_token(s, parsed.user_id, parsed.token, unix_ms())) {
+    if (!ddp_login_result_parse(result, &parsed) || !take_token(s, parsed.user_id, parsed.token)) {
         login_free(l);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
         return;
@@ -286,10 +303,12 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
         seen = slice_of(name);
     }
     login_free(l);
-    if (seen.len > 0)
+    if (seen.len > 0) {
         accept_account(s, seen);
-    else
-        ask_me(s);
+    } else { /* the document may as well follow (rocketchat.md 1.6) */
+        s->naming = true;
+        session_arm(s, session_now_ms(s->table) + SESSION_NAMING_MS);
+    }
     free(name);
 }
 
@@ -352,20 +371,17 @@ void session_login_lost(struct user_session *s, enum rc_result result)
     login_free(l);
 }
 
-/* users documents carry the name of the account that this connection is logged in as. */
-void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
+/* Unescaped; NULL: there is none, or no memory. */
+static char *read_username(struct slice fields)
 {
-    struct session_login *l = s->login;
     struct json_reader r;
     struct slice key, raw = {0};
     size_t len;
     char *name;
 
-    if (!session_login_wants_password(s))
-        return;
     json_reader_init(&r, fields.ptr, fields.len, JSON_MAX_DEPTH);
     if (!json_enter_object(&r))
-        return;
+        return NULL;
     while (json_next_key(&r, &key)) {
         if (json_string_is(key, "username") && json_peek(&r) == JSON_KIND_STRING)
             json_read_string(&r, &raw);
@@ -373,14 +389,33 @@ void session_login_saw_user(struct user_session *s, struct slice id, struct slic
             json_skip(&r);
     }
     name = json_failed(&r) || raw.len == 0 ? NULL : calloc(1, raw.len + 1);
+    if (name != NULL && json_string_unescape(raw, name, raw.len, &len) && strlen(name) == len)
+        return name;
+    free(name);
+    return NULL;
+}
+
+/* users documents carry the name of the account that this connection is logged in as. */
+void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
+{
+    struct session_login *l = s->login;
+    char *name;
+
+    if (!s->naming && !session_login_wants_password(s))
+        return;
+    name = read_username(fields);
     if (name == NULL)
         return;
-    if (!json_string_unescape(raw, name, raw.len, &len) || strlen(name) != len) {
-        free(name);
+    if (!s->naming) {
+        free(l->seen_id);
+        free(l->seen_name);
+        l->seen_id = slice_dup(id);
+        l->seen_name = name;
         return;
     }
-    free(l->seen_id);
-    free(l->seen_name);
-    l->seen_id = slice_dup(id);
-    l->seen_name = name;
+    if (slice_eq(id, slice_of(s->user_id))) {
+        session_expect_nothing(s); /* `me`, if it was asked */
+        accept_account(s, slice_of(name));
+    }
+    free(name);
 }

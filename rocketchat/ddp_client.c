@@ -6,7 +6,8 @@
 
 enum {
     TICK_MS = 50,
-    LINGER_MS = 1000,
+    LINGER_MS = 250,       /* the peer has the close frame by then, if it can be reached */
+    MAX_CONNECTING = 128,  /* at once */
     HOST_MAX = 253,        /* a DNS name */
     PROXIED_HOST_MAX = 96, /* libwebsockets writes CONNECT into 256 bytes */
     PATH_MAX_BYTES = 1024, /* ... and the whole upgrade request into 4,096 */
@@ -14,6 +15,8 @@ enum {
 };
 
 /* --- timers and the turn --- */
+
+static void on_turn(uv_timer_t *turn);
 
 static void on_connector_timer(struct wheel_timer *t, void *arg)
 {
@@ -51,6 +54,46 @@ void ddp_client_left(struct ddp_client *client)
         uv_timer_stop(&client->tick);
 }
 
+void ddp_client_wait(struct ddp_client *client, struct ddp_connector *c)
+{
+    c->next_waiting = NULL;
+    c->waiting_link = client->waiting_tail;
+    *client->waiting_tail = c;
+    client->waiting_tail = &c->next_waiting;
+    if (client->nconnecting < MAX_CONNECTING)
+        uv_timer_start(&client->turn, on_turn, 0, 0);
+}
+
+void ddp_client_wait_cancel(struct ddp_client *client, struct ddp_connector *c)
+{
+    if (c->waiting_link == NULL)
+        return;
+    *c->waiting_link = c->next_waiting;
+    if (c->next_waiting != NULL)
+        c->next_waiting->waiting_link = c->waiting_link;
+    else
+        client->waiting_tail = c->waiting_link;
+    c->waiting_link = NULL;
+}
+
+void ddp_client_connecting_over(struct ddp_client *client)
+{
+    client->nconnecting--;
+    if (client->waiting != NULL)
+        uv_timer_start(&client->turn, on_turn, 0, 0);
+}
+
+static void start_waiting(struct ddp_client *client)
+{
+    while (client->waiting != NULL && client->nconnecting < MAX_CONNECTING) {
+        struct ddp_connector *c = client->waiting;
+
+        ddp_client_wait_cancel(client, c);
+        client->nconnecting++;
+        ddp_connector_start(c);
+    }
+}
+
 /* Those that are queued meanwhile have their turn in the next one. */
 static void on_turn(uv_timer_t *turn)
 {
@@ -66,6 +109,7 @@ static void on_turn(uv_timer_t *turn)
         c->queued = false;
         ddp_connector_turn(c);
     }
+    start_waiting(client);
 }
 
 void ddp_client_queue(struct ddp_client *client, struct ddp_connector *c)
@@ -253,6 +297,7 @@ int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
         return UV_ENOMEM;
     client->loop = loop;
     client->queued_tail = &client->queued;
+    client->waiting_tail = &client->waiting;
     client->reassembly.max_frame_bytes = options->max_frame_bytes;
     client->scratch.limit = DDP_MAX_OUT_BYTES;
     client->connector_timers = timer_wheel_new(uv_now(loop), TICK_MS, on_connector_timer, NULL);

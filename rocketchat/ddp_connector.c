@@ -17,7 +17,8 @@ enum {
 enum { CLOSE_NORMAL = 1000, CLOSE_ABNORMAL = 1006, CLOSE_BAD_DATA = 1007, CLOSE_TOO_BIG = 1009 };
 
 static const bool legal[DDP_NSTATES][DDP_NSTATES] = {
-    [DDP_RESOLVING] = {[DDP_CONNECTING] = true, [DDP_ENDING] = true},
+    [DDP_RESOLVING] = {[DDP_WAITING] = true, [DDP_ENDING] = true},
+    [DDP_WAITING] = {[DDP_CONNECTING] = true, [DDP_ENDING] = true},
     [DDP_CONNECTING] = {[DDP_GREETING] = true, [DDP_ENDING] = true},
     [DDP_GREETING] = {[DDP_LIVE] = true, [DDP_ENDING] = true},
     [DDP_LIVE] = {[DDP_ENDING] = true},
@@ -37,12 +38,17 @@ static void arm(struct ddp_connector *c, uint64_t deadline_ms)
 static void enter(struct ddp_connector *c, enum ddp_state to)
 {
     assert(legal[c->state][to]);
-    if (c->state == DDP_CONNECTING) {
+    if (c->state == DDP_CONNECTING)
+        ddp_client_connecting_over(c->client);
+    if (to != DDP_WAITING && to != DDP_CONNECTING) {
         ddp_addresses_unref(c->addresses);
         c->addresses = NULL;
     }
     c->state = to;
     switch (to) {
+    case DDP_WAITING:
+        ddp_client_wait(c->client, c);
+        break;
     case DDP_CONNECTING: /* its timer is armed for each address */
         break;
     case DDP_GREETING:
@@ -54,6 +60,7 @@ static void enter(struct ddp_connector *c, enum ddp_state to)
     case DDP_ENDING:
         timer_wheel_cancel(c->client->connector_timers, &c->timer);
         ddp_resolve_wait_cancel(&c->resolve);
+        ddp_client_wait_cancel(c->client, c);
         ddp_client_queue(c->client, c);
         break;
     case DDP_RESOLVING: /* the first state, never entered */
@@ -132,6 +139,11 @@ static void on_resolved(struct ddp_resolve_wait *w, struct ddp_addresses *addres
     }
     ddp_addresses_ref(addresses);
     c->addresses = addresses;
+    enter(c, DDP_WAITING);
+}
+
+void ddp_connector_start(struct ddp_connector *c)
+{
     enter(c, DDP_CONNECTING);
     try_addresses(c);
 }
@@ -542,9 +554,9 @@ void ddp_connector_on_timer(struct ddp_connector *c)
     }
     if (now_ms(c) >= c->open_deadline_ms) {
         ddp_connector_end(c, DDP_END_TIMED_OUT, CLOSE_ABNORMAL,
-                          c->state == DDP_RESOLVING    ? "resolving took too long"
-                          : c->state == DDP_CONNECTING ? "connecting took too long"
-                                                       : "no answer to connect");
+                          c->state == DDP_RESOLVING  ? "resolving took too long"
+                          : c->state == DDP_GREETING ? "no answer to connect"
+                                                     : "connecting took too long");
         return;
     }
     set_attempt_detail(c, "connecting took too long");

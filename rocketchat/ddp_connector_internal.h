@@ -23,6 +23,7 @@ struct lws_vhost;
 
 enum ddp_state {
     DDP_RESOLVING,
+    DDP_WAITING,    /* for one of the few places among those that are connecting */
     DDP_CONNECTING, /* one address after the other: TCP, proxy, TLS, HTTP upgrade */
     DDP_GREETING,   /* connect is sent, connected awaited */
     DDP_LIVE,
@@ -60,7 +61,8 @@ struct ddp_connector {
 
     /* the way to the server */
     struct ddp_resolve_wait resolve;
-    struct ddp_addresses *addresses; /* NULL but while CONNECTING */
+    struct ddp_addresses *addresses;                    /* NULL but while WAITING and CONNECTING */
+    struct ddp_connector *next_waiting, **waiting_link; /* link NULL: not in the client's list */
     unsigned next_address;
     uint64_t open_deadline_ms;
     struct lws *wsi;       /* NULL: none, or no longer ours */
@@ -105,6 +107,8 @@ struct ddp_client {
     uv_timer_t tick; /* drives both; runs while there are connectors */
     uv_timer_t turn;
     struct ddp_connector *queued, **queued_tail;
+    struct ddp_connector *waiting, **waiting_tail; /* oldest first */
+    unsigned nconnecting;
     unsigned nconnectors;
     unsigned nlingering; /* sockets in their closing handshake that no connector has any more */
     unsigned holders;    /* handles that are still to close */
@@ -118,8 +122,15 @@ void ddp_client_queue(struct ddp_client *client, struct ddp_connector *c); /* fo
 void ddp_client_joined(struct ddp_client *client); /* a connector more, one less */
 void ddp_client_left(struct ddp_client *client);
 
+/* What a connection needs until it is open is three times what it keeps: when thousands come back
+ * at once, all at the same time would leave a heap of holes, and a server in a sweat. */
+void ddp_client_wait(struct ddp_client *client, struct ddp_connector *c); /* the turn starts it */
+void ddp_client_wait_cancel(struct ddp_client *client, struct ddp_connector *c); /* or nothing */
+void ddp_client_connecting_over(struct ddp_client *client); /* of one that was started */
+
 /* ddp_connector.c; those with chunk come from inside libwebsockets */
-void ddp_connector_turn(struct ddp_connector *c); /* may free c */
+void ddp_connector_turn(struct ddp_connector *c);  /* may free c */
+void ddp_connector_start(struct ddp_connector *c); /* it has a place */
 void ddp_connector_on_timer(struct ddp_connector *c);
 void ddp_connector_on_call_timer(struct ddp_call *call);
 void ddp_connector_opened(struct ddp_connector *c);

@@ -7,10 +7,10 @@
  * WebSocket at /raw says nothing and receives what a user would. A socket whose session is
  * complete (subscribed, rooms/get answered) is live. Commands on stdin, each answered by a line:
  *
- *   send COUNT RATE          rooms-changed frames to the live sockets in turn, RATE a second;
- *                            0: as fast as they are taken. {"done":"send","seconds":S,"late":L}
- *   side FIRST LAST RATE     meanwhile, untimed frames to these users alone, who get no others;
- *                            until a rate of 0
+ *   send COUNT RATE USERS    rooms-changed frames to the live sockets of the first USERS users in
+ *                            turn, RATE a second; 0: as fast as they are taken.
+ *                            {"done":"send","seconds":S,"late":L}: late, in us, the latest frame
+ *   side FIRST LAST RATE     untimed frames to these users, until a rate of 0
  *   stall FIRST LAST         these users' sockets and logins get no answer any more
  *   unstall
  *   drop fin|reset           all DDP sockets are closed
@@ -45,13 +45,13 @@ static unsigned raws; /* the next raw socket's user */
 static uint64_t opened;
 
 struct stream {
-    unsigned left; /* of send; of side: 1 while it runs */
+    unsigned left;        /* of send; of side: 1 while it runs */
+    unsigned first, last; /* users */
     double rate;
     uint64_t began_ns, sent;
     size_t next;
 };
 static struct stream sending, side;
-static unsigned side_first = 1, side_last;
 static uint64_t latest_ns; /* the most a paced frame came too late */
 
 /* ---- sockets ---- */
@@ -178,19 +178,14 @@ static void on_accept(struct net_source *listener, uint32_t events)
 
 /* ---- frames ---- */
 
-static bool in_side(const struct sock *s)
-{
-    return s->login.user >= side_first && s->login.user <= side_last;
-}
-
 /* To the next socket that the stream is for and that takes it; false: there is none. */
 static bool send_one(struct stream *stream, bool timed)
 {
     for (size_t tried = 0; tried < nlive; tried++) {
         struct sock *s = live[stream->next++ % nlive];
 
-        if (in_side(s) == timed || answers_stalled(s->login.user) ||
-            s->peer->out.len > (stream->rate > 0 ? QUEUE_MAX : 0))
+        if (s->login.user < stream->first || s->login.user > stream->last ||
+            answers_stalled(s->login.user) || s->peer->out.len > (stream->rate > 0 ? QUEUE_MAX : 0))
             continue;
         peer_send(s->peer, data_frame(s->login.user, timed), data_frame_len());
         stream->sent++;
@@ -199,9 +194,10 @@ static bool send_one(struct stream *stream, bool timed)
     return false;
 }
 
-static void start(struct stream *stream, unsigned left, double rate)
+static void start(struct stream *stream, unsigned left, double rate, unsigned first, unsigned last)
 {
-    *stream = (struct stream){.left = left, .rate = rate, .began_ns = net_now_ns()};
+    *stream = (struct stream){
+        .left = left, .rate = rate, .began_ns = net_now_ns(), .first = first, .last = last};
 }
 
 /* Sends what is due; returns in how many ns the next one is. */
@@ -275,15 +271,13 @@ static void on_command(char *line)
     unsigned a, b;
     double rate;
 
-    if (sscanf(line, "send %u %lf", &a, &rate) == 2) {
-        start(&sending, a, rate);
+    if (sscanf(line, "send %u %lf %u", &a, &rate, &b) == 3 && b > 0) {
+        start(&sending, a, rate, 0, b - 1);
         latest_ns = 0;
         return; /* answered when done */
     }
     if (sscanf(line, "side %u %u %lf", &a, &b, &rate) == 3) {
-        start(&side, rate > 0 ? 1 : 0, rate);
-        side_first = rate > 0 ? a : 1;
-        side_last = rate > 0 ? b : 0;
+        start(&side, rate > 0 ? 1 : 0, rate, a, b);
     } else if (sscanf(line, "stall %u %u", &a, &b) == 2) {
         answers_stall(a, b);
         pause_stalled();

@@ -59,7 +59,8 @@ test('Rocket.Chat restarts: the tab stays, the session resumes with its token', 
   await tab.until('the message', (x) => x.texts().includes('back'));
   assert.equal(logins(rc.double, 'alice').length, 1, 'no second password login');
   assert.deepEqual(tab.changes, []);
-  assert.ok(tab.of('bridgeStatus').length <= 4);
+  const states = tab.of('bridgeStatus').map((s) => s.state);
+  assert.deepEqual(states.filter((state, i) => state !== states[i - 1]), ['backoff', 'live']);
 });
 
 test('the token is revoked: one fresh login, then live again', async (t) => {
@@ -111,7 +112,8 @@ test('refused for good: the tab stands and is told; nobody tries in a loop', asy
 
 test('reserved, unknown and tenant users are not logged in', async (t) => {
   const rc = await startDouble(t);
-  const bridge = await startBridge(t, rc.double, { 'Im:AdminUserName': 'root' });
+  rc.store.createUser({ username: 'root', password: 'admin-pw', roles: ['admin'] });
+  const bridge = await startBridge(t, rc.double, { 'Im:AdminUserName': 'root', 'Im:AdminPassword': 'admin-pw' });
   for (const [name, more] of [['rocket.cat', {}], ['ROCKET.CAT', {}], ['Root', {}], ['alice', { tenant: 1 }]]) {
     const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor(name, more));
     await tab.until(`${name} refused`, (x) => x.of('bridgeStatus').some((s) => s.state === 'refused'));
@@ -251,6 +253,18 @@ test('TLS to Rocket.Chat: an authority of its own is trusted by Im:CaFile, and b
   await rc.live('alice');
   rc.post(rc.general, 'bob', 'sealed');
   await tab.until('the message', (x) => x.texts().length === 1);
+});
+
+test('SIGTERM while Rocket.Chat is gone: a clean end within the drain limit', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Session:BackoffMinSeconds': 30, 'PushBridge:Drain:Seconds': 3 });
+  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+  await rc.live('alice');
+  await rc.double.stop();
+  await tab.until('backoff', (x) => x.of('bridgeStatus').some((s) => s.state === 'backoff'));
+  const start = Date.now();
+  await bridge.stop(); // and its exit code is 0
+  assert.ok(Date.now() - start < 3500, `${Date.now() - start} ms`);
 });
 
 test('health and readiness; the operator sees a user', async (t) => {

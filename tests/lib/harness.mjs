@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,7 @@ import { abpToken } from './jwt.mjs';
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const BINARY = path.resolve(process.env.PUSHBRIDGE ?? path.join(ROOT, 'build/asan/pushbridge'));
+const LOG_DIR = path.join(ROOT, 'tests/out/bridge');
 const READY_WITHIN_MS = 15_000;
 const EXIT_WITHIN_MS = 15_000;
 const LOG_LINES_KEPT = 5000;
@@ -36,6 +38,21 @@ export async function until(what, probe, timeoutMs = 5000) {
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await sleep(20);
   }
+}
+
+const cleanups = new WeakMap();
+
+/** Undoes what a test started, all of it, the last first: the bridge before its Rocket.Chat. */
+export function cleanUp(t, fn) {
+  if (!cleanups.has(t)) {
+    cleanups.set(t, []);
+    t.after(async () => {
+      const failures = [];
+      for (const each of cleanups.get(t).reverse()) await (async () => each())().catch((error) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
+    });
+  }
+  cleanups.get(t).push(fn);
 }
 
 let nextPort = 10_000 + ((process.pid * 97) % 20_000);
@@ -63,7 +80,7 @@ export async function startDouble(t, { users = ['alice', 'bob'], ...options } = 
   const people = users.map((username) => store.createUser({ username, password: PASSWORD }));
   const general = store.createRoom({ name: 'general', owner: people[0], members: people });
   await double.start();
-  t.after(() => double.stop());
+  cleanUp(t, async () => double.stop());
   const user = (name) => store.requireUser(name);
   return {
     double,
@@ -87,7 +104,8 @@ class Bridge {
   logs = []; // stderr, line by line
   #child = null;
 
-  constructor(env, port, adminPort) {
+  constructor(name, env, port, adminPort) {
+    this.name = name;
     this.env = env;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
@@ -128,10 +146,18 @@ class Bridge {
     const late = setTimeout(() => child.kill('SIGKILL'), EXIT_WITHIN_MS);
     const { code, signal } = await this.exited;
     clearTimeout(late);
+    this.#keepLog();
     const tail = this.logs.slice(-60).join('\n');
     const complaint = this.logs.find((line) => SANITIZER.test(line));
     assert.equal(complaint, undefined, tail);
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail);
+  }
+
+  /** The last lines, for whoever wonders why a test failed. */
+  #keepLog() {
+    mkdirSync(LOG_DIR, { recursive: true });
+    const file = `${this.name.replace(/[^\w.-]+/g, '_').slice(0, 100)}.${this.port}.log`;
+    writeFileSync(path.join(LOG_DIR, file), `${this.logs.join('\n')}\n`);
   }
 
   /** As a crash: nothing is said to anybody. */
@@ -162,9 +188,9 @@ class Bridge {
 
 /**
  * The bridge, ready, in front of `double` (null: an address where nobody answers). `settings` by
- * name: {'PushBridge:Shards': 2}; a list as an array.
+ * name: {'PushBridge:Shards': 2}; a list as an array. `env` are more environment variables.
  */
-export async function startBridge(t, double, settings = {}) {
+export async function startBridge(t, double, settings = {}, env = {}) {
   const port = await freePort();
   const adminPort = await freePort();
   const all = {
@@ -174,7 +200,8 @@ export async function startBridge(t, double, settings = {}) {
     'PushBridge:Log:Format': 'json',
     'PushBridge:Log:Level': 'debug',
     'PushBridge:Shards': 2,
-    'PushBridge:Drain:Seconds': 2,
+    'PushBridge:Drain:Seconds': 5,
+    'PushBridge:Hub:CloseWaitSeconds': 0.5,
     'App:CorsOrigins': ORIGIN,
     'Authentication:JwtBearer:SecurityKey': KEY,
     'Authentication:JwtBearer:Issuer': ISSUER,
@@ -183,8 +210,8 @@ export async function startBridge(t, double, settings = {}) {
     'Im:DefaultPassword': PASSWORD,
     ...settings,
   };
-  const bridge = new Bridge({ ...inherited(), ...environment(all) }, port, adminPort);
-  t.after(() => bridge.stop());
+  const bridge = new Bridge(t.name ?? 'suite', { ...inherited(), ...environment(all), ...env }, port, adminPort);
+  cleanUp(t, () => bridge.stop());
   await bridge.start();
   return bridge;
 }

@@ -11,7 +11,7 @@ const REGISTER = `{"type":1,"invocationId":"r","target":"Register","arguments":[
 let bridge;
 const cleanups = [];
 before(async () => {
-  bridge = await startBridge({ after: (fn) => cleanups.push(fn) }, null, { 'PushBridge:Hub:CloseWaitSeconds': 0.5 });
+  bridge = await startBridge({ after: (fn) => cleanups.push(fn) }, null, { 'PushBridge:Hub:KeepAliveSeconds': 60, 'PushBridge:Hub:ClientTimeoutSeconds': 120, 'PushBridge:Hub:CloseWaitSeconds': 0.5 });
 });
 after(async () => {
   for (const fn of cleanups) await fn();

@@ -544,9 +544,89 @@ static void test_ddp_login_without_a_users_document_asks_me(void **state)
                                SLICE_LIT("u8"), SLICE_LIT("{\"username\":\"ana\"}"));
     ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
     check_state(SESSION_AUTHENTICATING);
+    assert_int_equal(rest_count(REST_ME), 0);
+    advance(1100); /* it might have come behind the result */
     rest_answer(rest_pending(REST_ME), NULL, &me, NULL, NULL);
     settle();
     check_state(SESSION_SUBSCRIBING);
+}
+
+static void log_in_unnamed(void)
+{
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    check_state(SESSION_AUTHENTICATING);
+}
+
+static void see_user(const char *id, const char *fields)
+{
+    link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
+                               slice_of(id), slice_of(fields));
+    settle();
+}
+
+/* Meteor 3 and the streamer send the document behind the result. */
+static void test_users_document_behind_the_result(void **state)
+{
+    (void)state;
+    log_in_unnamed();
+    see_user("u8", "{\"username\":\"ana\"}");
+    check_state(SESSION_AUTHENTICATING);
+    see_user("u9", "{\"username\":\"ana\"}");
+    check_state(SESSION_SUBSCRIBING);
+    assert_int_equal(rest_count(REST_ME), 0);
+    assert_string_equal(entry()->token, "tok1");
+}
+
+static void test_users_document_behind_the_question(void **state)
+{
+    (void)state;
+    log_in_unnamed();
+    advance(1100);
+    assert_non_null(rest_pending(REST_ME));
+    see_user("u9", "{\"username\":\"bruno\"}");
+    ddp_ok("logout", "");
+    check_state(SESSION_REFUSED);
+    assert_false(entry()->is);
+}
+
+static void test_limited_me_is_asked_again_on_the_same_connection(void **state)
+{
+    struct rest_me me = {SLICE_LIT("u9"), SLICE_LIT("ana")};
+    struct rc_error limited;
+
+    (void)state;
+    log_in_unnamed();
+    advance(1100);
+    rc_error_of(&limited, RC_RATE_LIMITED);
+    limited.retry_after_ms = 30 * 1000;
+    rest_answer(rest_pending(REST_ME), NULL, NULL, NULL, &limited);
+    settle();
+    check_state(SESSION_AUTHENTICATING);
+    assert_true(was_pushed(0, "\"connecting\""));
+    advance(29 * 1000);
+    assert_null(rest_pending(REST_ME));
+    advance(1100);
+    rest_answer(rest_pending(REST_ME), NULL, &me, NULL, NULL);
+    settle();
+    check_state(SESSION_SUBSCRIBING);
+    assert_int_equal(nconns, 1);
+    assert_int_equal(w.acquires, 1);
+}
+
+/* A token of an unknown account must not be resumed with. */
+static void test_unnamed_login_that_is_lost_is_logged_out(void **state)
+{
+    (void)state;
+    log_in_unnamed();
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    check_state(SESSION_BACKOFF);
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
+    advance(1100);
+    assert_int_equal(w.acquires, 2); /* a login, no resume */
 }
 
 static void test_ddp_login_as_somebody_else(void **state)
@@ -1051,6 +1131,10 @@ int main(void)
         T(test_refused_identity_has_a_connection_but_no_login),
         T(test_password_login_over_ddp),
         T(test_ddp_login_without_a_users_document_asks_me),
+        T(test_users_document_behind_the_result),
+        T(test_users_document_behind_the_question),
+        T(test_limited_me_is_asked_again_on_the_same_connection),
+        T(test_unnamed_login_that_is_lost_is_logged_out),
         T(test_ddp_login_as_somebody_else),
         T(test_ddp_login_refused_is_not_tried_by_rest),
         T(test_ddp_login_link_lost_gives_the_turn_back),
