@@ -471,8 +471,3 @@ uint64_t ws_conn_last_write_ms(const struct ws_conn *ws)
 {
     return ws->last_write_ms;
 }
-
-void ws_conn_set_arg(struct ws_conn *ws, void *arg)
-{
-    ws->arg = arg;
-}
