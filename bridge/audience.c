@@ -80,7 +80,7 @@ static void attach_deliver(struct mail *mail, void *consumer)
 static bool post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
                         struct slice key, uint64_t serial, const struct bridge_user *user)
 {
-    struct slice username = user == NULL ? (struct slice){0} : slice_of(user->username);
+    struct slice username = slice_of(user == NULL ? "" : user->username);
     struct attach_mail *a = calloc(1, sizeof *a + key.len + username.len);
 
     if (a == NULL)
@@ -113,7 +113,7 @@ void audience_connected(struct shard *s, struct hub_connection *c)
 void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
                        enum audience_answer answer)
 {
-    struct hub_connection *c = signalr_server_find(s->signalr, serial);
+    struct hub_connection *c = s->signalr == NULL ? NULL : signalr_server_find(s->signalr, serial);
 
     if (answer == AUDIENCE_NO_ROOM) {
         if (c != NULL)

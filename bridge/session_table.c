@@ -176,7 +176,7 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
     struct user_session *s = find(t, key);
 
     (void)conn_serial;
-    if (s == NULL && t->draining)
+    if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
     s->interest[shard]--;
@@ -371,6 +371,7 @@ void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done
     t->drained = done;
     t->drained_arg = arg;
     t->drain_until_ms = session_now_ms(t) + limit_ms;
+    logout_queue_hurry(t->logouts, limit_ms);
     HASH_ITER(hh, t->sessions, s, next)
     {
         memset(s->interest, 0, t->options.nshards * sizeof *s->interest);

@@ -10,8 +10,8 @@
 _Static_assert(LWS_PRE <= DDP_OUT_HEADROOM, "libwebsockets writes its header before the bytes");
 
 enum {
-    RX_CHUNK_BYTES = 1024,
-    HEADER_BYTES = 4096, /* of the answer to the upgrade: some proxies send long cookies */
+    /* Bytes a read takes and a chunk has: most frames then need one read and no copy. */
+    RX_CHUNK_BYTES = 1408,
     /* libwebsockets allocates and clears two tables of this many entries, and scans one at every
      * close. Beyond 10 million, as in many containers, it silently falls back to 2,560. */
     FDS_MAX = 1 << 18,
@@ -24,6 +24,7 @@ static const lws_retry_bo_t no_pings;
 /* Contexts share state of the process (log level, plugin, OpenSSL indexes). */
 static uv_mutex_t process_lock;
 static uv_once_t process_once = UV_ONCE_INIT;
+static bool tls_initialised;
 
 static void init_process(void)
 {
@@ -321,8 +322,7 @@ static bool create(struct ddp_client *client)
     int timeout_s = (int)(client->options.connect_timeout_ms / 1000) + 5; /* ours comes first */
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   (client->tls != NULL ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = loops,
         .gid = -1,
         .uid = -1,
@@ -331,15 +331,23 @@ static bool create(struct ddp_client *client)
         .vhost_name = "ddp",
         .timeout_secs = (unsigned)timeout_s,
         .connect_timeout_secs = (unsigned)timeout_s,
-        .max_http_header_data2 = HEADER_BYTES,
         .retry_and_idle_policy = &no_pings,
         .provided_client_ssl_ctx = client->tls,
         .http_proxy_address = "", /* not NULL, or the environment's would be taken */
     };
 
+    /* Each global initialisation moves the index under which libwebsockets finds its own in an SSL:
+     * handshakes under way on other shards would fail. Once is enough. */
+    if (client->tls != NULL && !tls_initialised)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     client->context = lws_create_context(&info);
     if (client->context == NULL)
         return false;
+    if (client->tls != NULL) {
+        tls_initialised = true;
+        info.options |=
+            LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT; /* of the vhost: it takes our SSL_CTX */
+    }
     client->vhost = lws_create_vhost(client->context, &info);
     return client->vhost != NULL;
 }

@@ -27,7 +27,7 @@ struct probe {
     bool inside; /* a call into the library is under way: nothing may be reported */
 };
 
-static uv_loop_t probe_loop;
+static _Thread_local uv_loop_t probe_loop; /* a test may run several */
 
 static inline void probe_connected(void *arg, struct slice session)
 {

@@ -156,7 +156,26 @@ static SSL_CTX *server_tls(const char *san, bool ask_for_client)
 
 /* --- servers --- */
 
-static char seen_host[128], seen_sni[128];
+/* What the servers' threads saw last. */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
+static char seen_host[128], seen_sni[128], seen_connect[512];
+
+static void see(char *seen, size_t cap, const char *text, size_t len)
+{
+    pthread_mutex_lock(&seen_lock);
+    snprintf(seen, cap, "%.*s", (int)len, text);
+    pthread_mutex_unlock(&seen_lock);
+}
+
+static const char *last(const char *seen)
+{
+    static char copy[512];
+
+    pthread_mutex_lock(&seen_lock);
+    snprintf(copy, sizeof copy, "%s", seen);
+    pthread_mutex_unlock(&seen_lock);
+    return copy;
+}
 
 static void greets(struct wsd_conn *c)
 {
@@ -166,13 +185,21 @@ static void greets(struct wsd_conn *c)
     if (!wsd_upgrade(c, ""))
         return;
     host = strstr(c->head, "Host: ");
-    snprintf(seen_host, sizeof seen_host, "%.*s", (int)strcspn(host + 6, "\r"), host + 6);
+    see(seen_host, sizeof seen_host, host + 6, strcspn(host + 6, "\r"));
     if (c->ssl != NULL) {
         const char *sni = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
 
-        snprintf(seen_sni, sizeof seen_sni, "%s", sni == NULL ? "none" : sni);
+        see(seen_sni, sizeof seen_sni, sni == NULL ? "none" : sni, 100);
     }
     if (wsd_expect(c, text, sizeof text) && wsd_text(c, CONNECTED))
+        wsd_drain(c);
+}
+
+static void greets_quietly(struct wsd_conn *c)
+{
+    char text[256];
+
+    if (wsd_upgrade(c, "") && wsd_expect(c, text, sizeof text) && wsd_text(c, CONNECTED))
         wsd_drain(c);
 }
 
@@ -231,7 +258,7 @@ static void test_names(void **state)
             continue;
         }
         snprintf(want, sizeof want, "%s:%u", cases[i].want_host, (unsigned)s->port);
-        assert_string_equal(seen_host, want);
+        assert_string_equal(last(seen_host), want);
     }
     wsd_stop(s);
 }
@@ -407,7 +434,7 @@ static void test_tls(void **state)
         if (cases[i].detail != NULL && strcmp(p.detail, cases[i].detail) != 0)
             fail_msg("%s: %s", cases[i].name, p.detail);
         if (cases[i].sni != NULL)
-            assert_string_equal(seen_sni, cases[i].sni);
+            assert_string_equal(last(seen_sni), cases[i].sni);
         wsd_stop(s);
         SSL_CTX_free(tls);
     }
@@ -428,6 +455,55 @@ static void test_tls_refused_client(void **state)
     assert_int_equal(p.connects, 0);
     assert_int_equal(p.how, DDP_END_UNREACHABLE);
     print_message("    no client certificate: %s\n", p.detail);
+    wsd_stop(s);
+    SSL_CTX_free(tls);
+}
+
+/* Shards come and go, each with its own loop and client, while others are at work. */
+static struct ddp_client_options shard_options;
+
+static void *run_shard(void *arg)
+{
+    for (int round = 0; round < 5; round++) {
+        struct ddp_client *ddp;
+        struct probe p[8] = {0};
+
+        probe_loop_open();
+        ddp = probe_client(&shard_options);
+        for (int i = 0; i < 8; i++)
+            probe_open(&p[i], ddp);
+        for (int i = 0; i < 8; i++) {
+            while (p[i].connects + p[i].ends == 0)
+                uv_run(&probe_loop, UV_RUN_ONCE);
+            *(unsigned *)arg += p[i].connects;
+            if (p[i].c != NULL)
+                probe_close(&p[i]);
+            probe_until(&p[i].ends, 1);
+        }
+        probe_client_free(ddp);
+        probe_loop_close();
+    }
+    return NULL;
+}
+
+static void test_shards(void **state)
+{
+    SSL_CTX *tls = server_tls("DNS:chat.test", false);
+    struct wsd *s = wsd_start(greets_quietly, NULL, tls);
+    pthread_t threads[4];
+    unsigned connects[4] = {0};
+
+    (void)state;
+    shard_options = probe_options(s->port);
+    shard_options.host = "chat.test";
+    shard_options.tls = true;
+    shard_options.ca_file = ca_file;
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, run_shard, &connects[i]);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(connects[i], 40);
+    }
     wsd_stop(s);
     SSL_CTX_free(tls);
 }
@@ -533,13 +609,11 @@ static void relay(struct wsd_conn *c, uint16_t port)
     close(fd);
 }
 
-static char seen_connect[512];
-
 static void proxies(struct wsd_conn *c)
 {
     if (!wsd_read_head(c))
         return;
-    snprintf(seen_connect, sizeof seen_connect, "%.500s", c->head);
+    see(seen_connect, sizeof seen_connect, c->head, 500);
     if (wsd_puts(c, "HTTP/1.1 200 Connection established\r\n\r\n"))
         relay(c, *(uint16_t *)c->server->arg);
 }
@@ -570,11 +644,11 @@ static void test_proxy(void **state)
         if (p.connects != 1)
             fail_msg("%s", p.detail);
         snprintf(want, sizeof want, "CONNECT hidden.test:%u HTTP/1.1\r\n", (unsigned)s->port);
-        assert_true(strncmp(seen_connect, want, strlen(want)) == 0);
+        assert_true(strncmp(last(seen_connect), want, strlen(want)) == 0);
         /* base64("user:secret") */
-        assert_non_null(strstr(seen_connect, "basic dXNlcjpzZWNyZXQ=\r\n"));
+        assert_non_null(strstr(last(seen_connect), "basic dXNlcjpzZWNyZXQ=\r\n"));
         snprintf(want, sizeof want, "hidden.test:%u", (unsigned)s->port);
-        assert_string_equal(seen_host, want);
+        assert_string_equal(last(seen_host), want);
         wsd_stop(proxy);
         wsd_stop(s);
         SSL_CTX_free(tls);
@@ -626,9 +700,9 @@ int main(void)
         cmocka_unit_test(test_refused_often), cmocka_unit_test(test_stalled_address),
         cmocka_unit_test(test_slow_resolver), cmocka_unit_test(test_resolver_too_slow),
         cmocka_unit_test(test_tls),           cmocka_unit_test(test_tls_refused_client),
-        cmocka_unit_test(test_tls_to_plain),  cmocka_unit_test(test_options),
-        cmocka_unit_test(test_proxy),         cmocka_unit_test(test_proxy_refuses),
-        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_tls_to_plain),  cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_options),       cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_proxy_refuses), cmocka_unit_test(test_environment),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -327,6 +327,21 @@ static void test_resume_in_a_block_waits_it_out(void **state)
     assert_string_equal(entry()->token, "tok1");
 }
 
+static void test_a_giant_session_id_is_not_kept(void **state)
+{
+    char id[300];
+
+    (void)state;
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected(id);
+    check_state(SESSION_BACKOFF);
+    assert_string_equal(session()->code, "malformed");
+    assert_string_equal(entry()->ddp_session, "");
+}
+
 static void test_resume_as_somebody_else(void **state)
 {
     (void)state;
@@ -1165,6 +1180,7 @@ int main(void)
         T(test_fresh_token_refused_is_no_loop),
         T(test_resume_error_that_passes_keeps_the_token),
         T(test_resume_in_a_block_waits_it_out),
+        T(test_a_giant_session_id_is_not_kept),
         T(test_resume_as_somebody_else),
         T(test_refusals_pause_and_grow),
         T(test_late_tab_hears_of_the_refusal),
