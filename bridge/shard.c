@@ -1,6 +1,7 @@
 #include "bridge/shard.h"
 
 #include "base/hash.h"
+#include "base/json_slice.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/key_refresh.h"
@@ -99,12 +100,13 @@ static void handoff_discard(struct mail *mail)
 static void handoff_deliver(struct mail *mail, void *consumer)
 {
     struct shard *s = consumer;
+    struct http_handoff *handoff = ((struct handoff_mail *)mail)->handoff;
 
     if (s->http == NULL) {
         handoff_discard(mail);
         return;
     }
-    http_server_adopt(s->http, ((struct handoff_mail *)mail)->handoff);
+    http_server_adopt(s->http, handoff);
     free(mail);
 }
 
@@ -322,7 +324,7 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_OPENED, hub.opened);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
-    metrics_set(m, METRIC_QUEUE_BYTES, hub.queued_bytes);
+    metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)
         metrics_set(m, (enum metric)(METRIC_ENDED_CLIENT + i), hub.ended[i]);

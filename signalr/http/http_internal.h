@@ -65,8 +65,9 @@ struct http_server {
     struct http_sock *socks, *wake;
     struct http_addr_table addrs;
     size_t nconns, nlingering;
-    unsigned nhandles; /* not closed yet */
-    int reserve_fd;    /* given up to accept and refuse one connection when descriptors run out */
+    size_t ws_queued_bytes; /* of all WebSockets */
+    unsigned nhandles;      /* not closed yet */
+    int reserve_fd; /* given up to accept and refuse one connection when descriptors run out */
     bool closing;
     void (*done)(void *arg);
     void *done_arg;

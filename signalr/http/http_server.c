@@ -123,6 +123,11 @@ fail:
     return rc;
 }
 
+size_t http_server_queued_bytes(const struct http_server *s)
+{
+    return s->ws_queued_bytes;
+}
+
 size_t http_server_connections(const struct http_server *s)
 {
     return s->nconns;
@@ -136,6 +141,7 @@ void http_server_handle_closed(struct http_server *s)
     assert(s->nhandles > 0);
     if (--s->nhandles > 0)
         return;
+    assert(s->ws_queued_bytes == 0);
     server_free(s);
     done(arg);
 }

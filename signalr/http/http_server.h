@@ -102,6 +102,7 @@ void http_server_stop_listening(
 /* Closes everything still open (WebSockets too), then calls done once. */
 void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg);
 size_t http_server_connections(const struct http_server *s);
+size_t http_server_queued_bytes(const struct http_server *s); /* unsent frames of all WebSockets */
 
 const struct http_view *http_request_view(const struct http_request *req);
 void http_request_set_data(struct http_request *req, void *data); /* for the handler's own state */

@@ -115,7 +115,6 @@ void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *a
 struct signalr_stats {
     uint64_t negotiations, opened, ended[HUB_END_NEND], invocations, unknown_methods, refused_auth;
     unsigned pending, handshaking, open, closing;
-    size_t queued_bytes;
 };
 void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *out);
 
