@@ -490,6 +490,29 @@ static void test_me_that_fails_drops_the_token(void **state)
     assert_false(entry()->is);
 }
 
+/* Each visit would cost a login of the few there are a minute, and a logout. */
+static void test_a_refused_account_is_remembered_without_tabs(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    ok_login("u7", "tok7", "somebody");
+    check_state(SESSION_REFUSED);
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    for (uint64_t visit = 2; visit < 6; visit++) {
+        detach(0, visit - 1);
+        advance(1000);
+        attach(0, visit);
+        settle();
+        check_state(SESSION_REFUSED);
+    }
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    assert_non_null(strstr(w.told_one, "refused"));
+    detach(0, 5);
+    advance(70 * 1000);
+    assert_null(w.table->sessions); /* nobody asks: nothing is tried, nothing is kept */
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+}
+
 static void test_the_admin_is_nobodys_account(void **state)
 {
     (void)state;
@@ -1190,6 +1213,7 @@ int main(void)
         T(test_answer_for_somebody_else_is_refused),
         T(test_answer_without_a_name_asks_me),
         T(test_me_that_fails_drops_the_token),
+        T(test_a_refused_account_is_remembered_without_tabs),
         T(test_the_admin_is_nobodys_account),
         T(test_a_session_found_to_be_the_admins_ends),
         T(test_a_waiting_session_found_to_be_the_admins_ends),
