@@ -228,6 +228,10 @@ static void on_connected(void *arg, struct slice session_id)
     if (s->state != SESSION_CONNECTING)
         return;
     session_enter(s, SESSION_AUTHENTICATING);
+    if (session_id.len > SESSION_DDP_ID_MAX) { /* it goes to logs and into the cache */
+        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
+        return;
+    }
     s->ddp_session = slice_dup(session_id);
     if (s->ddp_session == NULL)
         session_back_off(s, rc_result_name(RC_NOMEM), 0);

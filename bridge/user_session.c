@@ -71,8 +71,9 @@ void session_enter(struct user_session *s, enum session_state to)
 
 static bool is_done(const struct user_session *s)
 {
+    /* A refusal is remembered to the end of its pause, or each visit would cost a login. */
     return s->connections == 0 && s->linger_at_ms == 0 && s->holds == 0 && s->ddp == NULL &&
-           (s->state == SESSION_IDLE || s->state == SESSION_REFUSED);
+           (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
 }
 
 static void rearm(struct user_session *s)
@@ -108,8 +109,11 @@ void user_session_due(struct user_session *s)
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
         s->step_at_ms = 0;
         switch ((enum session_state)s->state) {
-        case SESSION_BACKOFF:
         case SESSION_REFUSED:
+            if (s->connections > 0)
+                session_begin(s);
+            break;
+        case SESSION_BACKOFF:
             session_begin(s);
             break;
         case SESSION_LOGGING_IN:

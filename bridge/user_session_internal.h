@@ -36,6 +36,7 @@ enum {
     SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
     SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
+    SESSION_DDP_ID_MAX = 128, /* a UUID is 36 bytes long */
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
     SESSION_NAMING_MS = 1000,           /* wait for the users document behind a login's result */

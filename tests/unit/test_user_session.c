@@ -327,6 +327,21 @@ static void test_resume_in_a_block_waits_it_out(void **state)
     assert_string_equal(entry()->token, "tok1");
 }
 
+static void test_a_giant_session_id_is_not_kept(void **state)
+{
+    char id[300];
+
+    (void)state;
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected(id);
+    check_state(SESSION_BACKOFF);
+    assert_string_equal(session()->code, "malformed");
+    assert_string_equal(entry()->ddp_session, "");
+}
+
 static void test_resume_as_somebody_else(void **state)
 {
     (void)state;
@@ -473,6 +488,29 @@ static void test_me_that_fails_drops_the_token(void **state)
     check_state(SESSION_BACKOFF);
     assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
     assert_false(entry()->is);
+}
+
+/* Each visit would cost a login of the few there are a minute, and a logout. */
+static void test_a_refused_account_is_remembered_without_tabs(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    ok_login("u7", "tok7", "somebody");
+    check_state(SESSION_REFUSED);
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    for (uint64_t visit = 2; visit < 6; visit++) {
+        detach(0, visit - 1);
+        advance(1000);
+        attach(0, visit);
+        settle();
+        check_state(SESSION_REFUSED);
+    }
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    assert_non_null(strstr(w.told_one, "refused"));
+    detach(0, 5);
+    advance(70 * 1000);
+    assert_null(w.table->sessions); /* nobody asks: nothing is tried, nothing is kept */
+    assert_int_equal(rest_count(REST_LOGIN), 1);
 }
 
 static void test_the_admin_is_nobodys_account(void **state)
@@ -1183,6 +1221,7 @@ int main(void)
         T(test_fresh_token_refused_is_no_loop),
         T(test_resume_error_that_passes_keeps_the_token),
         T(test_resume_in_a_block_waits_it_out),
+        T(test_a_giant_session_id_is_not_kept),
         T(test_resume_as_somebody_else),
         T(test_refusals_pause_and_grow),
         T(test_late_tab_hears_of_the_refusal),
@@ -1192,6 +1231,7 @@ int main(void)
         T(test_answer_for_somebody_else_is_refused),
         T(test_answer_without_a_name_asks_me),
         T(test_me_that_fails_drops_the_token),
+        T(test_a_refused_account_is_remembered_without_tabs),
         T(test_the_admin_is_nobodys_account),
         T(test_a_session_found_to_be_the_admins_ends),
         T(test_a_waiting_session_found_to_be_the_admins_ends),
