@@ -132,7 +132,8 @@ static void question_deliver(struct mail *mail, void *consumer)
     if (m->round == ROUND_TABS) {
         struct describing d = {&m->json, uv_now(&s->loop)};
 
-        signalr_server_each_of_user(s->signalr, slice_of(m->who), describe_tab, &d);
+        if (s->signalr != NULL)
+            signalr_server_each_of_user(s->signalr, slice_of(m->who), describe_tab, &d);
     } else if (session_table_find(s->sessions, slice_of(m->who), &key)) {
         m->key = slice_dup(key);
         m->found = m->key != NULL;

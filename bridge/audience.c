@@ -26,6 +26,7 @@ struct answer_mail {
     struct mail mail;
     unsigned from; /* the session's shard */
     uint64_t serial;
+    enum session_attach answer; /* a refusal; the other comes by the publisher */
     size_t key_len;
     char key[];
 };
@@ -39,12 +40,11 @@ static void answer_deliver(struct mail *mail, void *consumer)
 {
     struct answer_mail *a = (struct answer_mail *)mail;
 
-    audience_answered(consumer, a->from, (struct slice){a->key, a->key_len}, a->serial,
-                      AUDIENCE_NO_ROOM);
+    audience_answered(consumer, a->from, (struct slice){a->key, a->key_len}, a->serial, a->answer);
     free(a);
 }
 
-static void answer_no_room(struct shard *s, const struct attach_mail *attach)
+static void refuse(struct shard *s, const struct attach_mail *attach, enum session_attach answer)
 {
     struct answer_mail *a = calloc(1, sizeof *a + attach->key_len);
 
@@ -53,6 +53,7 @@ static void answer_no_room(struct shard *s, const struct attach_mail *attach)
     a->mail = (struct mail){.deliver = answer_deliver, .discard = mail_free, .control = true};
     a->from = s->index;
     a->serial = attach->serial;
+    a->answer = answer;
     a->key_len = attach->key_len;
     memcpy(a->key, attach->text, attach->key_len);
     shard_post(s, attach->from, &a->mail);
@@ -71,8 +72,10 @@ static void attach_deliver(struct mail *mail, void *consumer)
         struct session_who who = {
             .key = key, .username = {a->text + a->key_len, a->username_len}, .refused = a->refused};
 
-        if (!session_table_attach(s->sessions, &who, a->from, a->serial))
-            answer_no_room(s, a);
+        enum session_attach answer = session_table_attach(s->sessions, &who, a->from, a->serial);
+
+        if (answer != SESSION_ATTACHED)
+            refuse(s, a, answer);
     }
     free(a);
 }
@@ -80,7 +83,7 @@ static void attach_deliver(struct mail *mail, void *consumer)
 static bool post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
                         struct slice key, uint64_t serial, const struct bridge_user *user)
 {
-    struct slice username = user == NULL ? (struct slice){0} : slice_of(user->username);
+    struct slice username = slice_of(user == NULL ? "" : user->username);
     struct attach_mail *a = calloc(1, sizeof *a + key.len + username.len);
 
     if (a == NULL)
@@ -111,12 +114,15 @@ void audience_connected(struct shard *s, struct hub_connection *c)
 }
 
 void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
-                       enum audience_answer answer)
+                       enum session_attach answer)
 {
-    struct hub_connection *c = signalr_server_find(s->signalr, serial);
+    struct hub_connection *c = s->signalr == NULL ? NULL : signalr_server_find(s->signalr, serial);
 
-    if (answer == AUDIENCE_NO_ROOM) {
-        if (c != NULL)
+    if (answer != SESSION_ATTACHED) {
+        /* One too many must not come back at once, and again. */
+        if (c != NULL && answer == SESSION_TOO_MANY)
+            hub_connection_close(c, "The user is at the limit of connections.", false);
+        else if (c != NULL)
             hub_connection_close(c, NULL, true);
         return;
     }

@@ -9,6 +9,7 @@
 #define BRIDGE_AUDIENCE_H
 
 #include "base/slice.h"
+#include "bridge/session_table.h"
 #include <stdint.h>
 
 struct shard;
@@ -18,9 +19,8 @@ struct mail;
 void audience_connected(struct shard *s, struct hub_connection *c);
 void audience_disconnected(struct shard *s, struct hub_connection *c);
 
-/* What arrives from a session's shard. key: the user's. */
-enum audience_answer { AUDIENCE_ATTACHED, AUDIENCE_NO_ROOM };
+/* The session's answer, on the connection's shard. key: the user's. */
 void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
-                       enum audience_answer answer);
+                       enum session_attach answer);
 
 #endif

@@ -65,6 +65,8 @@ static bool set_options(CURL *curl, struct jwks_source *s)
 
     ok &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
     ok &= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    /* Giving up must not wait for a resolver that hangs. */
+    ok &= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
     ok &= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)s->timeout_ms) == CURLE_OK;
     /* "" means no proxy even when the environment names one. */
     ok &= curl_easy_setopt(curl, CURLOPT_PROXY, s->proxy) == CURLE_OK;

@@ -171,7 +171,7 @@ static enum jwt_result verify_signature(const struct jwt_rules *rules, const str
                                         const struct parts *parts, unsigned *key_index)
 {
     uint8_t header_bytes[HEADER_MAX_BYTES], signature_bytes[JWT_SIGNATURE_MAX_BYTES];
-    struct slice header_text, signature, kid;
+    struct slice header_text, signature, kid = {0};
     enum jwt_result result = JWT_MALFORMED;
     json_t *header = NULL;
     enum jwt_alg alg;

@@ -132,7 +132,8 @@ static void turn(struct login_desk *d)
     uint64_t now = uv_now(&d->shard->loop), wakeup;
     struct login_ticket *ticket;
 
-    while ((ticket = login_governor_next(d->governor, now)) != NULL)
+    /* Without the agent the program is stopping, and nobody wants a login any more. */
+    while (d->admin != NULL && (ticket = login_governor_next(d->governor, now)) != NULL)
         answer_granted(d, (const struct login *)ticket);
     tell_pause(d, now);
     metrics_set(d->shard->metrics, METRIC_LOGIN_QUEUE, login_governor_stats(d->governor)->queued);

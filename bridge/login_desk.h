@@ -20,9 +20,11 @@ bool login_desk_admin_ok(const struct login_desk *d); /* logged in, or none conf
 bool login_desk_paused(const struct login_desk *d);   /* the queue waits for a block to end */
 
 /* On shard 0. */
+/* No login is granted from here on. */
 void login_desk_admin_stop(struct login_desk *d, unsigned limit_ms, void (*done)(void *arg),
                            void *arg);
-void login_desk_close(struct login_desk *d); /* behind admin_stop; its handle goes with the loop */
+/* Behind admin_stop, when no shard asks any more. Its handle goes with the loop. */
+void login_desk_close(struct login_desk *d);
 /* When no shard runs any more: mail on the way names the desk to the end. */
 void login_desk_free(struct login_desk *d);
 

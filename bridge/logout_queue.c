@@ -4,7 +4,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { PARALLEL = 4, ATTEMPTS = 3, PAUSE_MS = 5000, LIMITED_PAUSE_MS = 10000 };
+enum {
+    PARALLEL = 4,
+    ATTEMPTS = 3,
+    PAUSE_MS = 5000,
+    LIMITED_PAUSE_MS = 10000,
+    HURRIED_PAUSE_MS = 100,
+    HURRIED_FAILURES = PARALLEL, /* in a row: the server is not there */
+};
 
 struct logout {
     struct logout *next;
@@ -22,7 +29,9 @@ struct logout_queue {
     struct logout *first, **last;
     struct logout *running;
     size_t waiting, nrunning, max_waiting;
-    bool freeing;
+    unsigned failures; /* in a row, that may pass */
+    bool hurried, freeing;
+    uint64_t until_ms; /* when hurried: nothing waits longer */
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -68,6 +77,39 @@ static void schedule(struct logout_queue *q, uint64_t delay_ms)
         uv_timer_start(&q->timer, start_some, delay_ms > due ? delay_ms : due, 0);
 }
 
+static void drop_waiting(struct logout_queue *q)
+{
+    while (q->first != NULL) {
+        struct logout *l = q->first;
+
+        q->first = l->next;
+        logout_free(l);
+    }
+    q->last = &q->first;
+    q->waiting = 0;
+}
+
+static void give_up(struct logout_queue *q, const char *code)
+{
+    if (q->waiting > 0)
+        log_warn("token_logouts_given_up", LOG_UINT("tokens", q->waiting), LOG_STR("code", code));
+    drop_waiting(q);
+}
+
+/* How long to wait behind a failure that may pass. */
+static uint64_t pause_of(const struct logout_queue *q, const struct rc_error *error)
+{
+    if (error->result == RC_RATE_LIMITED)
+        return error->retry_after_ms > 0 ? error->retry_after_ms : LIMITED_PAUSE_MS;
+    return q->hurried ? HURRIED_PAUSE_MS : PAUSE_MS;
+}
+
+static bool is_in_vain(const struct logout_queue *q, uint64_t pause_ms)
+{
+    return q->hurried &&
+           (q->failures >= HURRIED_FAILURES || uv_now(q->timer.loop) + pause_ms >= q->until_ms);
+}
+
 static void on_done(void *arg, const struct rc_error *error)
 {
     struct logout *l = arg, **link = &l->queue->running;
@@ -80,12 +122,11 @@ static void on_done(void *arg, const struct rc_error *error)
     *link = l->next;
     q->nrunning--;
     l->call = NULL;
-    if (again && error->result == RC_RATE_LIMITED) {
-        pause = error->retry_after_ms > 0 ? error->retry_after_ms : LIMITED_PAUSE_MS;
-    } else if (again) {
-        pause = PAUSE_MS;
+    if (again)
+        pause = pause_of(q, error);
+    q->failures = again ? q->failures + 1 : 0;
+    if (again && error->result != RC_RATE_LIMITED)
         again = ++l->attempts < ATTEMPTS;
-    }
     /* RC_UNAUTHORIZED is as good as done: the token was gone already. */
     if (error != NULL && !again && error->result != RC_UNAUTHORIZED &&
         error->result != RC_CANCELLED)
@@ -95,6 +136,8 @@ static void on_done(void *arg, const struct rc_error *error)
         enqueue(q, l);
     else
         logout_free(l);
+    if (pause > 0 && is_in_vain(q, pause))
+        give_up(q, error->code);
     if (q->waiting > 0)
         schedule(q, pause);
     close_when_empty(q);
@@ -173,19 +216,22 @@ size_t logout_queue_pending(const struct logout_queue *q)
     return q->waiting + q->nrunning;
 }
 
+void logout_queue_hurry(struct logout_queue *q, unsigned limit_ms)
+{
+    q->hurried = true;
+    q->until_ms = uv_now(q->timer.loop) + limit_ms;
+    q->failures = 0;
+    if (uv_is_active((uv_handle_t *)&q->timer)) /* a longer pause, perhaps */
+        uv_timer_start(&q->timer, start_some, 0, 0);
+}
+
 void logout_queue_free(struct logout_queue *q, void (*done)(void *arg), void *arg)
 {
     q->freeing = true;
     q->done = done;
     q->done_arg = arg;
     uv_timer_stop(&q->timer);
-    while (q->first != NULL) {
-        struct logout *l = q->first;
-        q->first = l->next;
-        logout_free(l);
-    }
-    q->last = &q->first;
-    q->waiting = 0;
+    drop_waiting(q);
     for (struct logout *l = q->running; l != NULL; l = l->next)
         rest_call_cancel(l->call);
     close_when_empty(q);

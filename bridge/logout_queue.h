@@ -19,6 +19,9 @@ int logout_queue_new(uv_loop_t *loop, struct rest_client *rest, size_t max_waiti
                      struct logout_queue **out);
 /* Copies both; wiped afterwards. */
 void logout_queue_add(struct logout_queue *q, struct slice user_id, struct slice token);
+/* The program is stopping: no pause is longer than a moment, and a server that answers nobody, or
+ * wants us to wait past limit_ms, is waited for no longer: all that waits is given up. */
+void logout_queue_hurry(struct logout_queue *q, unsigned limit_ms);
 size_t logout_queue_pending(const struct logout_queue *q); /* waiting and under way */
 /* What still waits is given up. done is called later, once. */
 void logout_queue_free(struct logout_queue *q, void (*done)(void *arg), void *arg);

@@ -87,6 +87,23 @@ static void drain(uv_async_t *handle)
         wake_consumer(m);
 }
 
+void mailbox_deliver_all(struct mailbox *m)
+{
+    bool any;
+
+    do {
+        any = false;
+        for (unsigned i = 0; i < m->producers; i++) {
+            struct mail *mail;
+
+            while ((mail = take_one(&m->lanes[i])) != NULL) {
+                mail->deliver(mail, m->consumer);
+                any = true;
+            }
+        }
+    } while (any);
+}
+
 int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
                 struct mailbox **out)
 {

@@ -42,6 +42,11 @@ enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail
 /* Bytes of data waiting in a producer's lane; any thread. */
 size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer);
 
+/* On the consumer's thread, also from a mail's deliver: delivers all that has been posted, however
+ * much that is, and what the delivering itself brings. For a shutdown, whose steps must not
+ * overtake the mail of the steps before them in another lane. */
+void mailbox_deliver_all(struct mailbox *m);
+
 /* On the consumer's thread, when no producer will post any more: discards what waits. The memory
  * goes in libuv's close callback, so the loop must run once more. */
 void mailbox_free(struct mailbox *m);

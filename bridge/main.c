@@ -77,6 +77,8 @@ static int run(const struct settings *settings)
     }
     rc = program_run(settings);
     log_stop();
+    if (rc == PROGRAM_EXIT_RUNTIME || rc == PROGRAM_EXIT_DRAIN)
+        _exit(rc); /* no exit handler may take anything from under threads that still run */
     return rc;
 }
 
@@ -106,7 +108,6 @@ int main(int argc, char **argv)
         rc = program_check(settings);
     else
         rc = run(settings);
-    if (rc != PROGRAM_EXIT_DRAIN) /* there, threads still read them */
-        settings_free(settings);
+    settings_free(settings);
     return rc;
 }

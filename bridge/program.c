@@ -6,6 +6,7 @@
 #include "bridge/metrics.h"
 #include "bridge/routes.h"
 #include "bridge/shard.h"
+#include "signalr/http/http_counts.h"
 #include "signalr/http/http_server.h"
 #include <assert.h>
 #include <curl/curl.h>
@@ -17,16 +18,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* The order everything is put away in; all shards finish a step before the next begins. */
-enum stop_step {
-    STOP_NOT,
-    STOP_CONNECTIONS,
-    STOP_SESSIONS,
-    STOP_HTTP, /* from here on no shard asks another's parts for anything */
-    STOP_PARTS,
-    STOP_MAILBOXES,
-};
-
 struct run {
     struct program program;
     enum stop_step step;
@@ -34,8 +25,10 @@ struct run {
     bool late;        /* the limit passed before the last step was done */
     uv_signal_t signals[2];
     uv_timer_t limit;
+    uv_timer_t connections_limit;
 };
 
+/* To a shard: take this step. From one: it is done. */
 struct step_mail {
     struct mail mail;
     enum stop_step step;
@@ -120,6 +113,7 @@ static void step_deliver(struct mail *mail, void *consumer)
     struct shard *s = consumer;
 
     free(mail);
+    mailbox_deliver_all(s->mailbox);
     switch (step) {
     case STOP_CONNECTIONS:
         shard_drain_connections(s);
@@ -133,8 +127,10 @@ static void step_deliver(struct mail *mail, void *consumer)
     case STOP_PARTS:
         shard_close_parts(s);
         break;
-    case STOP_MAILBOXES:
-        mailbox_free(s->mailbox); /* every shard has closed its parts: nobody posts any more */
+    case STOP_MAILBOXES: /* every shard has closed its parts: nobody posts any more */
+        if (s->index == 0)
+            login_desk_close(s->program->desk);
+        mailbox_free(s->mailbox);
         break;
     case STOP_NOT:
         abort();
@@ -146,46 +142,65 @@ static void step_discard(struct mail *mail)
     free(mail);
 }
 
+static struct mail *step_mail_new(enum stop_step step,
+                                  void (*deliver)(struct mail *mail, void *consumer))
+{
+    struct step_mail *m = calloc(1, sizeof *m);
+
+    if (m == NULL)
+        abort(); /* nothing left to lose: we are on our way out */
+    m->mail = (struct mail){.deliver = deliver, .discard = step_discard, .control = true};
+    m->step = step;
+    return &m->mail;
+}
+
 static void begin_step(struct run *run, enum stop_step step)
 {
     struct program *p = &run->program;
 
     run->step = step;
     run->waiting = p->nshards;
-    for (unsigned i = 0; i < p->nshards; i++) {
-        struct step_mail *m = calloc(1, sizeof *m);
-
-        if (m == NULL)
-            abort(); /* nothing left to lose: we are on our way out */
-        m->mail = (struct mail){.deliver = step_deliver, .discard = step_discard, .control = true};
-        m->step = step;
-        mailbox_post(p->shards[i].mailbox, p->nshards, &m->mail);
-    }
-    if (step == STOP_MAILBOXES)
-        uv_stop(&p->loop); /* the threads end by themselves now */
+    for (unsigned i = 0; i < p->nshards; i++)
+        mailbox_post(p->shards[i].mailbox, p->nshards, step_mail_new(step, step_deliver));
 }
 
 static void report_deliver(struct mail *mail, void *consumer)
 {
+    enum stop_step step = ((struct step_mail *)mail)->step;
     struct run *run = consumer;
 
     free(mail);
-    if (--run->waiting == 0)
-        begin_step(run, run->step + 1);
+    if (step != run->step || --run->waiting > 0)
+        return; /* of a step that was cut off: done after all */
+    if (step == STOP_MAILBOXES)
+        uv_stop(&run->program.loop);
+    else
+        begin_step(run, step + 1);
 }
 
-void program_report_step(struct shard *s)
+void program_report_step(struct shard *s, enum stop_step step)
 {
-    struct mail *m = calloc(1, sizeof *m);
-
-    if (m == NULL)
-        abort();
-    *m = (struct mail){.deliver = report_deliver, .discard = step_discard, .control = true};
-    mailbox_post(s->program->mailbox, s->index, m);
+    mailbox_post(s->program->mailbox, s->index, step_mail_new(step, report_deliver));
 }
 
-/* Half of the drain's time is for connections (paced) and half for sessions; what is still open at
- * the end goes with the process. */
+unsigned program_drain_left_ms(const struct program *p, unsigned tenths)
+{
+    uint64_t now = uv_hrtime() / 1000000;
+    uint64_t until = p->drain_start_ms + (uint64_t)p->settings->drain.limit_ms * tenths / 10;
+
+    return until > now ? (unsigned)(until - now) : 0;
+}
+
+/* A client that does not answer our close must not take the sessions' time. */
+static void on_connections_limit(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+
+    if (run->step == STOP_CONNECTIONS)
+        begin_step(run, STOP_SESSIONS);
+}
+
+/* What is still open now goes with the process. */
 static void on_limit(uv_timer_t *timer)
 {
     struct run *run = timer->data;
@@ -198,17 +213,21 @@ static void on_limit(uv_timer_t *timer)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
+    struct program *p = &run->program;
 
     if (run->step != STOP_NOT) {
         log_warn("stopping_at_once", LOG_INT("signal", number));
         run->late = true;
-        uv_stop(&run->program.loop);
+        uv_stop(&p->loop);
         return;
     }
     log_info("draining", LOG_INT("signal", number),
-             LOG_INT("limit_ms", run->program.settings->drain.limit_ms));
-    atomic_store(&run->program.phase, PROGRAM_DRAINING);
-    uv_timer_start(&run->limit, on_limit, run->program.settings->drain.limit_ms, 0);
+             LOG_INT("limit_ms", p->settings->drain.limit_ms));
+    p->drain_start_ms = uv_hrtime() / 1000000;
+    atomic_store(&p->phase, PROGRAM_DRAINING);
+    uv_timer_start(&run->limit, on_limit, p->settings->drain.limit_ms, 0);
+    uv_timer_start(&run->connections_limit, on_connections_limit,
+                   program_drain_left_ms(p, STOP_CONNECTIONS_TENTHS), 0);
     begin_step(run, STOP_CONNECTIONS);
 }
 
@@ -229,7 +248,8 @@ static int open_main_loop(struct run *run)
         rc = uv_signal_start(&run->signals[i], on_signal, numbers[i]);
     }
     uv_timer_init(&p->loop, &run->limit);
-    run->limit.data = run;
+    uv_timer_init(&p->loop, &run->connections_limit);
+    run->limit.data = run->connections_limit.data = run;
     return rc;
 }
 
@@ -263,12 +283,14 @@ static void program_close(struct run *run)
     login_desk_free(p->desk);
     free(p->shards);
     metrics_free(p->metrics);
+    http_counts_free(p->counts);
     user_rules_close(&p->rules);
     jwt_keys_unref(p->first_keys);
     mailbox_free(p->mailbox);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
     uv_close((uv_handle_t *)&run->limit, NULL);
+    uv_close((uv_handle_t *)&run->connections_limit, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
 }
@@ -304,9 +326,8 @@ int program_run(const struct settings *settings)
         return PROGRAM_EXIT_SETTINGS;
     }
     p->metrics = metrics_new(p->nshards);
-    if (p->metrics == NULL)
-        return PROGRAM_EXIT_RUNTIME;
-    rc = open_main_loop(&run);
+    p->counts = http_counts_new();
+    rc = p->metrics == NULL || p->counts == NULL ? UV_ENOMEM : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)
@@ -321,7 +342,7 @@ int program_run(const struct settings *settings)
     log_info("serving", LOG_INT("shards", p->nshards));
     uv_run(&p->loop, UV_RUN_DEFAULT);
     if (run.late)
-        return PROGRAM_EXIT_DRAIN; /* threads still run: the process ends under them */
+        return PROGRAM_EXIT_DRAIN;
     for (unsigned i = 0; i < p->nshards; i++)
         uv_thread_join(&p->shards[i].thread);
     program_close(&run);

@@ -8,6 +8,7 @@
 #include "bridge/login_desk.h"
 #include "bridge/settings.h"
 #include "bridge/user.h"
+#include "signalr/hub/signalr_server.h"
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -28,7 +29,10 @@ struct program {
     struct shard *shards;
     unsigned nshards;
     struct metrics *metrics;
-    _Atomic int phase; /* enum program_phase */
+    struct http_counts *counts;   /* connections of all shards; */
+    struct signalr_shared shared; /* negotiations, too */
+    _Atomic int phase;            /* enum program_phase */
+    uint64_t drain_start_ms;      /* uv_hrtime's clock; stands before the first step is told */
 
     struct login_desk *desk;  /* lives on shard 0 */
     struct key_refresh *keys; /* lives on shard 0; NULL: no JWKS configured */
@@ -41,10 +45,28 @@ struct program {
  * is wrong to stderr; a PROGRAM_EXIT_ code. */
 int program_check(const struct settings *settings);
 
-/* Serves until a signal ends it. Returns a PROGRAM_EXIT_ code. */
+/* Serves until a signal ends it. Returns a PROGRAM_EXIT_ code. PROGRAM_EXIT_RUNTIME and
+ * PROGRAM_EXIT_DRAIN: shards may still run, and use what they were given, the settings too; only
+ * the end of the process ends them. */
 int program_run(const struct settings *settings);
 
-/* A shard has finished the shutdown step it was told to take; on its thread. */
-void program_report_step(struct shard *s);
+/* The order everything is put away in; all shards finish a step before the next begins, and have
+ * taken all mail of the steps before. The limit of the drain is shared out in tenths: what is not
+ * done by its step's end is cut off by the next. */
+enum stop_step {
+    STOP_NOT,
+    STOP_CONNECTIONS, /* until 5/10 */
+    STOP_SESSIONS,    /* until 8/10; the admin agent, too */
+    STOP_HTTP,        /* from here on no shard asks another's parts for anything */
+    STOP_PARTS,
+    STOP_MAILBOXES, /* and with them the loops */
+};
+#define STOP_CONNECTIONS_TENTHS 5
+#define STOP_SESSIONS_TENTHS 8
+
+/* What is left until so many tenths of the drain's limit; any thread, while draining. */
+unsigned program_drain_left_ms(const struct program *p, unsigned tenths);
+/* A shard has finished a step of the shutdown; on its thread. */
+void program_report_step(struct shard *s, enum stop_step step);
 
 #endif

@@ -49,18 +49,12 @@ static void close_one(struct hub_connection *c, void *arg)
     hub_connection_close(c, *why == SESSION_REVOKED ? "The session was revoked." : NULL, false);
 }
 
-/* On the connections' shard. */
-static void push_deliver(struct mail *mail, void *consumer)
+static void push_to_connections(struct shard *s, struct push_mail *p)
 {
-    struct push_mail *p = (struct push_mail *)mail;
     struct slice key = {p->key, p->key_len};
-    struct shard *s = consumer;
     struct hub_connection *c;
 
     switch (p->kind) {
-    case PUSH_ATTACHED:
-        audience_answered(s, p->from, key, p->serial, AUDIENCE_ATTACHED);
-        break;
     case PUSH_USER:
         signalr_server_send_user(s->signalr, key, p->message);
         break;
@@ -72,7 +66,22 @@ static void push_deliver(struct mail *mail, void *consumer)
     case PUSH_CLOSE:
         signalr_server_each_of_user(s->signalr, key, close_one, &p->why);
         break;
+    case PUSH_ATTACHED:
+        abort();
     }
+}
+
+/* On the connections' shard. */
+static void push_deliver(struct mail *mail, void *consumer)
+{
+    struct push_mail *p = (struct push_mail *)mail;
+    struct shard *s = consumer;
+
+    if (p->kind == PUSH_ATTACHED)
+        audience_answered(s, p->from, (struct slice){p->key, p->key_len}, p->serial,
+                          SESSION_ATTACHED);
+    else if (s->signalr != NULL)
+        push_to_connections(s, p);
     push_free(mail);
 }
 

@@ -15,70 +15,6 @@ static const char *const event_names[SESSION_NSUBS] = {
 
 static void subscribe(struct user_session *s, enum session_sub which);
 
-/* ---- the cache entry ---- */
-
-static bool put(struct session_op *op);
-
-static void on_put(void *arg, enum token_cache_result result, const struct token_entry *entry)
-{
-    struct session_op *op = arg;
-    void (*next)(struct user_session *) = op->next;
-    struct user_session *s = op->session;
-
-    /* What we compared with has ended in between: once more, with nothing. */
-    if (result == TOKEN_CACHE_CONFLICT && entry == NULL && s->stored && op->seq == s->op_seq) {
-        s->stored = false;
-        if (put(op))
-            return;
-    }
-    s = session_op_end(op);
-    if (s == NULL)
-        return;
-    if (result == TOKEN_CACHE_CONFLICT) {
-        /* A newer login stands there: it wins. Ours is logged out unless it is the same token. */
-        session_yield(s, entry == NULL || !slice_eq(entry->auth_token, slice_of(s->token)));
-        return;
-    }
-    s->stored = result == TOKEN_CACHE_OK;
-    s->mine = true;
-    if (s->stored)
-        s->ttl_ends_ms = session_now_ms(s->table) + entry->ttl_left_ms;
-    else
-        log_warn("token_cache_full", LOG_ID("user", slice_of(s->key)));
-    next(s);
-}
-
-static bool put(struct session_op *op)
-{
-    struct user_session *s = op->session;
-    struct token_expect expect = {slice_of(s->token), s->epoch};
-    struct token_entry entry = {
-        .rc_user_id = slice_of(s->user_id),
-        .rc_username = slice_of(s->username),
-        .auth_token = slice_of(s->token),
-        .ddp_session = slice_of(s->ddp_session),
-        .instance = slice_of(s->table->settings->instance_name),
-        .epoch = s->epoch,
-        .issued_at_ms = s->issued_at_ms,
-    };
-
-    return token_cache_put(s->table->options.cache, slice_of(s->key), s->stored ? &expect : NULL,
-                           &entry, s->watch, on_put, op);
-}
-
-void session_store(struct user_session *s, void (*next)(struct user_session *s))
-{
-    struct session_op *op = session_op_new(s);
-
-    if (op != NULL) {
-        op->next = next;
-        if (put(op))
-            return;
-        session_op_end(op);
-    }
-    session_back_off(s, rc_result_name(RC_NOMEM), 0);
-}
-
 /* ---- resume ---- */
 
 static void on_refused_removed(void *arg, enum token_cache_result result,
@@ -139,6 +75,8 @@ static void on_resumed(void *arg, struct slice result, const struct rc_error *er
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     else if (error->result == RC_DEACTIVATED || error->result == RC_REFUSED)
         session_refuse(s, error->code, 0);
+    else if (error->result == RC_BLOCKED_IP || error->result == RC_BLOCKED_USER)
+        session_back_off(s, error->code, SESSION_BLOCKED_MS); /* to try is to prolong it */
     else if (error->result != RC_UNREACHABLE) /* else the connection's end follows and says it */
         session_back_off(s, error->code, error->retry_after_ms);
 }
@@ -182,8 +120,14 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         s->subs[which] = SUB_READY;
     } else if (error->result == RC_RATE_LIMITED) {
         uint64_t wait = error->retry_after_ms > 0 ? error->retry_after_ms : 1000;
+        uint64_t again_ms = session_now_ms(s->table) + wait;
+
+        if (again_ms >= s->subscribing_until_ms) {
+            session_back_off(s, error->code, wait);
+            return;
+        }
         s->subs[which] = SUB_WAITING;
-        session_arm(s, session_now_ms(s->table) + wait);
+        session_arm(s, again_ms);
     } else if (which == SESSION_SUB_EPHEMERAL && !rc_result_is_transient(error->result) &&
                error->result != RC_CANCELLED) {
         s->subs[which] = SUB_REFUSED; /* private notices alone are not worth a session */
@@ -284,6 +228,10 @@ static void on_connected(void *arg, struct slice session_id)
     if (s->state != SESSION_CONNECTING)
         return;
     session_enter(s, SESSION_AUTHENTICATING);
+    if (session_id.len > SESSION_DDP_ID_MAX) { /* it goes to logs and into the cache */
+        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
+        return;
+    }
     s->ddp_session = slice_dup(session_id);
     if (s->ddp_session == NULL)
         session_back_off(s, rc_result_name(RC_NOMEM), 0);
@@ -297,7 +245,9 @@ static void on_event(void *arg, const struct ddp_event *event)
 {
     struct user_session *s = arg;
 
-    if (s->mine && (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING))
+    /* Also the check that our cache entry is still ours: the notice that it is not has ended LIVE.
+     */
+    if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)
         session_event(s, event);
 }
 

@@ -247,7 +247,8 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
     } else if (error != NULL) {
         fail(s, error);
     } else if (!take_token(s, login->user_id, login->auth_token)) {
-        session_back_off(s, rc_result_name(RC_NOMEM), 0);
+        logout_queue_add(t->logouts, login->user_id, login->auth_token);
+        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     } else if (login->username.len > 0) {
         accept_account(s, login->username);
     } else {

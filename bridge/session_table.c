@@ -138,15 +138,18 @@ static bool is_outdated(const struct user_session *s, const struct session_who *
            (refused || !slice_eq(who->username, slice_of(s->username)));
 }
 
-bool session_table_attach(struct session_table *t, const struct session_who *who, unsigned shard,
-                          uint64_t conn_serial)
+enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
+                                         unsigned shard, uint64_t conn_serial)
 {
+    const unsigned most = t->settings->limits.connections_per_user;
     struct user_session *s = find(t, who->key);
     bool is_new;
 
     assert(shard < t->options.nshards && who->key.len > 0 && who->key.len < 320);
     if (t->draining)
-        return false;
+        return SESSION_NO_ROOM;
+    if (s != NULL && most != 0 && s->connections >= most)
+        return SESSION_TOO_MANY;
     if (s != NULL && is_outdated(s, who)) {
         session_table_forget(s);
         s = NULL;
@@ -157,7 +160,7 @@ bool session_table_attach(struct session_table *t, const struct session_who *who
     if (s == NULL) {
         log_warn("session_not_started", LOG_ID("user", who->key),
                  LOG_UINT("sessions", HASH_COUNT(t->sessions)));
-        return false;
+        return SESSION_NO_ROOM;
     }
     s->interest[shard]++;
     s->connections++;
@@ -167,7 +170,7 @@ bool session_table_attach(struct session_table *t, const struct session_who *who
         session_refuse_for_good(s, who->refused);
     else
         user_session_wanted(s);
-    return true;
+    return SESSION_ATTACHED;
 }
 
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
@@ -176,7 +179,7 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
     struct user_session *s = find(t, key);
 
     (void)conn_serial;
-    if (s == NULL && t->draining)
+    if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
     s->interest[shard]--;
@@ -229,9 +232,15 @@ void session_table_set_admin(struct session_table *t, struct slice user_id, stru
         log_error("no_memory", LOG_STR("for", "admin identity"));
         return;
     }
+    /* In any state: a token kept for the next connection is the admin's as well. */
     HASH_ITER(hh, t->sessions, s, next)
-    if (s->user_id != NULL && slice_eq(slice_of(s->user_id), user_id) && session_is_up(s)) {
+    if (s->user_id != NULL && slice_eq(slice_of(s->user_id), user_id)) {
         log_error("session_is_the_admins", LOG_ID("user", slice_of(s->key)));
+        if (s->state == SESSION_REFUSED) {
+            session_drop_token(s);
+            continue;
+        }
+        s->token_unwanted = true;
         session_refuse_for_good(s, rc_account_code(RC_ACCOUNT_ADMIN));
     }
 }
@@ -365,6 +374,7 @@ void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done
     t->drained = done;
     t->drained_arg = arg;
     t->drain_until_ms = session_now_ms(t) + limit_ms;
+    logout_queue_hurry(t->logouts, limit_ms);
     HASH_ITER(hh, t->sessions, s, next)
     {
         memset(s->interest, 0, t->options.nshards * sizeof *s->interest);

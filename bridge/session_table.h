@@ -70,12 +70,19 @@ struct session_table_options {
 /* 0, or a negative libuv error. */
 int session_table_new(const struct session_table_options *options, struct session_table **out);
 
+enum session_attach {
+    SESSION_ATTACHED,
+    SESSION_NO_ROOM,  /* no memory, too many sessions, or draining */
+    SESSION_TOO_MANY, /* connections of this user, on all shards together */
+};
+
 /* The answer is host.attached, at once, whatever state the session is in; when the session is not
- * live for a reason worth knowing, a bridgeStatus to that connection follows it. False: no memory,
- * or too many sessions; nothing was called, and detach must not be. */
-bool session_table_attach(struct session_table *t, const struct session_who *who, unsigned shard,
-                          uint64_t conn_serial) __attribute__((warn_unused_result));
-/* Once for every attach that returned true. */
+ * live for a reason worth knowing, a bridgeStatus to that connection follows it. But for
+ * SESSION_ATTACHED nothing was called, and detach must not be. */
+enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
+                                         unsigned shard, uint64_t conn_serial)
+    __attribute__((warn_unused_result));
+/* Once for every attach that was answered by SESSION_ATTACHED. */
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
                           uint64_t conn_serial);
 

@@ -1,5 +1,6 @@
 #include "bridge/settings_table.h"
 #include "bridge/settings_syntax.h"
+#include "rocketchat/room_memory.h"
 
 #define AT(member) .offset = offsetof(struct settings, member)
 #define KIB (int64_t)1024
@@ -134,8 +135,8 @@ static const struct settings_row rows[] = {
      .help = "The bound of the first pause before a lost session is tried again; it doubles."},
     {SECONDS("PushBridge:Session:BackoffMaxSeconds", session.backoff_max_ms, 10, DAY, "30"),
      .help = "The bound the doubling ends at."},
-    {COUNT("PushBridge:Session:MaxRooms", session.max_rooms, 1, 1000000, "10000"), .unit = "rooms",
-     .help = "Rooms and subscriptions one session keeps track of."},
+    {COUNT("PushBridge:Session:MaxRooms", session.max_rooms, 1, ROOM_MEMORY_MAX, "10000"),
+     .unit = "rooms", .help = "Rooms and subscriptions one session keeps track of."},
 
     {LIST("PushBridge:Auth:Algorithms", auth.algorithms, 5, "HS256"), .min = 1,
      .check = settings_check_algorithm,
@@ -263,7 +264,8 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:Limits:RefusedUsers", limits.refused_users, 1, 10000000, "100000"),
      .unit = "users",
      .help = "Users whose refused login is remembered, so as not to ask again at once."},
-    {COUNT("PushBridge:Limits:RememberedMessages", limits.remembered_messages, 8, 65536, "128"),
+    {COUNT("PushBridge:Limits:RememberedMessages", limits.remembered_messages, 8, ROOM_MEMORY_MAX,
+           "128"),
      .unit = "messages",
      .help = "Message ids one session remembers, to tell a new message from a later version."},
 };

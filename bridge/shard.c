@@ -1,6 +1,7 @@
 #include "bridge/shard.h"
 
 #include "base/hash.h"
+#include "base/json_slice.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/key_refresh.h"
@@ -59,6 +60,14 @@ static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end 
     audience_disconnected(arg, c);
 }
 
+static bool is_empty_array(struct slice json)
+{
+    for (size_t i = 1; i + 1 < json.len; i++)
+        if (strchr(" \t\r\n", json.ptr[i]) == NULL)
+            return false;
+    return true;
+}
+
 /* The only hub method of a stock ABP client: it logs there and answers nothing (abp.md 1.1). The
  * connection is known to its session already. */
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
@@ -66,7 +75,13 @@ static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_in
     (void)arg;
     if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
         return false;
-    if (inv->invocation_id.ptr != NULL)
+    if (inv->stream)
+        hub_connection_refuse(c, inv, HUB_REFUSE_NOT_STREAMING);
+    else if (inv->stream_ids > 0)
+        hub_connection_refuse(c, inv, HUB_REFUSE_STREAM_IDS);
+    else if (!is_empty_array(inv->arguments))
+        hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
+    else if (inv->invocation_id.ptr != NULL)
         hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
     return true;
 }
@@ -76,17 +91,22 @@ struct handoff_mail {
     struct http_handoff *handoff;
 };
 
-static void handoff_deliver(struct mail *mail, void *consumer)
-{
-    struct shard *s = consumer;
-
-    http_server_adopt(s->http, ((struct handoff_mail *)mail)->handoff);
-    free(mail);
-}
-
 static void handoff_discard(struct mail *mail)
 {
     http_handoff_free(((struct handoff_mail *)mail)->handoff);
+    free(mail);
+}
+
+static void handoff_deliver(struct mail *mail, void *consumer)
+{
+    struct shard *s = consumer;
+    struct http_handoff *handoff = ((struct handoff_mail *)mail)->handoff;
+
+    if (s->http == NULL) {
+        handoff_discard(mail);
+        return;
+    }
+    http_server_adopt(s->http, handoff);
     free(mail);
 }
 
@@ -152,6 +172,7 @@ static int open_http(struct shard *s)
                 .max_connections = set->limits.connections,
                 .max_per_address = set->limits.connections_per_address,
             },
+        .counts = s->program->counts,
         .cors_origins = (const char *const *)set->cors_origins.items,
         .trusted_proxies = (const char *const *)set->trusted_proxies.items,
         .proxy_protocol = set->proxy_protocol,
@@ -174,9 +195,9 @@ static int open_http(struct shard *s)
         .close_wait_ms = set->hub.close_wait_ms,
         .expiry_spread_ms = set->auth.expiry_pace_ms,
         .max_message_bytes = set->limits.hub_message_bytes,
-        .max_connections = set->limits.connections,
         .max_per_user = set->limits.connections_per_user,
         .max_pending = set->limits.pending_negotiations,
+        .shared = &s->program->shared,
         .close_on_expiry = set->auth.close_on_expiry,
     };
     const struct signalr_host host = {
@@ -293,11 +314,9 @@ static void copy_gauges(uv_timer_t *timer)
     struct shard *s = timer->data;
     const struct token_cache_stats *cache = token_cache_stats(s->cache);
     struct metrics_block *m = s->metrics;
-    struct session_stats sessions;
     struct signalr_stats hub;
 
     signalr_server_stats(s->signalr, &hub);
-    session_table_stats(s->sessions, &sessions);
     metrics_set(m, METRIC_CONNECTIONS_NEGOTIATED, hub.pending);
     metrics_set(m, METRIC_CONNECTIONS_HANDSHAKE, hub.handshaking);
     metrics_set(m, METRIC_CONNECTIONS_OPEN, hub.open);
@@ -306,16 +325,12 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_OPENED, hub.opened);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
-    metrics_set(m, METRIC_QUEUE_BYTES, hub.queued_bytes);
+    metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)
         metrics_set(m, (enum metric)(METRIC_ENDED_CLIENT + i), hub.ended[i]);
-    for (int i = 0; i < SESSION_NSTATES; i++)
-        metrics_set(m, (enum metric)(METRIC_SESSIONS_IDLE + i), sessions.by_state[i]);
     metrics_set(m, METRIC_CACHE_ENTRIES, cache->entries);
     metrics_set(m, METRIC_CACHE_EXPIRATIONS, cache->expirations);
-    if (s->index == 0)
-        metrics_set(m, METRIC_LOG_DROPPED, log_dropped());
 }
 
 int shard_open(struct shard *s, struct program *program, unsigned index)
@@ -348,6 +363,7 @@ static void run(void *arg)
     struct shard *s = arg;
 
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    program_report_step(s, STOP_MAILBOXES); /* nothing is left on the loop */
 }
 
 int shard_start(struct shard *s)
@@ -357,50 +373,65 @@ int shard_start(struct shard *s)
 
 /* ---- end ---- */
 
-static void report(void *arg)
+static void connections_drained(void *arg)
 {
-    program_report_step(arg);
+    program_report_step(arg, STOP_CONNECTIONS);
 }
 
 void shard_drain_connections(struct shard *s)
 {
-    const unsigned longest = s->program->settings->drain.limit_ms / 2;
+    /* The last ones closed need a moment for their answer. */
+    const unsigned longest = program_drain_left_ms(s->program, STOP_CONNECTIONS_TENTHS - 1);
     struct signalr_stats hub;
     uint64_t spread;
 
     signalr_server_stats(s->signalr, &hub);
     spread = (uint64_t)hub.open * s->program->nshards * DRAIN_MS_PER_CONNECTION;
-    signalr_server_drain(s->signalr, spread < longest ? (unsigned)spread : longest, report, s);
+    signalr_server_drain(s->signalr, spread < longest ? (unsigned)spread : longest,
+                         connections_drained, s);
 }
 
-static void drain_admin(void *arg)
+static void sessions_drained(void *arg)
 {
     struct shard *s = arg;
 
-    if (s->index == 0)
-        login_desk_admin_stop(s->program->desk, s->program->settings->drain.limit_ms / 4, report,
-                              s);
-    else
-        report(s);
+    if (--s->stop_waits == 0)
+        program_report_step(s, STOP_SESSIONS);
 }
 
 void shard_drain_sessions(struct shard *s)
 {
-    session_table_drain(s->sessions, s->program->settings->drain.limit_ms / 4, drain_admin, s);
+    const unsigned left = program_drain_left_ms(s->program, STOP_SESSIONS_TENTHS);
+
+    s->stop_waits = 1;
+    if (s->index == 0) {
+        s->stop_waits++;
+        login_desk_admin_stop(s->program->desk, left, sessions_drained, s);
+    }
+    session_table_drain(s->sessions, left, sessions_drained, s);
+}
+
+static void on_signalr_freed(void *arg)
+{
+    program_report_step(arg, STOP_HTTP);
 }
 
 static void on_http_closed(void *arg)
 {
     struct shard *s = arg;
+    struct signalr_server *signalr = s->signalr;
 
-    signalr_server_free(s->signalr, report, s);
+    s->signalr = NULL;
+    signalr_server_free(signalr, on_signalr_freed, s);
 }
 
 void shard_close_http(struct shard *s)
 {
-    /* It looks into what is freed from here on; nobody can ask for the metrics any more. */
+    struct http_server *http = s->http;
+
     uv_close((uv_handle_t *)&s->gauges_timer, NULL);
-    http_server_close(s->http, on_http_closed, s);
+    s->http = NULL;
+    http_server_close(http, on_http_closed, s);
 }
 
 /* Part by part, each waiting for the one before it: those that are used are closed behind those
@@ -409,7 +440,7 @@ static void close_next(void *arg)
 {
     struct shard *s = arg;
 
-    switch (s->stop_step++) {
+    switch (s->closed_parts++) {
     case 0:
         session_table_free(s->sessions, close_next, s);
         break;
@@ -429,10 +460,8 @@ static void close_next(void *arg)
             close_next(s);
         break;
     case 5:
-        if (s->index == 0)
-            login_desk_close(s->program->desk);
         publisher_close(&s->publisher);
-        report(s);
+        program_report_step(s, STOP_PARTS);
         break;
     default:
         abort();

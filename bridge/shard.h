@@ -28,8 +28,8 @@ struct shard {
     struct metrics_block *metrics;
     struct jwt_keys *keys; /* this shard's reference to the key snapshot in force */
 
-    struct http_server *http;
-    struct signalr_server *signalr;
+    struct http_server *http;       /* NULL from shard_close_http() on */
+    struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */
 
     struct token_cache *cache;
     struct ddp_client *ddp;
@@ -38,7 +38,8 @@ struct shard {
     struct publisher publisher;
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
-    unsigned stop_step;      /* of shard_stop, which goes part by part */
+    unsigned stop_waits;     /* parts that have not finished the step of the shutdown yet */
+    unsigned closed_parts;   /* of shard_close_parts, which goes part by part */
 };
 
 int shard_open(struct shard *s, struct program *program, unsigned index);

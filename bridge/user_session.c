@@ -1,11 +1,9 @@
 #include "bridge/log.h"
-#include "bridge/rc_account.h"
 #include "bridge/user_session_internal.h"
 #include "rocketchat/room_memory.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static const char *const state_names[SESSION_NSTATES] = {
     [SESSION_IDLE] = "idle",
@@ -42,8 +40,6 @@ static const bool legal[SESSION_NSTATES][SESSION_NSTATES] = {
                          [SESSION_REFUSED] = true},
 };
 
-static void on_notice(void *arg, const struct token_notice *notice);
-
 const char *session_state_name(enum session_state state)
 {
     assert((unsigned)state < SESSION_NSTATES);
@@ -60,7 +56,6 @@ void session_set_code(struct user_session *s, const char *code)
 static void count_state(struct user_session *s, int by)
 {
     s->table->by_state[s->state] += (unsigned)by;
-    metrics_add(s->table->options.metrics, METRIC_SESSIONS_IDLE + s->state, by);
 }
 
 /* The only writer of s->state. */
@@ -76,8 +71,9 @@ void session_enter(struct user_session *s, enum session_state to)
 
 static bool is_done(const struct user_session *s)
 {
+    /* A refusal is remembered to the end of its pause, or each visit would cost a login. */
     return s->connections == 0 && s->linger_at_ms == 0 && s->holds == 0 && s->ddp == NULL &&
-           (s->state == SESSION_IDLE || s->state == SESSION_REFUSED);
+           (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
 }
 
 static void rearm(struct user_session *s)
@@ -113,8 +109,11 @@ void user_session_due(struct user_session *s)
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
         s->step_at_ms = 0;
         switch ((enum session_state)s->state) {
-        case SESSION_BACKOFF:
         case SESSION_REFUSED:
+            if (s->connections > 0)
+                session_begin(s);
+            break;
+        case SESSION_BACKOFF:
             session_begin(s);
             break;
         case SESSION_LOGGING_IN:
@@ -146,48 +145,6 @@ void user_session_due(struct user_session *s)
         session_table_forget(s);
     else
         rearm(s);
-}
-
-/* ---- the token ---- */
-
-static bool fits_header(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f || s.ptr[i] == '"' || s.ptr[i] == '\\')
-            return false;
-    return s.len > 0 && s.len < 256;
-}
-
-void session_forget_token(struct user_session *s)
-{
-    if (s->token != NULL)
-        explicit_bzero(s->token, strlen(s->token));
-    free(s->token);
-    free(s->user_id);
-    s->token = s->user_id = NULL;
-    s->token_unwanted = s->naming = false;
-}
-
-bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
-                       int64_t issued_at_ms)
-{
-    session_forget_token(s);
-    if (!fits_header(user_id) || !fits_header(token))
-        return false;
-    s->user_id = slice_dup(user_id);
-    s->token = slice_dup(token);
-    s->issued_at_ms = issued_at_ms;
-    if (s->user_id != NULL && s->token != NULL)
-        return true;
-    session_forget_token(s);
-    return false;
-}
-
-void session_drop_token(struct user_session *s)
-{
-    if (s->token != NULL)
-        logout_queue_add(s->table->logouts, slice_of(s->user_id), slice_of(s->token));
-    session_forget_token(s);
 }
 
 /* ---- answers that come later ---- */
@@ -223,14 +180,6 @@ void session_expect_nothing(struct user_session *s)
     s->rest = NULL;
 }
 
-void session_ignore_cache(void *arg, enum token_cache_result result,
-                          const struct token_entry *entry)
-{
-    (void)arg;
-    (void)result;
-    (void)entry;
-}
-
 /* ---- birth and death ---- */
 
 struct user_session *user_session_new(struct session_table *t, const struct session_who *who)
@@ -249,7 +198,7 @@ struct user_session *user_session_new(struct session_table *t, const struct sess
     if (who->username.len > 0)
         memcpy(s->username, who->username.ptr, who->username.len);
     s->username_len = (uint16_t)who->username.len;
-    s->watch = token_cache_watch(t->options.cache, who->key, on_notice, s);
+    s->watch = token_cache_watch(t->options.cache, who->key, session_on_notice, s);
     if (s->watch == NULL) {
         free(s);
         return NULL;
@@ -270,19 +219,6 @@ void user_session_free(struct user_session *s)
     free(s);
 }
 
-void session_touch(struct user_session *s)
-{
-    uint64_t now = session_now_ms(s->table);
-    struct token_expect expect;
-
-    if (!s->table->settings->token_cache.sliding || !s->stored || s->token == NULL ||
-        now < s->touched_ms + SESSION_TOUCH_MS)
-        return;
-    s->touched_ms = now;
-    expect = (struct token_expect){slice_of(s->token), s->epoch};
-    token_cache_touch(s->table->options.cache, slice_of(s->key), &expect);
-}
-
 void user_session_wanted(struct user_session *s)
 {
     s->linger_at_ms = 0;
@@ -299,68 +235,6 @@ void user_session_unwanted(struct user_session *s)
     if (s->state != SESSION_IDLE && s->state != SESSION_REFUSED)
         s->linger_at_ms = session_now_ms(s->table) + s->table->settings->session.linger_ms;
     rearm(s);
-}
-
-/* ---- beginning ---- */
-
-const char *session_account_refusal(const struct user_session *s, struct slice user_id,
-                                    struct slice username)
-{
-    enum rc_account_result r =
-        rc_account_check(s->username, username, user_id, s->table->admin_name, s->table->admin_id);
-
-    return r == RC_ACCOUNT_OK ? NULL : rc_account_code(r);
-}
-
-/* An entry whose account is not the user's (the template changed, say) is of no use to anybody. */
-static void discard_entry(struct user_session *s, const struct token_entry *entry)
-{
-    struct token_expect expect = {entry->auth_token, entry->epoch};
-
-    log_warn("session_entry_discarded", LOG_ID("user", slice_of(s->key)),
-             LOG_ID("rc_user", entry->rc_user_id));
-    token_cache_remove(s->table->options.cache, slice_of(s->key), &expect, TOKEN_REMOVAL_REFUSED,
-                       s->watch, session_ignore_cache, NULL);
-    if (fits_header(entry->rc_user_id) && fits_header(entry->auth_token))
-        logout_queue_add(s->table->logouts, entry->rc_user_id, entry->auth_token);
-}
-
-static void on_looked_up(void *arg, enum token_cache_result result, const struct token_entry *entry)
-{
-    struct user_session *s = session_op_end(arg);
-
-    if (s == NULL)
-        return;
-    s->stored = false;
-    if (result == TOKEN_CACHE_OK &&
-        (session_account_refusal(s, entry->rc_user_id, entry->rc_username) != NULL ||
-         !session_set_token(s, entry->rc_user_id, entry->auth_token, entry->issued_at_ms))) {
-        discard_entry(s, entry);
-        session_forget_token(s);
-    } else if (result == TOKEN_CACHE_OK) {
-        s->epoch = entry->epoch;
-        s->stored = true;
-    }
-    /* Without an entry there may still be a token: kept over the entry's end, or never stored. */
-    if (s->token != NULL)
-        session_connect(s);
-    else
-        session_login_start(s);
-}
-
-void session_begin(struct user_session *s)
-{
-    struct session_op *op;
-
-    session_enter(s, SESSION_LOGGING_IN);
-    s->yielded = false;
-    session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
-    op = session_op_new(s);
-    if (op != NULL && token_cache_get(s->table->options.cache, slice_of(s->key), on_looked_up, op))
-        return;
-    if (op != NULL)
-        session_op_end(op);
-    session_back_off(s, rc_result_name(RC_NOMEM), 0);
 }
 
 /* ---- ending ---- */
@@ -432,7 +306,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    s->authed = s->mine = s->logging_out = false;
+    s->authed = s->logging_out = false;
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
@@ -553,112 +427,5 @@ void user_session_abort(struct user_session *s)
     if (s->state == SESSION_CLOSING && s->logging_out) {
         s->logging_out = false;
         ddp_connector_close(s->ddp);
-    }
-}
-
-/* ---- notices of the cache ---- */
-
-static void on_expired(struct user_session *s, const struct token_entry *entry)
-{
-    bool login = s->table->settings->token_cache.on_expiry == ON_EXPIRY_LOGIN;
-    bool wanted = s->connections > 0;
-
-    s->stored = false;
-    log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)),
-             LOG_STR("end", "cache timeout"));
-    /* The entry's token is the one that matters: ours, but for an instance that had taken over. */
-    if (s->token == NULL || !slice_eq(slice_of(s->token), entry->auth_token)) {
-        if (s->token != NULL || s->state == SESSION_CLOSING ||
-            !session_set_token(s, entry->rc_user_id, entry->auth_token, entry->issued_at_ms)) {
-            if (fits_header(entry->rc_user_id) && fits_header(entry->auth_token))
-                logout_queue_add(s->table->logouts, entry->rc_user_id, entry->auth_token);
-            return;
-        }
-    }
-    switch ((enum session_state)s->state) {
-    case SESSION_CONNECTING:
-    case SESSION_AUTHENTICATING:
-    case SESSION_SUBSCRIBING:
-    case SESSION_LIVE:
-        session_leave(s, wanted ? SESSION_LOGGING_IN : SESSION_IDLE, login || !wanted);
-        break;
-    case SESSION_IDLE: /* yielded: whoever had the session let it end */
-        if (login || !wanted)
-            session_drop_token(s);
-        if (wanted)
-            session_begin(s);
-        break;
-    case SESSION_CLOSING:
-        if (!s->logging_out && (login || s->then == SESSION_IDLE))
-            session_drop_token(s);
-        break;
-    case SESSION_REFUSED:
-        session_drop_token(s);
-        break;
-    case SESSION_LOGGING_IN:
-    case SESSION_BACKOFF: /* goes on with the kept token, or with none */
-        if (login)
-            session_drop_token(s);
-        break;
-    case SESSION_NSTATES:
-        abort();
-    }
-}
-
-static void on_replaced(struct user_session *s, const struct token_entry *entry)
-{
-    bool same_token = s->token != NULL && slice_eq(slice_of(s->token), entry->auth_token);
-
-    s->mine = same_token && s->ddp_session != NULL &&
-              slice_eq(slice_of(s->ddp_session), entry->ddp_session);
-    if (s->mine) {
-        s->epoch = entry->epoch;
-        return;
-    }
-    if (s->state == SESSION_IDLE && s->yielded)
-        return;
-    session_yield(s, !same_token);
-}
-
-static void on_removed(struct user_session *s, const struct token_entry *entry,
-                       enum token_removal reason)
-{
-    bool same_token = s->token != NULL && slice_eq(slice_of(s->token), entry->auth_token);
-
-    s->stored = false;
-    switch (reason) {
-    case TOKEN_REMOVAL_LOGOUT:
-        user_session_revoke(s, SESSION_LOGGED_OUT);
-        break;
-    case TOKEN_REMOVAL_REVOKED:
-        user_session_revoke(s, SESSION_REVOKED);
-        break;
-    case TOKEN_REMOVAL_REFUSED: /* another writer learned that the token is dead */
-        if (same_token && session_is_up(s)) {
-            session_forget_token(s);
-            session_leave(s, SESSION_LOGGING_IN, false);
-        } else if (same_token) {
-            session_forget_token(s);
-        } else if (s->yielded && s->connections > 0) {
-            session_begin(s);
-        }
-        break;
-    }
-}
-
-static void on_notice(void *arg, const struct token_notice *notice)
-{
-    struct user_session *s = arg;
-
-    switch (notice->kind) {
-    case TOKEN_NOTICE_EXPIRED:
-        on_expired(s, notice->entry);
-        break;
-    case TOKEN_NOTICE_REPLACED:
-        on_replaced(s, notice->entry);
-        break;
-    case TOKEN_NOTICE_REMOVED:
-        on_removed(s, notice->entry, notice->reason);
-        break;
     }
 }

@@ -1,7 +1,8 @@
 /* bridge/user_session_internal.h - one user's session, for the files that make it up.
  *
  *   session_table.c   who is attached, the clock, the governor's answers, shutdown
- *   user_session.c    the state machine: begin, fail, leave, the cache's notices
+ *   user_session.c    the state machine: pause, leave, end
+ *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
  *   session_login.c   a fresh login, by either road, and whose account it gave
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
@@ -35,10 +36,13 @@ enum {
     SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
     SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
+    SESSION_DDP_ID_MAX = 128, /* a UUID is 36 bytes long */
     SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
     SESSION_CALL_MS = 15 * 1000,
-    SESSION_NAMING_MS = 1000, /* wait for the users document behind a login's result */
-    SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often */
+    SESSION_NAMING_MS = 1000,           /* wait for the users document behind a login's result */
+    SESSION_TOUCH_MS = 5 * 1000,        /* a sliding time to live is restarted no more often ... */
+    SESSION_TOUCHES = 8,                /* ... or, where it is short, this often within it */
+    SESSION_BLOCKED_MS = 5 * 60 * 1000, /* how long Rocket.Chat blocks logins, by default */
 };
 
 enum session_sub {
@@ -89,7 +93,6 @@ struct user_session {
     uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
-    bool mine : 1;               /* the entry is ours: looked at for every frame */
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
     bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
@@ -145,8 +148,6 @@ void user_session_drain(struct user_session *s);
 void user_session_abort(struct user_session *s); /* waits for no answer of Rocket.Chat's any more */
 
 void session_enter(struct user_session *s, enum session_state to);
-/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
-void session_begin(struct user_session *s);
 void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
 void session_set_code(struct user_session *s, const char *code);
 /* Something failed: try again later. least_ms: not before that (a server's wish). */
@@ -160,14 +161,6 @@ void session_leave(struct user_session *s, enum session_state then, bool drop_to
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
-void session_touch(struct user_session *s); /* the entry was of use */
-bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
-                       int64_t issued_at_ms); /* false: no memory, or unfit for a header */
-/* NULL: the account is this user's. Else why not (rc_account_code()). */
-const char *session_account_refusal(const struct user_session *s, struct slice user_id,
-                                    struct slice username);
-void session_forget_token(struct user_session *s);             /* wiped; not logged out */
-void session_drop_token(struct user_session *s);               /* to the logout queue */
 static inline bool session_is_up(const struct user_session *s) /* has a DDP connection in use */
 {
     return s->ddp != NULL && s->state != SESSION_CLOSING;
@@ -182,6 +175,21 @@ struct session_op *session_op_new(struct user_session *s); /* NULL: no memory */
 /* Ends op. NULL: nobody waits for it any more, and the session may be gone. */
 struct user_session *session_op_end(struct session_op *op);
 void session_expect_nothing(struct user_session *s); /* all ops under way become stale */
+
+/* ---- session_entry.c ---- */
+/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
+void session_begin(struct user_session *s);
+/* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
+void session_store(struct user_session *s, void (*next)(struct user_session *s));
+void session_on_notice(void *arg, const struct token_notice *notice);
+void session_touch(struct user_session *s); /* the entry was of use */
+bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
+                       int64_t issued_at_ms); /* false: no memory, or unfit for a header */
+/* NULL: the account is this user's. Else why not (rc_account_code()). */
+const char *session_account_refusal(const struct user_session *s, struct slice user_id,
+                                    struct slice username);
+void session_forget_token(struct user_session *s); /* wiped; not logged out */
+void session_drop_token(struct user_session *s);   /* to the logout queue */
 void session_ignore_cache(void *arg, enum token_cache_result result,
                           const struct token_entry *entry); /* a token_cache_fn */
 
@@ -204,8 +212,6 @@ void session_login_lost(struct user_session *s, enum rc_result result);
 void session_connect(struct user_session *s);
 void session_subscribe(struct user_session *s); /* logged in and ours: on with it */
 void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING or LIVE */
-/* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
-void session_store(struct user_session *s, void (*next)(struct user_session *s));
 
 /* ---- session_report.c ---- */
 void session_report(const struct user_session *s, struct byte_buf *json);

@@ -6,7 +6,7 @@
 
 enum {
     TICK_MS = 50,
-    LINGER_MS = 1000,
+    LINGER_MS = 250,       /* the peer has the close frame by then, if it can be reached */
     MAX_CONNECTING = 128,  /* at once */
     HOST_MAX = 253,        /* a DNS name */
     PROXIED_HOST_MAX = 96, /* libwebsockets writes CONNECT into 256 bytes */

@@ -81,6 +81,8 @@ static struct room *find_or_add_room(struct room_memory *m, struct slice rid)
 {
     struct room *quietest;
 
+    if (rid.len == 0 || rid.len > ROOM_MEMORY_ID_MAX)
+        return NULL;
     if (is_full_for(m, rid)) {
         quietest = room_table_quietest(&m->rooms);
         raise(&m->floor_ms, quietest->mark_ms);

@@ -34,7 +34,7 @@
 
 #include "rocketchat/rc_event.h"
 
-enum { ROOM_MEMORY_ID_MAX = 256 };
+enum { ROOM_MEMORY_ID_MAX = 256, ROOM_MEMORY_MAX = UINT16_MAX /* rooms, messages */ };
 
 struct room_memory;
 

@@ -14,7 +14,7 @@ void http_request_free(struct http_request *req)
 {
     if (req == NULL)
         return;
-    http_addr_drop(&req->conn->sock->server->addrs, req->slot);
+    http_counts_drop_address(req->conn->sock->server->counts, req->slot);
     http_parse_free(req->parse);
     free(req);
 }
@@ -57,7 +57,7 @@ static bool take_slot(struct http_conn *c, const struct http_addr *addr,
 
     if (limits(c)->max_per_address == 0 || http_cidr_list_has(s->trusted, s->ntrusted, addr))
         return true;
-    *slot = http_addr_take(&s->addrs, addr, limits(c)->max_per_address);
+    *slot = http_counts_take_address(s->counts, addr, limits(c)->max_per_address);
     if (*slot != NULL)
         return true;
     http_server_note(s, HTTP_NOTE_TOO_MANY, 503, "too many connections of one address", addr);

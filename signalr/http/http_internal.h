@@ -14,7 +14,7 @@
 
 #include "base/byte_buf.h"
 #include "base/timer_wheel.h"
-#include "signalr/http/http_addr_table.h"
+#include "signalr/http/http_counts.h"
 #include "signalr/http/http_parse.h"
 #include "signalr/http/http_proxy.h"
 #include "signalr/http/http_server.h"
@@ -63,10 +63,12 @@ struct http_server {
     uv_prepare_t prepare;
     struct http_listener *listeners;
     struct http_sock *socks, *wake;
-    struct http_addr_table addrs;
+    struct http_counts *counts;     /* the options', or own_counts */
+    struct http_counts *own_counts; /* NULL: shared */
     size_t nconns, nlingering;
-    unsigned nhandles; /* not closed yet */
-    int reserve_fd;    /* given up to accept and refuse one connection when descriptors run out */
+    size_t ws_queued_bytes; /* of all WebSockets */
+    unsigned nhandles;      /* not closed yet */
+    int reserve_fd; /* given up to accept and refuse one connection when descriptors run out */
     bool closing;
     void (*done)(void *arg);
     void *done_arg;
@@ -125,8 +127,9 @@ void http_server_note(struct http_server *s, enum http_note note, int status, co
 const char *http_server_date(struct http_server *s);
 
 /* ---- http_sock.c ---- */
-/* Takes fd over (closes it on failure). The caller sets role and as. NULL: no memory. */
-struct http_sock *http_sock_new(struct http_server *s, int fd);
+/* Takes fd over (closes it on failure). The caller sets role and as. NULL: no memory. *before: how
+ * many connections the limit counts without it. */
+struct http_sock *http_sock_new(struct http_server *s, int fd, size_t *before);
 void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that fails */
 void http_sock_wake(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */

@@ -64,19 +64,19 @@ static bool take_slot(struct http_sock *k, const struct http_addr *peer)
 
     if (max == 0 || http_cidr_list_has(s->trusted, s->ntrusted, peer))
         return true;
-    k->slot = http_addr_take(&s->addrs, peer, max);
+    k->slot = http_counts_take_address(s->counts, peer, max);
     return k->slot != NULL;
 }
 
 static void start(struct http_server *s, int fd, const struct http_addr *peer, int tag,
                   bool expect_proxy, struct slice first)
 {
-    size_t max = s->options.limits.max_connections;
-    struct http_sock *k = http_sock_new(s, fd);
+    size_t max = s->options.limits.max_connections, before;
+    struct http_sock *k = http_sock_new(s, fd, &before);
 
     if (k == NULL)
         return;
-    if ((max > 0 && s->nconns > max) || !take_slot(k, peer)) {
+    if ((max > 0 && before >= max) || !take_slot(k, peer)) {
         http_server_note(s, HTTP_NOTE_TOO_MANY, 503, "too many connections", peer);
         http_sock_refuse(k);
     } else if (!http_conn_new(k, peer, tag, expect_proxy, first)) {

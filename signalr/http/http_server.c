@@ -79,7 +79,7 @@ static void server_free(struct http_server *s)
 {
     timer_wheel_free(s->wheel);
     free(s->trusted);
-    http_addr_table_free(&s->addrs);
+    http_counts_free(s->own_counts);
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
     free(s);
@@ -99,8 +99,11 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
     if (rc != 0)
         goto fail;
     rc = UV_ENOMEM;
+    if (options->counts == NULL)
+        s->own_counts = http_counts_new();
+    s->counts = options->counts != NULL ? options->counts : s->own_counts;
     s->wheel = timer_wheel_new(uv_now(loop), HTTP_TICK_MS, http_sock_on_timer, s);
-    if (s->wheel == NULL)
+    if (s->wheel == NULL || s->counts == NULL)
         goto fail;
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (s->reserve_fd < 0) {
@@ -123,6 +126,11 @@ fail:
     return rc;
 }
 
+size_t http_server_queued_bytes(const struct http_server *s)
+{
+    return s->ws_queued_bytes;
+}
+
 size_t http_server_connections(const struct http_server *s)
 {
     return s->nconns;
@@ -136,6 +144,7 @@ void http_server_handle_closed(struct http_server *s)
     assert(s->nhandles > 0);
     if (--s->nhandles > 0)
         return;
+    assert(s->ws_queued_bytes == 0);
     server_free(s);
     done(arg);
 }

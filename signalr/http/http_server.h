@@ -23,6 +23,7 @@ struct http_request;
 struct http_handoff;
 struct ws_conn;
 struct ws_callbacks;
+struct http_counts;
 
 enum http_method {
     HTTP_GET_, /* trailing underscore: llhttp.h owns the plain names */
@@ -74,6 +75,7 @@ enum http_note {
 
 struct http_options {
     struct http_limits limits;
+    struct http_counts *counts;         /* for those limits; NULL: this server's own */
     const char *const *cors_origins;    /* exact origins, NULL-terminated; outlives the server */
     const char *const *trusted_proxies; /* addresses or CIDR, NULL-terminated */
     bool proxy_protocol;                /* trusted proxies must open with PROXY v1 or v2 */
@@ -102,6 +104,7 @@ void http_server_stop_listening(
 /* Closes everything still open (WebSockets too), then calls done once. */
 void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg);
 size_t http_server_connections(const struct http_server *s);
+size_t http_server_queued_bytes(const struct http_server *s); /* unsent frames of all WebSockets */
 
 const struct http_view *http_request_view(const struct http_request *req);
 void http_request_set_data(struct http_request *req, void *data); /* for the handler's own state */

@@ -41,6 +41,12 @@ void http_sock_wake(struct http_sock *k)
     k->wake_link = &s->wake;
 }
 
+static void count_out(struct http_server *s)
+{
+    s->nconns--;
+    http_counts_leave(s->counts);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct http_sock *k = sock_of((uv_stream_t *)handle);
@@ -50,12 +56,12 @@ static void on_closed(uv_handle_t *handle)
         http_conn_sock_closed(k->as.conn);
     else if (k->role == HTTP_ROLE_WS && k->as.ws != NULL)
         ws_conn_sock_closed(k->as.ws);
-    http_addr_drop(&s->addrs, k->slot);
+    http_counts_drop_address(s->counts, k->slot);
     list_remove(k);
     if (k->role == HTTP_ROLE_LINGER)
         s->nlingering--;
     else
-        s->nconns--;
+        count_out(s);
     free(k);
     http_server_handle_closed(s);
 }
@@ -69,7 +75,7 @@ void http_sock_close(struct http_sock *k)
     uv_close((uv_handle_t *)&k->tcp, on_closed);
 }
 
-struct http_sock *http_sock_new(struct http_server *s, int fd)
+struct http_sock *http_sock_new(struct http_server *s, int fd, size_t *before)
 {
     struct http_sock *k = calloc(1, sizeof *k);
 
@@ -85,6 +91,7 @@ struct http_sock *http_sock_new(struct http_server *s, int fd)
     s->socks = k;
     k->link = &s->socks;
     s->nconns++;
+    *before = http_counts_enter(s->counts);
     s->nhandles++;
     if (uv_tcp_open(&k->tcp, fd) != 0) {
         close(fd);
@@ -190,9 +197,9 @@ void http_sock_linger(struct http_sock *k)
         return;
     unwake(k);
     k->role = HTTP_ROLE_LINGER;
-    s->nconns--;
+    count_out(s);
     s->nlingering++;
-    http_addr_drop(&s->addrs, k->slot);
+    http_counts_drop_address(s->counts, k->slot);
     k->slot = NULL;
     if (s->nlingering > HTTP_LINGER_MAX || uv_fileno((uv_handle_t *)&k->tcp, &fd) != 0 ||
         shutdown(fd, SHUT_WR) != 0) {

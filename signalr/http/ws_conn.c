@@ -64,6 +64,7 @@ static void drop_tail(struct ws_conn *ws)
 
 static void ws_free(struct ws_conn *ws)
 {
+    ws->sock->server->ws_queued_bytes -= ws_conn_queued_bytes(ws);
     ws_queue_free(&ws->queue);
     hub_buf_unref(ws->late_pong);
     drop_tail(ws);
@@ -93,6 +94,15 @@ static void end_now(struct ws_conn *ws, enum ws_end how, unsigned code)
 
 /* ---- writing ---- */
 
+static bool push(struct ws_conn *ws, struct hub_buf *b)
+{
+    size_t before = ws->queue.bytes;
+    bool pushed = ws_queue_push(&ws->queue, b);
+
+    ws->sock->server->ws_queued_bytes += ws->queue.bytes - before;
+    return pushed;
+}
+
 static enum ws_send push_frame(struct ws_conn *ws, enum ws_opcode opcode, const uint8_t *payload,
                                size_t len)
 {
@@ -113,7 +123,7 @@ static enum ws_send push_frame(struct ws_conn *ws, enum ws_opcode opcode, const 
         return WS_SEND_OK;
     }
     ws->pongs = (uint8_t)(ws->pongs + (opcode == WS_OP_PONG));
-    pushed = ws_queue_push(&ws->queue, b);
+    pushed = push(ws, b);
     hub_buf_unref(b);
     http_sock_wake(ws->sock);
     return pushed ? WS_SEND_OK : WS_SEND_NOMEM;
@@ -166,6 +176,7 @@ static void on_write(uv_write_t *req, int status)
     if (ws == NULL || http_sock_closing(k)) /* the close callback reports the end */
         return;
     ws->writing = false;
+    k->server->ws_queued_bytes -= ws->in_flight;
     ws->in_flight = 0;
     if (status != 0) {
         end_now(ws, WS_END_LOST, WS_CLOSE_ABNORMAL);
@@ -223,6 +234,7 @@ static uint32_t gather(const struct ws_conn *ws, uv_buf_t bufs[WRITE_MAX], size_
 
 static void drop_written(struct ws_conn *ws, size_t written)
 {
+    ws->sock->server->ws_queued_bytes -= written;
     while (written > 0) {
         size_t len;
 
@@ -250,7 +262,7 @@ static void drained(struct ws_conn *ws)
     } else if (pong != NULL && ws->state == WS_OPEN) { /* nothing follows a close frame */
         ws->late_pong = NULL;
         ws->pongs = 1;
-        if (ws_queue_push(&ws->queue, pong))
+        if (push(ws, pong))
             http_sock_wake(k);
         hub_buf_unref(pong);
     }
@@ -399,7 +411,9 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
     struct ws_conn *ws = calloc(1, sizeof *ws);
     struct hub_buf *b = hub_buf_new(first.ptr, first.len);
 
-    if (ws == NULL || b == NULL || !ws_queue_push(&ws->queue, b) ||
+    if (ws != NULL)
+        ws->sock = k;
+    if (ws == NULL || b == NULL || !push(ws, b) ||
         (unread.len > 0 && !keep_tail(ws, unread.ptr, unread.len))) {
         if (ws != NULL)
             ws_free(ws);
@@ -407,7 +421,6 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
         return NULL;
     }
     hub_buf_unref(b);
-    ws->sock = k;
     ws->cb = *cb;
     ws->arg = arg;
     ws->fresh = unread.len > 0;
@@ -427,7 +440,7 @@ enum ws_send ws_conn_send(struct ws_conn *ws, struct hub_buf *frame, bool over_l
     hub_buf_bytes(frame, &len);
     if (!over_limit && limit > 0 && queued > 0 && queued + len > limit)
         return WS_SEND_FULL;
-    if (!ws_queue_push(&ws->queue, frame))
+    if (!push(ws, frame))
         return WS_SEND_NOMEM;
     http_sock_wake(ws->sock);
     return WS_SEND_OK;
@@ -457,9 +470,4 @@ size_t ws_conn_queued_bytes(const struct ws_conn *ws)
 uint64_t ws_conn_last_write_ms(const struct ws_conn *ws)
 {
     return ws->last_write_ms;
-}
-
-void ws_conn_set_arg(struct ws_conn *ws, void *arg)
-{
-    ws->arg = arg;
 }

@@ -50,6 +50,5 @@ void ws_conn_abort(struct ws_conn *ws); /* no close frame; on_end(WS_END_LOST) f
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
 uint64_t ws_conn_last_write_ms(const struct ws_conn *ws); /* uv_now of the last write; 0: none */
-void ws_conn_set_arg(struct ws_conn *ws, void *arg);
 
 #endif

@@ -90,6 +90,35 @@ static void conn_free(struct hub_connection *c)
     free(c);
 }
 
+/* ---- pending negotiations ---- */
+
+bool hub_pending_is_full(const struct signalr_server *s)
+{
+    const unsigned max = s->options.max_pending;
+
+    return max != 0 &&
+           atomic_load_explicit(&s->options.shared->pending, memory_order_relaxed) >= max;
+}
+
+static void give_pending(struct signalr_server *s)
+{
+    atomic_fetch_sub_explicit(&s->options.shared->pending, 1, memory_order_relaxed);
+}
+
+/* Other servers add at the same time: only what the addition itself returns is exact. */
+static bool take_pending(struct signalr_server *s)
+{
+    const unsigned max = s->options.max_pending;
+
+    if (atomic_fetch_add_explicit(&s->options.shared->pending, 1, memory_order_relaxed) < max ||
+        max == 0)
+        return true;
+    give_pending(s);
+    return false;
+}
+
+/* ---- life ---- */
+
 /* The only writer of c->state. Entering CONN_CLOSED frees c. */
 static void conn_enter(struct hub_connection *c, enum conn_state to)
 {
@@ -98,6 +127,8 @@ static void conn_enter(struct hub_connection *c, enum conn_state to)
     const uint64_t now = uv_now(s->loop);
 
     assert(legal[c->state][to]);
+    if (c->state == CONN_NEGOTIATED && c->has_token)
+        give_pending(s);
     s->gauge[c->state]--; /* gauges move with the state, so they cannot drift */
     if (to != CONN_CLOSED)
         s->gauge[to]++;
@@ -141,6 +172,10 @@ struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_tok
     c->server = s;
     c->serial = s->next_serial++;
     c->has_token = token != HUB_TOKEN_NONE;
+    if (c->has_token && !take_pending(s)) {
+        free(c);
+        return NULL;
+    }
     /* Whatever serves as token must be at home here; an id alone may be anything. */
     if (token == HUB_TOKEN_IS_ID ? !hub_token_draw(c->id, shard, nshards)
                                  : !hub_token_draw(c->id, 0, 1))
@@ -161,6 +196,8 @@ struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_tok
     hub_server_wake(s);
     return c;
 fail:
+    if (token != HUB_TOKEN_NONE)
+        give_pending(s);
     free(c);
     return NULL;
 }

@@ -76,6 +76,7 @@ struct signalr_server {
     struct hub_user *users;
     uint64_t next_serial;
     unsigned gauge[CONN_NSTATES];
+    struct signalr_shared own;  /* where the options name none to share */
     struct signalr_stats stats; /* its totals; the gauges are filled in when asked */
     char *scratch;              /* options.max_message_bytes, for unescaped texts of one message */
     /* The messages every connection gets alike, encoded once. */
@@ -103,7 +104,8 @@ bool hub_registry_set_user(struct hub_connection *c, struct slice key);
 /* ---- hub_connection.c ---- */
 
 /* A connection in CONN_NEGOTIATED, registered, with a fresh id and, where asked for, a token.
- * id_is_token: negotiate version 0. NULL: no memory or no random bytes. */
+ * id_is_token: negotiate version 0. NULL: no memory, no random bytes, or
+ * it would have a token and as many as may be are pending. */
 enum hub_token_kind { HUB_TOKEN_NONE, HUB_TOKEN_IS_ID, HUB_TOKEN_OWN };
 struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_token_kind token,
                                           struct slice user_key);
@@ -136,6 +138,8 @@ void hub_release_user(struct signalr_server *s, struct signalr_user *user);
  * counted with its user as negotiated. */
 bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice user_key,
                bool already);
+
+bool hub_pending_is_full(const struct signalr_server *s);
 
 /* ---- signalr_server.c ---- */
 void hub_server_wake(struct signalr_server *s); /* the tick must run from now on */

@@ -42,7 +42,7 @@ static void negotiate_for(struct signalr_server *s, struct http_request *req, st
         respond_json(req, &body);
         return;
     }
-    if (s->options.max_pending != 0 && s->gauge[CONN_NEGOTIATED] >= s->options.max_pending) {
+    if (hub_pending_is_full(s)) {
         hub_respond(req, 503, "Too many negotiations are waiting for their connection.");
         return;
     }

@@ -88,6 +88,8 @@ int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
         path.len--;
     s->options = *options;
     s->options.hub_path = s->hub_path = slice_dup(path);
+    if (options->shared == NULL)
+        s->options.shared = &s->own;
     s->host = *host;
     s->loop = loop;
     s->tick_ms = tick_of(options);
@@ -171,9 +173,6 @@ void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *
     out->handshaking = s->gauge[CONN_HANDSHAKE];
     out->open = s->gauge[CONN_OPEN];
     out->closing = s->gauge[CONN_CLOSING];
-    out->queued_bytes = 0;
-    for (const struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
-        out->queued_bytes += hub_connection_queued_bytes(c);
 }
 
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)

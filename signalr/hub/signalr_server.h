@@ -14,6 +14,7 @@
 #define SIGNALR_HUB_SIGNALR_SERVER_H
 
 #include "base/slice.h"
+#include <stdatomic.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -31,9 +32,16 @@ struct signalr_options {
     unsigned close_wait_ms;    /* for the peer's close frame */
     unsigned expiry_spread_ms; /* closes at expiry come within this time behind it */
     size_t max_message_bytes;  /* incoming hub message */
-    /* Of this shard; 0: none. Past max_per_user (negotiated ones count too): 429, else 503. */
+    /* 0: none. Past max_per_user (negotiated ones count too): 429, else 503. Of this server alone,
+     * but for max_pending, which is of all that share `shared`. */
     unsigned max_connections, max_per_user, max_pending;
+    struct signalr_shared *shared; /* NULL: this server's own */
     bool close_on_expiry;
+};
+
+/* What the servers of one process count together; zero at first, outlives them. */
+struct signalr_shared {
+    atomic_uint pending; /* negotiated, not connected yet */
 };
 
 enum signalr_auth {
@@ -115,7 +123,6 @@ void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *a
 struct signalr_stats {
     uint64_t negotiations, opened, ended[HUB_END_NEND], invocations, unknown_methods, refused_auth;
     unsigned pending, handshaking, open, closing;
-    size_t queued_bytes;
 };
 void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *out);
 

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ISSUER, KEY, makeCertificate, rssBytes, sleep, startBridge, startLoad, startSource, until } from './programs.mjs';
 
+const MESSAGES = { each: 130, perSecond: 5000 }; // more than a session remembers: its memory is full then
 const WARM_UP = 100; // sessions that pay for what is there once: pools, caches, the allocator's own
 
 export async function open(load, count, parallel = 64) {
@@ -28,7 +29,12 @@ async function measureOne(source, settings, users) {
   const before = rssBytes(bridge.pid);
   await open(people, users);
   await allLive(source, WARM_UP + users);
-  await sleep(1500);
+  await people.ask('reset');
+  const count = MESSAGES.each * (WARM_UP + users);
+  const all = people.ask(`wait ${count} 120000`);
+  await source.ask(`send ${count} ${MESSAGES.perSecond} ${WARM_UP + users}`, { done: true });
+  await all;
+  await sleep(500);
   const after = rssBytes(bridge.pid);
   for (const program of [people, tabs, bridge]) await program.stop();
   return { session: (after - before - (before - warm)) / users, tab: (before - warm) / users };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { ISSUER, KEY, freePort, startBridge, startDouble, sleep, tokenFor, until } from '../lib/harness.mjs';
+import { ISSUER, KEY, cleanUp, freePort, startBridge, startDouble, sleep, tokenFor, until } from '../lib/harness.mjs';
 import { startPageServer } from './page_server.mjs';
 
 const OUT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'out');
@@ -38,14 +38,14 @@ async function scene(t) {
     audience: ISSUER,
     users: ['alice', 'bob'],
   });
-  t.after(() => page.stop());
+  cleanUp(t, () => page.stop());
   return { ...rc, bridge, page, tab: (name) => openTab(t, page.url, name) };
 }
 
 /** A tab of its own browser profile, entered as that user, connected. */
 async function openTab(t, url, name) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 640 } });
-  t.after(() => context.close());
+  cleanUp(t, () => context.close());
   const page = await context.newPage();
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(error.message));
@@ -140,7 +140,7 @@ test('an origin that is not listed may not connect, not even with a token', asyn
   const { bridge, page } = await scene(t);
   const hub = `${bridge.hubUrl.replace('http', 'ws')}?access_token=${tokenFor('alice')}`;
   const context = await browser.newContext();
-  t.after(() => context.close());
+  cleanUp(t, () => context.close());
   const dial = async (from) => {
     const tab = await context.newPage();
     await tab.goto(from);

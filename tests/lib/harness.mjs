@@ -42,12 +42,14 @@ export async function until(what, probe, timeoutMs = 5000) {
 
 const cleanups = new WeakMap();
 
-/** Undoes what a test started, the last first: the bridge before the Rocket.Chat it talks to. */
-function cleanUp(t, fn) {
+/** Undoes what a test started, all of it, the last first: the bridge before its Rocket.Chat. */
+export function cleanUp(t, fn) {
   if (!cleanups.has(t)) {
     cleanups.set(t, []);
     t.after(async () => {
-      for (const each of cleanups.get(t).reverse()) await each();
+      const failures = [];
+      for (const each of cleanups.get(t).reverse()) await (async () => each())().catch((error) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
     });
   }
   cleanups.get(t).push(fn);
@@ -78,7 +80,7 @@ export async function startDouble(t, { users = ['alice', 'bob'], ...options } = 
   const people = users.map((username) => store.createUser({ username, password: PASSWORD }));
   const general = store.createRoom({ name: 'general', owner: people[0], members: people });
   await double.start();
-  cleanUp(t, () => double.stop());
+  cleanUp(t, async () => double.stop());
   const user = (name) => store.requireUser(name);
   return {
     double,

@@ -1,6 +1,6 @@
 // The two SignalR clients tests drive the bridge with, and a connection that keeps what it hears.
 import { createRequire } from 'node:module';
-import { setTimeout as wait } from 'node:timers/promises';
+import { cleanUp, sleep } from './harness.mjs';
 
 globalThis.self ??= globalThis; // 5.0 expects a browser's or a worker's global
 const require = createRequire(import.meta.url);
@@ -42,7 +42,7 @@ export class Tab {
   /** A started tab, stopped when the test ends. */
   static async open(t, signalR, hubUrl, token, options) {
     const tab = new Tab(signalR, hubUrl, token, options);
-    t.after(() => tab.connection.stop());
+    cleanUp(t, () => tab.connection.stop());
     await tab.connection.start();
     return tab;
   }
@@ -60,7 +60,7 @@ export class Tab {
     const end = Date.now() + timeoutMs;
     while (!test(this)) {
       if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}; heard ${JSON.stringify(this.heard).slice(0, 3000)} ${JSON.stringify(this.changes)}`);
-      await wait(10);
+      await sleep(10);
     }
   }
 }

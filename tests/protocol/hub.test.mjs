@@ -14,6 +14,7 @@ const cleanups = [];
 before(async () => {
   bridge = await startBridge({ after: (fn) => cleanups.push(fn) }, null, {
     'PushBridge:Hub:KeepAliveSeconds': 0.5,
+    'PushBridge:Hub:CloseWaitSeconds': 0.5,
     'PushBridge:Hub:HandshakeTimeoutSeconds': 0.5,
     'PushBridge:Hub:ClientTimeoutSeconds': 0.6,
   });

@@ -373,7 +373,7 @@ static inline bool attach_as(const char *key, const char *username, const char *
                              unsigned shard, uint64_t serial)
 {
     struct session_who who = {slice_of(key), slice_of(username), refused};
-    bool ok = session_table_attach(w.table, &who, shard, serial);
+    bool ok = session_table_attach(w.table, &who, shard, serial) == SESSION_ATTACHED;
 
     settle();
     return ok;

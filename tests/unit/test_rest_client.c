@@ -28,7 +28,8 @@ static struct {
     SSL_CTX *tls; /* NULL: plain */
     struct script scripts[4];
     unsigned played;
-    char request[8192]; /* the last one, whole */
+    pthread_mutex_t lock; /* of request */
+    char request[8192];   /* the last one, whole */
     int stop[2];
     pthread_t thread;
 } server;
@@ -52,22 +53,25 @@ static ssize_t some(int fd, SSL *ssl, char *out, size_t cap)
 
 static bool read_request(int fd, SSL *ssl)
 {
-    size_t len = 0, want = sizeof server.request - 1;
+    char request[sizeof server.request];
+    size_t len = 0, want = sizeof request - 1;
 
     while (len < want) {
-        ssize_t n = some(fd, ssl, server.request + len, sizeof server.request - 1 - len);
+        ssize_t n = some(fd, ssl, request + len, sizeof request - 1 - len);
         const char *end, *length;
         if (n <= 0)
             return false;
         len += (size_t)n;
-        server.request[len] = '\0';
-        end = strstr(server.request, "\r\n\r\n");
+        request[len] = '\0';
+        end = strstr(request, "\r\n\r\n");
         if (end == NULL)
             continue;
-        length = strcasestr(server.request, "content-length:");
-        want = (size_t)(end - server.request) + 4 +
-               (length == NULL ? 0 : strtoul(length + 15, NULL, 10));
+        length = strcasestr(request, "content-length:");
+        want = (size_t)(end - request) + 4 + (length == NULL ? 0 : strtoul(length + 15, NULL, 10));
     }
+    pthread_mutex_lock(&server.lock);
+    memcpy(server.request, request, len + 1);
+    pthread_mutex_unlock(&server.lock);
     return true;
 }
 
@@ -121,6 +125,7 @@ static void server_start(SSL_CTX *tls)
     socklen_t len = sizeof addr;
 
     memset(&server, 0, sizeof server);
+    pthread_mutex_init(&server.lock, NULL);
     server.tls = tls;
     server.listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(server.listener, (struct sockaddr *)&addr, len), 0);
@@ -145,6 +150,16 @@ static void server_stop(void)
     close(server.stop[1]);
     close(server.listener);
     SSL_CTX_free(server.tls);
+}
+
+static bool server_saw(const char *text)
+{
+    bool saw;
+
+    pthread_mutex_lock(&server.lock);
+    saw = strstr(server.request, text) != NULL;
+    pthread_mutex_unlock(&server.lock);
+    return saw;
 }
 
 /* ---- the client's side ---- */
@@ -281,29 +296,28 @@ static void test_calls_on_one_connection(void **state)
     assert_string_equal(g.username, "ana");
     assert_true(g.rate.known);
     assert_int_equal(g.rate.remaining, 9);
-    assert_non_null(strstr(server.request, "POST /chat/api/v1/login HTTP/1.1\r\n"));
-    assert_non_null(strstr(server.request, "Content-Type: application/json\r\n"));
-    assert_non_null(
-        strstr(server.request, "\r\n\r\n{\"username\":\"a\\\"na@x\",\"password\":\"p\\\\w\"}"));
+    assert_true(server_saw("POST /chat/api/v1/login HTTP/1.1\r\n"));
+    assert_true(server_saw("Content-Type: application/json\r\n"));
+    assert_true(server_saw("\r\n\r\n{\"username\":\"a\\\"na@x\",\"password\":\"p\\\\w\"}"));
 
     assert_non_null(rest_logout(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_done, &g));
     run_until(&g.calls, 2);
     assert_int_equal(g.result, RC_OK);
-    assert_non_null(strstr(server.request, "POST /chat/api/v1/logout HTTP/1.1\r\n"));
-    assert_non_null(strstr(server.request, "X-User-Id: u9\r\n"));
-    assert_non_null(strstr(server.request, "X-Auth-Token: tok\r\n"));
+    assert_true(server_saw("POST /chat/api/v1/logout HTTP/1.1\r\n"));
+    assert_true(server_saw("X-User-Id: u9\r\n"));
+    assert_true(server_saw("X-Auth-Token: tok\r\n"));
 
     assert_non_null(rest_subscriptions_get(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_json, &g));
     run_until(&g.calls, 3);
     assert_string_equal(g.json, LOGIN_BODY); /* any JSON object will do */
-    assert_non_null(strstr(server.request, "GET /chat/api/v1/subscriptions.get HTTP/1.1\r\n"));
+    assert_true(server_saw("GET /chat/api/v1/subscriptions.get HTTP/1.1\r\n"));
     assert_non_null(rest_rooms_get(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_json, &g));
     run_until(&g.calls, 4);
-    assert_non_null(strstr(server.request, "GET /chat/api/v1/rooms.get HTTP/1.1\r\n"));
+    assert_true(server_saw("GET /chat/api/v1/rooms.get HTTP/1.1\r\n"));
     assert_non_null(rest_info(client, on_json, &g));
     run_until(&g.calls, 5);
-    assert_non_null(strstr(server.request, "GET /chat/api/info HTTP/1.1\r\n"));
-    assert_null(strstr(server.request, "X-Auth-Token"));
+    assert_true(server_saw("GET /chat/api/info HTTP/1.1\r\n"));
+    assert_false(server_saw("X-Auth-Token"));
 
     assert_non_null(rest_me(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_me, &g));
     run_until(&g.calls, 6);
@@ -492,7 +506,7 @@ static void test_environment_is_ignored(void **state)
     rest_info(client, on_json, &g);
     run_until(&g.calls, 2);
     assert_int_equal(g.result, RC_OK);
-    assert_non_null(strstr(server.request, "GET http://chat.invalid:"));
+    assert_true(server_saw("GET http://chat.invalid:"));
     client_stop();
     server_stop();
     unsetenv("http_proxy");

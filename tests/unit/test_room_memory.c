@@ -435,6 +435,28 @@ static void test_bound(void **state)
     assert_int_equal(stats.rooms, 3);
 }
 
+/* Nor does what can't be remembered push out what can. */
+static void test_unfit_ids_push_nothing_out(void **state)
+{
+    char long_id[ROOM_MEMORY_ID_MAX + 2];
+    struct room_memory_stats stats;
+
+    (void)state;
+    open_with(2, 4);
+    memset(long_id, 'a', sizeof long_id);
+    long_id[ROOM_MEMORY_ID_MAX + 1] = '\0';
+    inserted("sa", "a");
+    inserted("sb", "b");
+    inserted("sx", "");
+    inserted("sy", long_id);
+    stream("", "m1", 100, 100);
+    changed(long_id, 1, 101, "m2", 101, 101);
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.rooms, 2);
+    assert_int_equal(stats.forgotten_rooms, 0);
+    assert_true(room_memory_is_member(m, SLICE_LIT("a")));
+}
+
 static void test_size(void **state)
 {
     struct room_memory_stats stats;
@@ -516,6 +538,7 @@ int main(void)
         TEST(test_list_forms),
         TEST(test_long_ids),
         TEST(test_bound),
+        TEST(test_unfit_ids_push_nothing_out),
         TEST(test_size),
         TEST(test_table_against_model),
     };

@@ -274,6 +274,29 @@ static void test_sliding_time_to_live_follows_use(void **state)
     settle();
 }
 
+static void test_sliding_time_to_live_may_be_short(void **state)
+{
+    struct memory_cache_options sliding = {
+        .ttl_ms = 2000, .sliding = true, .max_entries = 10, .on_orphan = on_orphan};
+    struct token_cache *first = w.cache;
+
+    (void)state;
+    w.settings.token_cache.sliding = true;
+    w.settings.token_cache.ttl_ms = 2000;
+    w.cache = memory_cache_new_with_clock(&w.loop, &sliding, cache_clock, NULL);
+    w.table->options.cache = w.cache;
+    go_live_with(subscriptions, rooms);
+    for (int i = 0; i < 10; i++) {
+        advance(1000);
+        event("message", "[{\"_id\":\"e\"}]");
+    }
+    assert_int_equal(nconns, 1);
+    advance(2500);
+    assert_int_equal(nconns, 2);
+    token_cache_free(first, set_true, &w.cache_freed);
+    settle();
+}
+
 static void test_report(void **state)
 {
     struct byte_buf json = {0};
@@ -329,6 +352,7 @@ int main(void)
         T(test_what_is_none_of_ours),
         T(test_one_push_for_each_shard_with_a_tab),
         T(test_sliding_time_to_live_follows_use),
+        T(test_sliding_time_to_live_may_be_short),
         T(test_report),
         T(test_resync_and_stats),
     };

@@ -261,6 +261,12 @@ static void test_refused(void **state)
          "PushBridge:Shards: \"-1\" must be threads from 0 to 256 (file)\n"},
         {"{\"PushBridge\":{\"Shards\":257}}", NULL,
          "PushBridge:Shards: \"257\" must be threads from 0 to 256 (file)\n"},
+        /* What a session's 16-bit tables hold. */
+        {"{\"PushBridge\":{\"Session\":{\"MaxRooms\":65536}}}", NULL,
+         "PushBridge:Session:MaxRooms: \"65536\" must be rooms from 1 to 65535 (file)\n"},
+        {"{\"PushBridge\":{\"Limits\":{\"RememberedMessages\":65536}}}", NULL,
+         "PushBridge:Limits:RememberedMessages: \"65536\" must be messages from 8 to 65535 "
+         "(file)\n"},
         {"{\"PushBridge\":{\"Shards\":1.5}}", NULL,
          "PushBridge:Shards: \"1.500000\" must be threads from 0 to 256 (file)\n"},
         {"{\"PushBridge\":{\"Shards\":\"\"}}", NULL,

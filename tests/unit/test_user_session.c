@@ -172,8 +172,13 @@ static void test_subscription_limited_for_too_long(void **state)
     connected("ddp1");
     ddp_ok("login", RESUMED);
     ddp_fail("sub", "too-many-requests", 11000);
-    advance(11100);
+    check_state(SESSION_BACKOFF); /* and the tabs know for how long */
+    assert_true(
+        was_pushed(0, "{\"state\":\"backoff\",\"code\":\"too-many-requests\",\"retryAfter\":12}"));
+    advance(10900);
     check_state(SESSION_BACKOFF);
+    advance(1200);
+    check_state(SESSION_CONNECTING);
 }
 
 static void test_ended_subscription_reconnects(void **state)
@@ -298,6 +303,43 @@ static void test_resume_error_that_passes_keeps_the_token(void **state)
     assert_string_equal(entry()->token, "tok1");
     advance(1100);
     check_state(SESSION_CONNECTING);
+}
+
+/* Thousands of sessions that go on trying would keep the block of our address alive. */
+static void test_resume_in_a_block_waits_it_out(void **state)
+{
+    (void)state;
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected("ddp1");
+    ddp_fail("login", "error-login-blocked-for-ip", 0);
+    check_state(SESSION_BACKOFF);
+    advance(299 * 1000);
+    check_state(SESSION_BACKOFF);
+    advance(3 * 1000);
+    connected("ddp2");
+    ddp_fail("login", "error-login-blocked-for-user", 0);
+    check_state(SESSION_BACKOFF);
+    advance(299 * 1000);
+    check_state(SESSION_BACKOFF);
+    advance(4 * 1000);
+    check_state(SESSION_CONNECTING);
+    assert_string_equal(entry()->token, "tok1");
+}
+
+static void test_a_giant_session_id_is_not_kept(void **state)
+{
+    char id[300];
+
+    (void)state;
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected(id);
+    check_state(SESSION_BACKOFF);
+    assert_string_equal(session()->code, "malformed");
+    assert_string_equal(entry()->ddp_session, "");
 }
 
 static void test_resume_as_somebody_else(void **state)
@@ -448,6 +490,29 @@ static void test_me_that_fails_drops_the_token(void **state)
     assert_false(entry()->is);
 }
 
+/* Each visit would cost a login of the few there are a minute, and a logout. */
+static void test_a_refused_account_is_remembered_without_tabs(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    ok_login("u7", "tok7", "somebody");
+    check_state(SESSION_REFUSED);
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    for (uint64_t visit = 2; visit < 6; visit++) {
+        detach(0, visit - 1);
+        advance(1000);
+        attach(0, visit);
+        settle();
+        check_state(SESSION_REFUSED);
+    }
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+    assert_non_null(strstr(w.told_one, "refused"));
+    detach(0, 5);
+    advance(70 * 1000);
+    assert_null(w.table->sessions); /* nobody asks: nothing is tried, nothing is kept */
+    assert_int_equal(rest_count(REST_LOGIN), 1);
+}
+
 static void test_the_admin_is_nobodys_account(void **state)
 {
     (void)state;
@@ -463,8 +528,29 @@ static void test_a_session_found_to_be_the_admins_ends(void **state)
     (void)state;
     go_live_now();
     session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss"));
+    ddp_ok("logout", ""); /* nothing of the admin's is left behind */
+    check_state(SESSION_REFUSED);
+    session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss")); /* at each renewal */
+    advance(3600 * 1000);
+    check_state(SESSION_REFUSED);
+    assert_int_equal(nconns, 1);
+}
+
+/* The admin may become known while a session is between two connections. */
+static void test_a_waiting_session_found_to_be_the_admins_ends(void **state)
+{
+    (void)state;
+    go_live_now();
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    check_state(SESSION_BACKOFF);
+    token_cache_remove(w.cache, slice_of(user_key), NULL, TOKEN_REMOVAL_REFUSED, session()->watch,
+                       session_ignore_cache, NULL); /* so that only the kept token tells */
+    settle();
+    session_table_set_admin(w.table, SLICE_LIT("u9"), SLICE_LIT("boss"));
     settle();
     check_state(SESSION_REFUSED);
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
     advance(3600 * 1000);
     check_state(SESSION_REFUSED);
     assert_int_equal(nconns, 1);
@@ -966,11 +1052,29 @@ static void test_return_while_closing(void **state)
     w.table->clock_ahead_ms += 91 * 1000;
     session_table_run(w.table);
     check_state(SESSION_CLOSING);
-    assert_true(session_table_attach(
-        w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2));
+    assert_int_equal(
+        session_table_attach(
+            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2),
+        SESSION_ATTACHED);
     settle();
     check_state(SESSION_CONNECTING);
     assert_int_equal(nconns, 2);
+}
+
+static void test_connections_of_a_user_are_limited_over_all_shards(void **state)
+{
+    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL};
+
+    (void)state;
+    w.settings.limits.connections_per_user = 3;
+    attach(0, 1);
+    attach(1, 1);
+    attach(2, 1);
+    assert_int_equal(session_table_attach(w.table, &ana, 1, 2), SESSION_TOO_MANY);
+    assert_int_equal(w.attached, 3);
+    detach(2, 1);
+    attach(1, 2);
+    assert_int_equal(session()->connections, 3);
 }
 
 static void test_leaving_during_the_login(void **state)
@@ -1116,6 +1220,8 @@ int main(void)
         T(test_resume_refused_spares_a_newer_entry),
         T(test_fresh_token_refused_is_no_loop),
         T(test_resume_error_that_passes_keeps_the_token),
+        T(test_resume_in_a_block_waits_it_out),
+        T(test_a_giant_session_id_is_not_kept),
         T(test_resume_as_somebody_else),
         T(test_refusals_pause_and_grow),
         T(test_late_tab_hears_of_the_refusal),
@@ -1125,8 +1231,10 @@ int main(void)
         T(test_answer_for_somebody_else_is_refused),
         T(test_answer_without_a_name_asks_me),
         T(test_me_that_fails_drops_the_token),
+        T(test_a_refused_account_is_remembered_without_tabs),
         T(test_the_admin_is_nobodys_account),
         T(test_a_session_found_to_be_the_admins_ends),
+        T(test_a_waiting_session_found_to_be_the_admins_ends),
         T(test_cached_entry_of_another_account_is_discarded),
         T(test_refused_identity_has_a_connection_but_no_login),
         T(test_password_login_over_ddp),
@@ -1155,6 +1263,7 @@ int main(void)
         T(test_backoff_starts_over_after_a_session_that_held),
         T(test_linger),
         T(test_return_while_closing),
+        T(test_connections_of_a_user_are_limited_over_all_shards),
         T(test_leaving_during_the_login),
         T(test_leaving_the_login_queue),
         T(test_renamed_user_starts_over_when_nobody_is_attached),

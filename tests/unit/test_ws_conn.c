@@ -501,6 +501,7 @@ static void test_slow_reader(void **state)
     want = (size_t)fill_up() * 10004;
     assert_true(ws_conn_queued_bytes(ws) > 80000);
     assert_true(ws_conn_queued_bytes(ws) <= 100000);
+    assert_int_equal(http_server_queued_bytes(lb.server), ws_conn_queued_bytes(ws));
     send_text(ws, "Close", true, WS_SEND_OK);
     want += 7;
     /* The reader wakes up: nothing is missing. */
@@ -513,6 +514,7 @@ static void test_slow_reader(void **state)
     }
     assert_int_equal(total, want);
     assert_int_equal(ws_conn_queued_bytes(ws), 0);
+    assert_int_equal(http_server_queued_bytes(lb.server), 0);
     close(fd);
     assert_true(lb_wait_flag(&lb, &ended));
     finish();

@@ -233,7 +233,7 @@ static void *wsd_accept(void *arg)
     pthread_attr_t attr;
 
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 1024 * 1024);
+    pthread_attr_setstacksize(&attr, 2 * 1024 * 1024); /* sanitizers want a good part of it */
     while (!atomic_load(&s->stop)) {
         struct pollfd p = {.fd = s->fd, .events = POLLIN};
         struct wsd_conn *c;
