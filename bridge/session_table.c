@@ -114,7 +114,7 @@ static struct user_session *add(struct session_table *t, const struct session_wh
 {
     struct user_session *s;
 
-    if (HASH_COUNT(t->sessions) >= t->settings->token_cache.max_entries)
+    if (HASH_COUNT(t->sessions) >= t->options.max_sessions)
         return NULL;
     s = user_session_new(t, who);
     if (s == NULL)

@@ -58,6 +58,7 @@ struct session_host {
 struct session_table_options {
     uv_loop_t *loop;
     unsigned shard, nshards;
+    unsigned max_sessions;
     const struct settings *settings; /* outlives the table, like all that follows */
     struct metrics_block *metrics;   /* this shard's */
     struct token_cache *cache;       /* this shard's; its orphans go to session_table_orphan() */
