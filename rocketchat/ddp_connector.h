@@ -24,8 +24,8 @@ struct ddp_client_options {
     const char *path;                                         /* "/websocket", with any prefix */
     const char *ca_file, *client_cert_file, *client_key_file; /* NULL: none */
     bool tls_verify;
-    const char *proxy;      /* "http://host:port"; NULL: none, and the environment is ignored */
-    size_t max_frame_bytes; /* whole DDP frame; longer ones end the connection */
+    const char *proxy; /* "http://[user:password@]host:port"; NULL: none; environment ignored */
+    size_t max_frame_bytes;      /* whole DDP frame; longer ones end the connection */
     unsigned connect_timeout_ms; /* from open to `connected` */
     unsigned ping_ms, dead_ms;   /* own ping after silence; end after silence */
 };
@@ -48,6 +48,7 @@ struct ddp_event {
     uint64_t received_ns;    /* uv_hrtime when the frame was whole */
 };
 
+/* Every member is set. */
 struct ddp_callbacks {
     void (*on_connected)(void *arg, struct slice session_id);
     void (*on_event)(void *arg, const struct ddp_event *event);
@@ -57,11 +58,16 @@ struct ddp_callbacks {
     /* A nosub for a subscription that had been ready: the server ended it. */
     void (*on_subscription_end)(void *arg, uint32_t sub_id, const struct rc_error *error);
     /* Exactly once, last, never inside a call; the connector is dead when it returns. code: the
-     * WebSocket close code or 1006. Calls under way were answered RC_UNREACHABLE (RC_CANCELLED
+     * WebSocket close code or 1006 (libwebsockets shows 1012 to 1014 as 1002). detail: plain words
+     * for a log, never NULL. Calls under way were answered RC_UNREACHABLE (RC_CANCELLED
      * after DDP_END_LOCAL) before it. */
     void (*on_end)(void *arg, enum ddp_end how, unsigned code, const char *detail);
 };
 
+/* 0; UV_EINVAL: an option or a file it names is no good; UV_ENOTSUP: libwebsockets or its libuv
+ * plugin; UV_ENOMEM. Connections are opened 128 at a time, names are resolved once for all who ask.
+ * Sockets are found by number in tables of RLIMIT_NOFILE entries, at most 262,144: keep that limit
+ * near what is needed, each close costs a walk along it. */
 int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
                    struct ddp_client **out);
 void ddp_client_free(struct ddp_client *client, void (*done)(void *),

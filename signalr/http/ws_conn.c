@@ -107,7 +107,7 @@ static enum ws_send push_frame(struct ws_conn *ws, enum ws_opcode opcode, const 
                                size_t len)
 {
     uint8_t frame[2 + WS_CONTROL_MAX];
-    size_t head = ws_header_write(frame, opcode, len);
+    size_t head = ws_header_write(frame, (uint8_t)opcode, len);
     struct hub_buf *b;
     bool pushed;
 

@@ -134,6 +134,30 @@ static void test_streamer(void **state)
     finish(&f);
 }
 
+/* The first frame in the segment of the upgrade's answer. */
+static void greets_in_one_segment(struct wsd_conn *c)
+{
+    if (!wsd_upgrade_and(c, "", "\x81\x0e{\"msg\":\"ping\"}"))
+        return;
+    want_text(c, CONNECT);
+    want_text(c, "{\"msg\":\"pong\"}");
+    wsd_text(c, CONNECTED);
+    wsd_drain(c);
+}
+
+static void test_early_frame(void **state)
+{
+    struct fixture f = start(greets_in_one_segment, NULL);
+    struct probe p = {0};
+
+    (void)state;
+    probe_open(&p, f.client);
+    probe_until(&p.connects, 1);
+    probe_close(&p);
+    probe_until(&p.ends, 1);
+    finish(&f);
+}
+
 /* --- how connections end --- */
 
 struct ending {
@@ -299,6 +323,12 @@ static void answers_endless_head(struct wsd_conn *c)
         ;
 }
 
+static void accepts_an_extension(struct wsd_conn *c)
+{
+    if (wsd_upgrade(c, "Sec-WebSocket-Extensions: permessage-deflate\r\n"))
+        wsd_drain(c);
+}
+
 static void hangs_up(struct wsd_conn *c)
 {
     wsd_read_head(c);
@@ -330,6 +360,8 @@ static const struct ending endings[] = {
     {"wrong hash", answers_wrong_hash, DDP_END_UNREACHABLE, 1006,
      "127.0.0.1: HS: Accept hash wrong"},
     {"endless head", answers_endless_head, DDP_END_UNREACHABLE, 1006, NULL},
+    {"an extension that nobody offered", accepts_an_extension, DDP_END_UNREACHABLE, 1006,
+     "127.0.0.1: HS: EXT: unknown ext"},
     {"no answer", hangs_up, DDP_END_UNREACHABLE, 1006, NULL},
 };
 
@@ -812,6 +844,50 @@ static void greets_whoever_stays(struct wsd_conn *c)
         wsd_drain(c);
 }
 
+static void readies_both(struct wsd_conn *c)
+{
+    char text[256];
+
+    if (!greet(c) || !wsd_expect(c, text, sizeof text) || !wsd_expect(c, text, sizeof text))
+        return;
+    wsd_text(c, "{\"msg\":\"ready\",\"subs\":[\"1\",\"2\"]}");
+    wsd_drain(c);
+}
+
+static unsigned good_answers;
+
+static void close_at_answer(void *arg, struct slice result, const struct rc_error *error)
+{
+    struct probe *p = arg;
+
+    (void)result;
+    p->answers++;
+    good_answers += error == NULL;
+    if (error != NULL)
+        assert_int_equal(error->result, RC_CANCELLED);
+    else
+        probe_close(p);
+}
+
+/* The rest of a frame is not for a connector that was closed in its midst. */
+static void test_close_at_ready(void **state)
+{
+    struct fixture f = start(readies_both, NULL);
+    struct probe p = {0};
+
+    (void)state;
+    probe_open(&p, f.client);
+    probe_until(&p.connects, 1);
+    for (int i = 0; i < 2; i++)
+        assert_true(ddp_connector_subscribe(p.c, "x", SLICE_LIT("[]"), 5000, close_at_answer, &p) !=
+                    0);
+    good_answers = 0;
+    probe_until(&p.ends, 1);
+    assert_int_equal(p.answers, 2);
+    assert_int_equal(good_answers, 1);
+    finish(&f);
+}
+
 /* Closed at every stage of opening, which is told once and leaves nothing behind. */
 static void test_close_while_opening(void **state)
 {
@@ -889,6 +965,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connects),
         cmocka_unit_test(test_streamer),
+        cmocka_unit_test(test_early_frame),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_calls_at_the_end),
         cmocka_unit_test(test_calls),
@@ -901,6 +978,7 @@ int main(void)
         cmocka_unit_test(test_liveness),
         cmocka_unit_test(test_connect_time_out),
         cmocka_unit_test(test_close_inside),
+        cmocka_unit_test(test_close_at_ready),
         cmocka_unit_test(test_close_while_opening),
         cmocka_unit_test(test_ping_flood),
         cmocka_unit_test(test_many),

@@ -440,6 +440,44 @@ static void test_tls(void **state)
     }
 }
 
+static bool have_ipv6(void)
+{
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool have = fd >= 0 && bind(fd, (struct sockaddr *)&loopback, sizeof loopback) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return have;
+}
+
+/* libwebsockets by itself would take "[" for the name. */
+static void test_ipv6(void **state)
+{
+    (void)state;
+    if (!have_ipv6())
+        skip();
+    for (int with_tls = 0; with_tls < 2; with_tls++) {
+        SSL_CTX *tls = with_tls ? server_tls("IP:::1", false) : NULL;
+        struct wsd *s = wsd_start_at("::1", greets, NULL, tls);
+        struct ddp_client_options o = probe_options(s->port);
+        char want[32];
+        struct probe p;
+
+        o.host = with_tls ? "[::1]" : "::1";
+        o.tls = with_tls;
+        o.ca_file = ca_file;
+        p = try_once(&o);
+        if (p.connects != 1)
+            fail_msg("%s", p.detail);
+        snprintf(want, sizeof want, "[::1]:%u", (unsigned)s->port);
+        assert_string_equal(last(seen_host), want);
+        wsd_stop(s);
+        SSL_CTX_free(tls);
+    }
+    assert_string_equal(last(seen_sni), "none");
+}
+
 static void test_tls_refused_client(void **state)
 {
     SSL_CTX *tls = server_tls("DNS:chat.test", true);
@@ -696,13 +734,21 @@ static void test_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_refused_often), cmocka_unit_test(test_stalled_address),
-        cmocka_unit_test(test_slow_resolver), cmocka_unit_test(test_resolver_too_slow),
-        cmocka_unit_test(test_tls),           cmocka_unit_test(test_tls_refused_client),
-        cmocka_unit_test(test_tls_to_plain),  cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_options),       cmocka_unit_test(test_proxy),
-        cmocka_unit_test(test_proxy_refuses), cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_often),
+        cmocka_unit_test(test_stalled_address),
+        cmocka_unit_test(test_slow_resolver),
+        cmocka_unit_test(test_resolver_too_slow),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_tls_refused_client),
+        cmocka_unit_test(test_tls_to_plain),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_proxy_refuses),
+        cmocka_unit_test(test_environment),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <netdb.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -89,12 +90,12 @@ static inline bool wsd_read_head(struct wsd_conn *c)
     return false;
 }
 
-/* Reads the request and accepts it. more: extra header lines. */
-static inline bool wsd_upgrade(struct wsd_conn *c, const char *more)
+/* Reads the request and accepts it. more: extra header lines; tail: bytes right behind the head. */
+static inline bool wsd_upgrade_and(struct wsd_conn *c, const char *more, const char *tail)
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     unsigned char digest[EVP_MAX_MD_SIZE], accept[64];
-    char text[256], *key;
+    char text[512], *key;
     unsigned n;
 
     if (!wsd_read_head(c) || (key = strstr(c->head, "Sec-WebSocket-Key: ")) == NULL)
@@ -104,9 +105,14 @@ static inline bool wsd_upgrade(struct wsd_conn *c, const char *more)
     EVP_EncodeBlock(accept, digest, (int)n);
     snprintf(text, sizeof text,
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%s"
-             "Sec-WebSocket-Accept: %s\r\n\r\n",
-             more, accept);
+             "Sec-WebSocket-Accept: %s\r\n\r\n%s",
+             more, accept, tail);
     return wsd_puts(c, text);
+}
+
+static inline bool wsd_upgrade(struct wsd_conn *c, const char *more)
+{
+    return wsd_upgrade_and(c, more, "");
 }
 
 /* first: FIN and opcode. */
@@ -245,22 +251,37 @@ static void *wsd_accept(void *arg)
     return NULL;
 }
 
-static inline struct wsd *wsd_start(wsd_script script, void *arg, SSL_CTX *tls)
+static inline struct wsd *wsd_start_at(const char *address, wsd_script script, void *arg,
+                                       SSL_CTX *tls)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM},
+                    *at = NULL;
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
     struct wsd *s = calloc(1, sizeof *s);
+    char port[8];
 
     s->script = script;
     s->arg = arg;
     s->tls = tls;
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(s->fd, (struct sockaddr *)&address, len) != 0 || listen(s->fd, 1024) != 0 ||
-        getsockname(s->fd, (struct sockaddr *)&address, &len) != 0)
+    if (getaddrinfo(address, "0", &hints, &at) != 0)
         abort();
-    s->port = ntohs(address.sin_port);
+    s->fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s->fd < 0 || bind(s->fd, at->ai_addr, at->ai_addrlen) != 0 || listen(s->fd, 1024) != 0 ||
+        getsockname(s->fd, (struct sockaddr *)&bound, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, len, NULL, 0, port, sizeof port, NI_NUMERICSERV) !=
+            0)
+        abort();
+    freeaddrinfo(at);
+    s->port = (uint16_t)atoi(port);
     pthread_create(&s->acceptor, NULL, wsd_accept, s);
     return s;
+}
+
+static inline struct wsd *wsd_start(wsd_script script, void *arg, SSL_CTX *tls)
+{
+    return wsd_start_at("127.0.0.1", script, arg, tls);
 }
 
 static inline void wsd_stop(struct wsd *s)
