@@ -275,7 +275,8 @@ static void deliver_answer(struct shard *s, const struct desk_mail *m)
 {
     const struct rc_error cancelled = {.result = RC_CANCELLED, .code = "cancelled"};
     bool admin = (m->id & ADMIN_TICKETS) != 0;
-    struct admin_agent *agent = s->program->desk->admin;
+    /* Its tickets come to shard 0 alone, whose the desk is. */
+    struct admin_agent *agent = admin ? s->program->desk->admin : NULL;
 
     if (!admin && m->kind == DESK_GRANTED)
         session_table_login_granted(s->sessions, m->id, m->road);

@@ -164,15 +164,7 @@ size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer)
     return atomic_load_explicit(&m->lanes[producer].bytes, memory_order_relaxed);
 }
 
-static void on_wake_closed(uv_handle_t *handle)
-{
-    struct mailbox *m = handle->data;
-
-    free(m->lanes);
-    free(m);
-}
-
-void mailbox_free(struct mailbox *m)
+void mailbox_close(struct mailbox *m)
 {
     for (unsigned i = 0; i < m->producers; i++) {
         struct mail *mail;
@@ -180,5 +172,11 @@ void mailbox_free(struct mailbox *m)
         while ((mail = take_one(&m->lanes[i])) != NULL)
             mail->discard(mail);
     }
-    uv_close((uv_handle_t *)&m->wake, on_wake_closed);
+    uv_close((uv_handle_t *)&m->wake, NULL);
+}
+
+void mailbox_free(struct mailbox *m)
+{
+    free(m->lanes);
+    free(m);
 }

@@ -47,8 +47,11 @@ size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer);
  * overtake the mail of the steps before them in another lane. */
 void mailbox_deliver_all(struct mailbox *m);
 
-/* On the consumer's thread, when no producer will post any more: discards what waits. The memory
- * goes in libuv's close callback, so the loop must run once more. */
+/* On the consumer's thread, when no producer will begin another post: discards what waits and
+ * closes the handle; the loop must run once more. The last post may still be on its way out of
+ * mailbox_post(), so the memory is another's to free. */
+void mailbox_close(struct mailbox *m);
+/* Any thread, when the loop is through with it and no producer is in a call. */
 void mailbox_free(struct mailbox *m);
 
 #endif

@@ -128,10 +128,6 @@
       "Events sent to users, by target; once for all tabs of a user.")                             \
     X(EVENTS_OUT_UPDATED, COUNTER, "pushbridge_events_out_total",                                  \
       "target=\"getRoomMessageUpdatedNotification\"", "")                                          \
-    X(EVENTS_OUT_DELETED, COUNTER, "pushbridge_events_out_total",                                  \
-      "target=\"getRoomMessageDeletedNotification\"", "")                                          \
-    X(EVENTS_OUT_THREAD, COUNTER, "pushbridge_events_out_total",                                   \
-      "target=\"getThreadMessageNotification\"", "")                                               \
     X(EVENTS_OUT_SUBSCRIPTION, COUNTER, "pushbridge_events_out_total",                             \
       "target=\"getRoomSubscriptionChangedNotification\"", "")                                     \
     X(EVENTS_OUT_EPHEMERAL, COUNTER, "pushbridge_events_out_total",                                \
@@ -142,7 +138,6 @@
       "Events not sent on, by reason.")                                                            \
     X(DROPS_NO_MESSAGE, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_message\"", "")   \
     X(DROPS_UPDATES_OFF, COUNTER, "pushbridge_events_dropped_total", "reason=\"updates_off\"", "") \
-    X(DROPS_MALFORMED, COUNTER, "pushbridge_events_dropped_total", "reason=\"malformed\"", "")     \
     X(DROPS_MAILBOX, COUNTER, "pushbridge_events_dropped_total", "reason=\"mailbox_full\"", "")    \
     X(DROPS_NO_MEMORY, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_memory\"", "")     \
     X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \

@@ -130,7 +130,7 @@ static void step_deliver(struct mail *mail, void *consumer)
     case STOP_MAILBOXES: /* every shard has closed its parts: nobody posts any more */
         if (s->index == 0)
             login_desk_close(s->program->desk);
-        mailbox_free(s->mailbox);
+        mailbox_close(s->mailbox);
         break;
     case STOP_NOT:
         abort();
@@ -279,6 +279,7 @@ static void program_close(struct run *run)
         assert(rc == 0); /* a handle left open is a leak of ours */
         /* Not with the shard's parts: shard 0's key source may post new ones until its end. */
         jwt_keys_unref(p->shards[i].keys);
+        mailbox_free(p->shards[i].mailbox);
     }
     login_desk_free(p->desk);
     free(p->shards);
@@ -286,13 +287,14 @@ static void program_close(struct run *run)
     http_counts_free(p->counts);
     user_rules_close(&p->rules);
     jwt_keys_unref(p->first_keys);
-    mailbox_free(p->mailbox);
+    mailbox_close(p->mailbox);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
     uv_close((uv_handle_t *)&run->limit, NULL);
     uv_close((uv_handle_t *)&run->connections_limit, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
+    mailbox_free(p->mailbox);
 }
 
 int program_check(const struct settings *settings)

@@ -118,28 +118,7 @@ static size_t gap_id(char id[2 + 320], unsigned shard, struct slice key)
     return key.len + 2;
 }
 
-/* Behind whatever got through: the lane has room again, so tell what was dropped. */
-static void on_gap_timer(uv_timer_t *timer)
-{
-    struct publisher *p = timer->data;
-    struct shard *s = p->shard;
-    struct publisher_gap *gap, *next;
-
-    HASH_ITER(hh, p->gaps, gap, next)
-    {
-        unsigned target = (unsigned)(uint8_t)gap->id[0] << 8 | (uint8_t)gap->id[1];
-        struct slice key = {gap->id + 2, gap->id_len - 2};
-
-        if (mailbox_lane_bytes(s->program->shards[target].mailbox, s->index) >
-            s->program->settings->limits.mailbox_bytes / 2)
-            continue;
-        HASH_DEL(p->gaps, gap); /* first: the push below may be refused and note it again */
-        session_table_resync(s->sessions, key, target, "overload");
-        free(gap);
-    }
-    if (p->gaps == NULL)
-        uv_timer_stop(timer);
-}
+static void on_gap_timer(uv_timer_t *timer);
 
 static void gap_note(struct publisher *p, unsigned shard, struct slice key)
 {
@@ -160,6 +139,30 @@ static void gap_note(struct publisher *p, unsigned shard, struct slice key)
     HASH_ADD_KEYPTR(hh, p->gaps, gap->id, gap->id_len, gap);
     if (!uv_is_active((uv_handle_t *)&p->gap_timer))
         uv_timer_start(&p->gap_timer, on_gap_timer, GAP_RETRY_MS, GAP_RETRY_MS);
+}
+
+/* Behind whatever got through: the lane has room again, so tell what was dropped. */
+static void on_gap_timer(uv_timer_t *timer)
+{
+    struct publisher *p = timer->data;
+    struct shard *s = p->shard;
+    struct publisher_gap *gap, *next;
+
+    HASH_ITER(hh, p->gaps, gap, next)
+    {
+        unsigned target = (unsigned)(uint8_t)gap->id[0] << 8 | (uint8_t)gap->id[1];
+        struct slice key = {gap->id + 2, gap->id_len - 2};
+
+        if (mailbox_lane_bytes(s->program->shards[target].mailbox, s->index) >
+            s->program->settings->limits.mailbox_bytes / 2)
+            continue;
+        HASH_DEL(p->gaps, gap); /* first: the push below may be refused and note it again */
+        if (!session_table_resync(s->sessions, key, target, "overload"))
+            gap_note(p, target, key);
+        free(gap);
+    }
+    if (p->gaps == NULL)
+        uv_timer_stop(timer);
 }
 
 /* ---- session_host ---- */

@@ -278,6 +278,17 @@ void session_login_go(struct session_login *l, enum login_road road)
     session_back_off(s, error.code, 0);
 }
 
+const char *session_login_state(const struct user_session *s)
+{
+    if (s->naming)
+        return "checking the account";
+    if (s->login == NULL)
+        return s->token != NULL ? "has a token" : "none";
+    if (!s->login->granted)
+        return "waiting for its turn";
+    return s->login->road == LOGIN_ROAD_REST ? "by REST" : "by DDP";
+}
+
 /* ---- by DDP ---- */
 
 bool session_login_wants_password(const struct user_session *s)

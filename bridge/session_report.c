@@ -45,13 +45,17 @@ void session_report(const struct user_session *s, struct byte_buf *json)
     put_text(json, "userName", s->username);
     put_text(json, "rocketChatUserId", s->user_id);
     put_text(json, "state", session_state_name((enum session_state)s->state));
-    put_text(json, "lastError", s->code);
+    put_text(json, "code", s->code);
+    put_text(json, "login", session_login_state(s));
+    put_text(json, "lastError", s->failure);
+    put_age(json, "lastErrorMsAgo", s->failed_at_ms, now);
     if (s->step_at_ms > now && (s->state == SESSION_BACKOFF || s->state == SESSION_REFUSED))
         put_number(json, "retryInMs", s->step_at_ms - now);
     else
         put_text(json, "retryInMs", NULL);
     put_text(json, "ddpSession", s->ddp_session);
-    byte_buf_printf(json, ",\"ddpOpen\":%s", s->ddp != NULL ? "true" : "false");
+    byte_buf_printf(json, ",\"ddpOpen\":%s,\"ddpLoggedIn\":%s", s->ddp != NULL ? "true" : "false",
+                    s->authed ? "true" : "false");
     put_age(json, "liveForMs", live ? s->live_since_ms : 0, now);
     byte_buf_printf(json, ",\"subscriptions\":{\"message\":\"%s\",\"rooms-changed\":\"%s\",",
                     sub_name(s->subs[SESSION_SUB_EPHEMERAL]), sub_name(s->subs[SESSION_SUB_ROOMS]));

@@ -114,7 +114,7 @@ static struct user_session *add(struct session_table *t, const struct session_wh
 {
     struct user_session *s;
 
-    if (HASH_COUNT(t->sessions) >= t->settings->token_cache.max_entries)
+    if (HASH_COUNT(t->sessions) >= t->options.max_sessions)
         return NULL;
     s = user_session_new(t, who);
     if (s == NULL)
@@ -250,16 +250,17 @@ void session_table_orphan(struct session_table *t, const struct token_entry *ent
     logout_queue_add(t->logouts, entry->rc_user_id, entry->auth_token);
 }
 
-void session_table_resync(struct session_table *t, struct slice key, unsigned shard,
+bool session_table_resync(struct session_table *t, struct slice key, unsigned shard,
                           const char *reason)
 {
     struct hub_buf *message = event_map_resync(reason);
 
     if (message == NULL)
-        return;
+        return false;
     metrics_inc(t->options.metrics, METRIC_EVENTS_OUT_RESYNC);
     t->options.host.push(t->options.host.arg, shard, key, message);
     hub_buf_unref(message);
+    return true;
 }
 
 /* The session logs its own token out; this is the token of an entry that no session uses. */

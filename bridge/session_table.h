@@ -58,6 +58,7 @@ struct session_host {
 struct session_table_options {
     uv_loop_t *loop;
     unsigned shard, nshards;
+    unsigned max_sessions;
     const struct settings *settings; /* outlives the table, like all that follows */
     struct metrics_block *metrics;   /* this shard's */
     struct token_cache *cache;       /* this shard's; its orphans go to session_table_orphan() */
@@ -100,8 +101,9 @@ void session_table_set_admin(struct session_table *t, struct slice user_id, stru
 void session_table_orphan(struct session_table *t, const struct token_entry *entry);
 
 /* A mailbox lost messages for the user's connections on a shard (design section 2): tells them by
- * resyncRequired({rid:null,reason}). reason: a word of ours. */
-void session_table_resync(struct session_table *t, struct slice key, unsigned shard,
+ * resyncRequired({rid:null,reason}). reason: a word of ours. False: no memory, they were not told.
+ */
+bool session_table_resync(struct session_table *t, struct slice key, unsigned shard,
                           const char *reason);
 
 /* For the operator. find: by user key, Rocket.Chat user name or id; *key is borrowed until the

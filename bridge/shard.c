@@ -275,10 +275,13 @@ static int open_clients(struct shard *s)
 static int open_sessions(struct shard *s)
 {
     const struct settings *set = s->program->settings;
+    /* The users fall evenly on the shards, so each has its share of the whole. */
+    const unsigned max_entries =
+        (set->token_cache.max_entries + s->program->nshards - 1) / s->program->nshards;
     const struct memory_cache_options cache = {
         .ttl_ms = set->token_cache.ttl_ms,
         .sliding = set->token_cache.sliding,
-        .max_entries = set->token_cache.max_entries,
+        .max_entries = max_entries,
         .on_orphan = on_orphan,
         .orphan_arg = s,
     };
@@ -286,6 +289,7 @@ static int open_sessions(struct shard *s)
         .loop = &s->loop,
         .shard = s->index,
         .nshards = s->program->nshards,
+        .max_sessions = max_entries,
         .settings = set,
     };
 

@@ -75,7 +75,8 @@ bool user_rules_open(struct user_rules *rules, const struct settings *s, struct 
     const char *account_error = NULL;
     static const char *issuers[2]; /* program-wide, like the settings it points into */
 
-    *rules = (struct user_rules){.anonymous_mute = s->auth.anonymous == ANONYMOUS_MUTE};
+    *rules = (struct user_rules){.tokens_checked = s->jwt.is_enabled,
+                                 .anonymous_mute = s->auth.anonymous == ANONYMOUS_MUTE};
     *keys = jwt_keys_new();
     if (*keys == NULL) {
         snprintf(error, error_len, "out of memory");
@@ -169,11 +170,13 @@ enum signalr_auth user_authenticate(struct shard *s, const struct http_view *req
     struct identity_result r;
     enum signalr_auth auth = SIGNALR_AUTH_REFUSED;
 
+    *out = (struct signalr_user){0};
+    if (!rules->tokens_checked)
+        return SIGNALR_AUTH_ANONYMOUS; /* with Anonymous=mute only (settings_check.c) */
     http_query_get(request->query, "enc_auth_token", &carriers.enc_auth_token);
     http_query_get(request->query, "access_token", &carriers.access_token);
     http_view_header(request, "authorization", &carriers.authorization);
     identity_from_request(&rules->identity, s->keys, &carriers, wall_clock_ms(), &r);
-    *out = (struct signalr_user){0};
     switch (r.outcome) {
     case IDENTITY_USER:
         out->host_data = user_new(rules, &r);

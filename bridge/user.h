@@ -23,6 +23,7 @@ struct user_rules {
     struct identity_options identity;
     struct enc_token *enc_token;
     struct rc_account *account;
+    bool tokens_checked; /* false: all are anonymous, whatever token they bring */
     bool anonymous_mute;
 };
 

@@ -53,6 +53,13 @@ void session_set_code(struct user_session *s, const char *code)
     snprintf(s->code, sizeof s->code, "%s", code);
 }
 
+static void set_failure(struct user_session *s, const char *code)
+{
+    session_set_code(s, code);
+    snprintf(s->failure, sizeof s->failure, "%s", code);
+    s->failed_at_ms = session_now_ms(s->table);
+}
+
 static void count_state(struct user_session *s, int by)
 {
     s->table->by_state[s->state] += (unsigned)by;
@@ -347,7 +354,7 @@ void session_back_off(struct user_session *s, const char *code, uint64_t least_m
         ceiling = settings->session.backoff_max_ms;
     if (s->failures < UINT8_MAX)
         s->failures++;
-    session_set_code(s, code);
+    set_failure(s, code);
     /* Full jitter: whatever took all sessions down, they don't come back as one. */
     s->retry_in_ms = least_ms + session_random(s->table, ceiling) + 1;
     log_info("session_backoff", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
@@ -368,7 +375,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
     }
     if (s->refusals < UINT8_MAX)
         s->refusals++;
-    session_set_code(s, code);
+    set_failure(s, code);
     s->retry_in_ms = pause;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
              LOG_UINT("retry_ms", pause));
@@ -377,7 +384,7 @@ void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
 
 void session_refuse_for_good(struct user_session *s, const char *code)
 {
-    session_set_code(s, code);
+    set_failure(s, code);
     s->retry_in_ms = 0;
     log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
     session_leave(s, SESSION_REFUSED, false);

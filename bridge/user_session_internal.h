@@ -81,7 +81,9 @@ struct user_session {
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
     uint32_t events_in, events_out;
-    char code[40]; /* why not live; also of the last failure */
+    char code[40];    /* why not live */
+    char failure[40]; /* the last one's code, kept for the operator */
+    uint64_t failed_at_ms;
 
     uint32_t op_seq; /* answers of older ops are stale */
     uint32_t holds;  /* ops under way: the session must live until they answered */
@@ -205,7 +207,8 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 bool session_login_wants_password(const struct user_session *s);
 void session_login_by_ddp(struct user_session *s);
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
-void session_login_ask_me(struct user_session *s); /* naming took too long */
+const char *session_login_state(const struct user_session *s); /* for the operator */
+void session_login_ask_me(struct user_session *s);             /* naming took too long */
 void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */

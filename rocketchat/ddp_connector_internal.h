@@ -1,9 +1,10 @@
 /* rocketchat/ddp_connector_internal.h - the parts of a DDP connection and what they ask of each
  * other.
  *
- *   ddp_connector.c  the protocol: states, frames, calls, liveness; knows no socket
- *   ddp_socket.c     one connection's WebSocket, by libwebsockets
- *   ddp_client.c     what connections share: context, timers, resolver, TLS, and the turn
+ *   ddp_connector.c        the protocol: states, frames, liveness; knows no socket
+ *   ddp_connector_calls.c  its calls and subscriptions
+ *   ddp_socket.c           one connection's WebSocket, by libwebsockets
+ *   ddp_client.c           what connections share: timers, resolver, TLS, options, and the turn
  *
  * The turn is a moment of its own in the loop, outside of every callback of a library or a caller.
  * Whatever a connector must tell late (its end) or can't do where it learns of it (the next
@@ -132,7 +133,6 @@ void ddp_client_connecting_over(struct ddp_client *client); /* of one that was s
 void ddp_connector_turn(struct ddp_connector *c);  /* may free c */
 void ddp_connector_start(struct ddp_connector *c); /* it has a place */
 void ddp_connector_on_timer(struct ddp_connector *c);
-void ddp_connector_on_call_timer(struct ddp_call *call);
 void ddp_connector_opened(struct ddp_connector *c);
 void ddp_connector_heard(struct ddp_connector *c); /* a sign of life */
 void ddp_connector_chunk(struct ddp_connector *c, struct slice chunk, size_t announced, bool last);
@@ -142,6 +142,17 @@ void ddp_connector_lost(struct ddp_connector *c, unsigned code, const char *reas
 void ddp_connector_end(struct ddp_connector *c, enum ddp_end how, unsigned code,
                        const char *detail);
 void ddp_connector_pop_out(struct ddp_connector *c); /* the first of c->out is written */
+/* To send: write one frame into the scratch, which comes empty, then queue it. False: no room. */
+struct byte_buf *ddp_connector_scratch(struct ddp_connector *c);
+bool ddp_connector_send(struct ddp_connector *c);
+
+/* ddp_connector_calls.c */
+struct ddp_frame;
+void ddp_connector_on_call_timer(struct ddp_call *call);
+void ddp_connector_on_result(struct ddp_connector *c, const struct ddp_frame *f);
+void ddp_connector_on_ready(struct ddp_connector *c, struct slice subs);
+void ddp_connector_on_nosub(struct ddp_connector *c, const struct ddp_frame *f);
+void ddp_connector_fail_calls(struct ddp_connector *c, enum rc_result why);
 
 /* ddp_socket.c */
 bool ddp_socket_init(struct ddp_client *client);                       /* makes context and vhost */

@@ -10,7 +10,7 @@ import { open, allLive } from './sessions.mjs';
 import { send, startBridgeSide, stopSide } from './delivery.mjs';
 
 const RATE = 4000; // messages a second to the others
-const READERS = 4;
+const READERS = 2;
 const READER_RATE = 4000; // a second, to the readers together: megabytes each in a round
 const QUEUE_BYTES = 65_536; // so that a reader that stopped is a slow consumer within a round
 const NEWCOMERS = 20;

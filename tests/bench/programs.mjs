@@ -1,5 +1,5 @@
-// Starts, commands, measures and stops the programs of tests/bench and tests/soak. Each ends when
-// its stdin does, so none outlives this process.
+// Starts, commands, measures and stops the programs of tests/bench and tests/soak. None outlives
+// this process.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import os from 'node:os';
@@ -85,6 +85,7 @@ class Program {
 
 const started = [];
 const keep = (program) => (started.push(program), program);
+process.on('exit', () => started.forEach((program) => program.ended === undefined && program.process.kill('SIGKILL')));
 
 /** Stops whatever still runs, youngest first. */
 export async function stopAll() {

@@ -184,6 +184,18 @@ test('Anonymous=mute: connected, never sent anything, no session; a wrong token 
   assert.deepEqual(await negotiate(bridge, `${tokenFor('alice')}x`), refused);
 });
 
+test('IsEnabled=false: everybody is anonymous, whatever token they bring', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'Authentication:JwtBearer:IsEnabled': false, 'PushBridge:Auth:Anonymous': 'mute' });
+  for (const token of [undefined, tokenFor('alice'), `${tokenFor('alice')}x`, 'no token at all']) {
+    const tab = await Tab.open(t, latest, bridge.hubUrl, token);
+    await tab.connection.invoke('Register');
+  }
+  await sleep(200);
+  assert.equal(rc.double.accepted, 0);
+  assert.equal(rc.double.accounts.attempts.length, 0);
+});
+
 test('Log:Identity: users by key, by hash, or not at all', async (t) => {
   for (const [mode, named] of [['plain', /"user":"id-alice"/], ['hash', /"user":"(?!id-alice)[^"]+"/], ['none', null]]) {
     const rc = await startDouble(t);

@@ -299,7 +299,6 @@ static inline void world_start(void)
     w.settings.session.backoff_max_ms = 30 * 1000;
     w.settings.session.max_rooms = 1000;
     w.settings.limits.remembered_messages = 64;
-    w.settings.token_cache.max_entries = 100;
     w.settings.token_cache.on_expiry = ON_EXPIRY_RESUME;
     w.settings.logins.timeout_ms = 20 * 1000;
     w.settings.events.updates = UPDATES_SEPARATE;
@@ -310,6 +309,7 @@ static inline void world_start(void)
     options = (struct session_table_options){
         .loop = &w.loop,
         .nshards = NSHARDS,
+        .max_sessions = 100,
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,

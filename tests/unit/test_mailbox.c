@@ -63,9 +63,10 @@ static void consumer_open(struct consumer *c, size_t lane_bytes)
 
 static void consumer_close(struct consumer *c)
 {
-    mailbox_free(c->box);
+    mailbox_close(c->box);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&c->loop), 0);
+    mailbox_free(c->box);
 }
 
 struct producer {
@@ -128,11 +129,41 @@ static void test_full_lane_refuses_data_never_control(void **state)
     assert_int_equal(discarded, 1); /* what was not delivered is handed back */
 }
 
+/* One mail of producer 2, behind more of the others' than a batch takes. */
+static void all_before(struct mail *mail, void *arg)
+{
+    struct consumer *c = arg;
+
+    mailbox_deliver_all(c->box);
+    assert_int_equal(c->delivered, 2 * 1000);
+    free(mail);
+    uv_stop(&c->loop);
+}
+
+static void test_deliver_all_from_a_delivery(void **state)
+{
+    struct consumer c;
+    struct mail *last = calloc(1, sizeof *last);
+
+    (void)state;
+    consumer_open(&c, SIZE_MAX);
+    for (unsigned i = 0; i < 1000; i++)
+        for (unsigned p = 0; p < 2; p++)
+            assert_int_equal(mailbox_post(c.box, p, &note_new(p, i, 1, false)->mail),
+                             MAILBOX_POSTED);
+    *last = (struct mail){.deliver = all_before, .discard = discard, .control = true};
+    mailbox_post(c.box, 2, last);
+    uv_run(&c.loop, UV_RUN_DEFAULT);
+    assert_int_equal(c.delivered, 2 * 1000);
+    consumer_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_from_many_threads),
         cmocka_unit_test(test_full_lane_refuses_data_never_control),
+        cmocka_unit_test(test_deliver_all_from_a_delivery),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

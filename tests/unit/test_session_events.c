@@ -317,7 +317,20 @@ static void test_report(void **state)
     assert_non_null(strstr(json.data, "\"subscriptions-changed\":\"ready\""));
     assert_non_null(strstr(json.data, "\"ddpSession\":\"ddp1\""));
     assert_non_null(strstr(json.data, "\"eventsIn\":1,\"eventsOut\":1"));
+    assert_non_null(strstr(json.data, "\"login\":\"has a token\",\"lastError\":null"));
     assert_null(strstr(json.data, "tok1")); /* no secrets */
+    byte_buf_clear(&json);
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    advance(1100);
+    connected("ddp2");
+    ddp_ok("login", RESUMED);
+    all_ready();
+    assert_true(session_table_describe(w.table, key, &json));
+    byte_buf_putc(&json, '\0');
+    assert_true(json_valid(json.data, json.len - 1, 10));
+    assert_non_null(strstr(json.data, "\"state\":\"live\",\"code\":null"));
+    assert_non_null(strstr(json.data, "\"lastError\":\"connection-lost\"")); /* kept */
     byte_buf_clear(&json);
     assert_false(session_table_describe(w.table, SLICE_LIT("nobody"), &json));
     byte_buf_free(&json);

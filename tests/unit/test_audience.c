@@ -1,0 +1,316 @@
+/* How a connection becomes its user's, and leaves: over real mailboxes between the connection's
+ * shard and the session's. Both on one loop; the session and the hub are faked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bridge/audience.h"
+#include "bridge/program.h"
+#include "bridge/shard.h"
+#include "bridge/user.h"
+#include "signalr/hub/signalr_server.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HERE = 0, HOME = 1 };
+
+struct hub_connection {
+    uint64_t serial;
+    const char *key;
+    struct bridge_user *user;
+    void *data;
+    bool open, joined, closed, may_return;
+    char error[64];
+};
+
+static struct program program;
+static struct shard shards[2];
+static uv_loop_t loop;
+static struct hub_connection conn;
+static enum session_attach answer;
+static int attached; /* attaches less detaches */
+static char username[64], refused[64];
+
+/* ---- what stands around the audience ---- */
+
+enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail)
+{
+    return mailbox_post(shards[to].mailbox, from->index, mail);
+}
+
+unsigned shard_of_user(const struct program *p, struct slice user_key)
+{
+    (void)p, (void)user_key;
+    return HOME;
+}
+
+struct reply {
+    struct mail mail;
+    uint64_t serial;
+};
+
+static void reply_deliver(struct mail *mail, void *consumer)
+{
+    audience_answered(consumer, HOME, SLICE_LIT("ana"), ((struct reply *)mail)->serial,
+                      SESSION_ATTACHED);
+    free(mail);
+}
+
+static void reply_discard(struct mail *mail)
+{
+    free(mail);
+}
+
+enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
+                                         unsigned shard, uint64_t conn_serial)
+{
+    struct reply *r;
+
+    (void)t;
+    assert_true(slice_eq(who->key, SLICE_LIT("ana")));
+    assert_int_equal(shard, HERE);
+    snprintf(username, sizeof username, "%.*s", (int)who->username.len, who->username.ptr);
+    snprintf(refused, sizeof refused, "%s", who->refused == NULL ? "" : who->refused);
+    if (answer != SESSION_ATTACHED)
+        return answer;
+    attached++;
+    r = calloc(1, sizeof *r);
+    r->mail = (struct mail){.deliver = reply_deliver, .discard = reply_discard, .control = true};
+    r->serial = conn_serial;
+    shard_post(&shards[HOME], shard, &r->mail);
+    return SESSION_ATTACHED;
+}
+
+void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
+                          uint64_t conn_serial)
+{
+    (void)t;
+    assert_true(slice_eq(key, SLICE_LIT("ana")));
+    assert_int_equal(shard, HERE);
+    assert_int_equal(conn_serial, conn.serial);
+    assert_true(attached > 0); /* once for each attach, and never before it */
+    attached--;
+}
+
+struct slice hub_connection_user_key(const struct hub_connection *c)
+{
+    return slice_of(c->key);
+}
+
+uint64_t hub_connection_serial(const struct hub_connection *c)
+{
+    return c->serial;
+}
+
+void *hub_connection_user_data(const struct hub_connection *c)
+{
+    return c->user;
+}
+
+void *hub_connection_data(const struct hub_connection *c)
+{
+    return c->data;
+}
+
+void hub_connection_set_data(struct hub_connection *c, void *data)
+{
+    c->data = data;
+}
+
+void hub_connection_join_user(struct hub_connection *c)
+{
+    assert_true(c->open);
+    c->joined = true;
+}
+
+void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect)
+{
+    assert_true(c->open);
+    c->open = false;
+    c->closed = true;
+    c->may_return = allow_reconnect;
+    snprintf(c->error, sizeof c->error, "%s", error == NULL ? "" : error);
+}
+
+struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+{
+    assert_non_null(s);
+    return conn.open && conn.serial == serial ? &conn : NULL;
+}
+
+/* ---- the test's side ---- */
+
+static int start(void **state)
+{
+    (void)state;
+    memset(shards, 0, sizeof shards);
+    answer = SESSION_ATTACHED;
+    attached = 0;
+    username[0] = '\0';
+    program = (struct program){.shards = shards, .nshards = 2};
+    conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
+    conn.user = malloc(sizeof *conn.user + 4);
+    conn.user->refused = NULL;
+    memcpy(conn.user->username, "Ana", 4);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        shards[i].index = i;
+        shards[i].program = &program;
+        shards[i].signalr = (struct signalr_server *)&program;
+        assert_int_equal(mailbox_new(&loop, 2, 4096, &shards[i], &shards[i].mailbox), 0);
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        mailbox_close(shards[i].mailbox);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    for (unsigned i = 0; i < 2; i++)
+        mailbox_free(shards[i].mailbox);
+    free(conn.user);
+    return 0;
+}
+
+static void settle(void)
+{
+    for (int i = 0; i < 10; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* As the hub ends a connection: not found any more, then told to the host. */
+static void leave(void)
+{
+    conn.open = false;
+    audience_disconnected(&shards[HERE], &conn);
+}
+
+/* ---- tests ---- */
+
+static void test_joined_by_the_answer(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    assert_false(conn.joined);
+    settle();
+    assert_true(conn.joined);
+    assert_int_equal(attached, 1);
+    assert_string_equal(username, "Ana");
+    assert_string_equal(refused, "");
+    leave();
+    settle();
+    assert_int_equal(attached, 0);
+}
+
+static void test_why_there_is_no_session_goes_along(void **state)
+{
+    (void)state;
+    conn.user->refused = "tenant-template";
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    assert_string_equal(refused, "tenant-template");
+    leave();
+    settle();
+}
+
+static void test_left_before_the_session_heard(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    leave();
+    settle();
+    assert_false(conn.joined);
+    assert_int_equal(attached, 0);
+}
+
+/* Closing already when the answer comes, and gone later: one detach. */
+static void test_closing_when_the_answer_comes(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    conn.open = false;
+    settle();
+    assert_int_equal(attached, 0);
+    leave();
+    settle();
+    assert_int_equal(attached, 0);
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    answer = SESSION_NO_ROOM;
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    assert_true(conn.closed && conn.may_return);
+    leave();
+    settle();
+}
+
+static void test_one_too_many(void **state)
+{
+    (void)state;
+    answer = SESSION_TOO_MANY;
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    assert_true(conn.closed && !conn.may_return);
+    assert_string_equal(conn.error, "The user is at the limit of connections.");
+    leave();
+    settle();
+}
+
+static void test_refused_when_it_has_left(void **state)
+{
+    (void)state;
+    answer = SESSION_TOO_MANY;
+    audience_connected(&shards[HERE], &conn);
+    leave();
+    settle();
+    assert_false(conn.closed);
+}
+
+static void test_anonymous_is_nobodys(void **state)
+{
+    (void)state;
+    conn.key = "";
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    leave();
+    settle();
+    assert_string_equal(username, ""); /* nobody asked */
+}
+
+static void test_answer_at_a_shard_that_stops(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    shards[HERE].signalr = NULL;
+    settle();
+    assert_false(conn.joined);
+    assert_int_equal(attached, 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {
+        T(test_joined_by_the_answer),
+        T(test_why_there_is_no_session_goes_along),
+        T(test_left_before_the_session_heard),
+        T(test_closing_when_the_answer_comes),
+        T(test_no_room),
+        T(test_one_too_many),
+        T(test_refused_when_it_has_left),
+        T(test_anonymous_is_nobodys),
+        T(test_answer_at_a_shard_that_stops),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
