@@ -105,7 +105,7 @@ test('DDP connections stall before they are open', async (t) => {
 
 test('clients that answer nothing: half a request, a negotiation, no handshake, no close frame', async (t) => {
   const rc = await startDouble(t, { users: USERS });
-  const bridge = await live(t, rc);
+  const bridge = await live(t, rc, { 'PushBridge:Hub:CloseWaitSeconds': 30 });
   const raws = [];
   for (let i = 0; i < 6; i++) {
     const half = await RawConnection.open(bridge.port);

@@ -271,7 +271,10 @@ test('health and readiness; the operator sees a user', async (t) => {
   const rc = await startDouble(t);
   const bridge = await startBridge(t, rc.double);
   await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
   await rc.live('alice');
+  rc.post(rc.general, 'bob', 'seen');
+  await tab.until('the message', (x) => x.texts().length === 1);
   for (const base of [bridge.url, bridge.adminUrl])
     for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(base + path)).status, 200);
   assert.equal((await fetch(`${bridge.url}/metrics`)).status, 404, 'not where browsers come');
@@ -283,7 +286,20 @@ test('health and readiness; the operator sees a user', async (t) => {
   const seen = await admin('/admin/users/alice');
   assert.equal(seen.status, 200);
   const text = await seen.text();
-  assert.match(text, /live/);
+  const { tabs, subscriptions, ...told } = JSON.parse(text);
+  assert.equal(told.key, 'id-alice');
+  assert.equal(told.rocketChatUserId, rc.user('alice')._id);
+  assert.deepEqual([told.state, told.login, told.ddpOpen, told.ddpLoggedIn, told.connections], ['live', 'has a token', true, true, 2]);
+  assert.deepEqual(subscriptions, { message: 'ready', 'rooms-changed': 'ready', 'subscriptions-changed': 'ready' });
+  assert.equal(told.ddpSession, rc.double.sessionsOf(rc.user('alice')._id)[0].id);
+  assert.ok(told.tokenTtlLeftMs > 3_000_000 && told.tokenTtlLeftMs < 4_000_000);
+  assert.ok(told.lastEventInMsAgo < 5000 && told.lastEventOutMsAgo < 5000);
+  assert.equal(tabs.length, 2);
+  for (const tab of tabs) {
+    assert.equal(tab.address, '127.0.0.1');
+    assert.equal(tab.queuedBytes, 0);
+    assert.ok(tab.lastSendMsAgo < 5000);
+  }
   for (const secret of [PASSWORD, ...rc.user('alice').tokens.map((entry) => entry.hash)]) assert.equal(text.includes(secret), false);
   assert.equal((await admin('/admin/users/nobody')).status, 404);
   await admin('/admin/users/alice/session', { method: 'DELETE' });
