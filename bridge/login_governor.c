@@ -37,6 +37,7 @@ struct rest_window {
     bool told;
     bool guessed;         /* told, but the current window is our own reckoning */
     uint32_t limit, left; /* left: until ends_ms, when told */
+    uint32_t lowest;      /* what the server said was left in this window */
     uint64_t ends_ms;
     uint32_t running;
     uint64_t *calls; /* ring of the last options.rest_calls */
@@ -215,6 +216,7 @@ static void use_rest(struct login_governor *g, uint64_t now_ms)
 
     if (w->told) {
         if (now_ms >= w->ends_ms) { /* a new window; what is still under way falls into it */
+            w->lowest = w->limit;
             w->left = w->limit > w->running ? w->limit - w->running : 1;
             w->ends_ms = now_ms + g->options.rest_window_ms;
             w->guessed = true;
@@ -241,20 +243,21 @@ static void use_ddp(struct login_governor *g, uint64_t now_ms)
 }
 
 /* The window as the server tells it. What is still under way may or may not be in its count; taken
- * as not, which errs towards too few. A window that is over tells nothing about the next. */
+ * as not, which errs towards too few until it has been answered. A window that is over tells
+ * nothing about the next. */
 static void learn_window(struct rest_window *w, uint64_t now_ms, const struct rest_rate *rate)
 {
     uint64_t ends_ms = now_ms + at_most(rate->reset_in_ms, RATE_LONGEST_MS);
-    uint32_t left = rate->remaining > w->running ? rate->remaining - w->running : 0;
     bool same_window = w->told && !w->guessed && now_ms < w->ends_ms && ends_ms < w->ends_ms + 2000;
 
     if (rate->reset_in_ms == 0)
         return;
     w->limit = rate->limit > 0 ? rate->limit : 1;
-    if (left > w->limit)
-        left = w->limit;
-    if (!same_window || left < w->left) /* answers overtake each other: the lower one is later */
-        w->left = left;
+    if (!same_window || rate->remaining < w->lowest) /* answers overtake each other: */
+        w->lowest = rate->remaining;                 /* the lower one is later */
+    if (w->lowest > w->limit)
+        w->lowest = w->limit;
+    w->left = w->lowest > w->running ? w->lowest - w->running : 0;
     w->ends_ms = same_window && w->ends_ms > ends_ms ? w->ends_ms : ends_ms;
     w->told = true;
     w->guessed = false;

@@ -423,6 +423,34 @@ static void test_window_turns_under_way(void **state)
     assert_true(login_governor_wakeup_ms(g, now) == now + MINUTE);
 }
 
+/* An answer that counts logins which are still under way makes the room look smaller than it is,
+ * until those have been answered too. */
+static void test_all_of_a_window_is_used(void **state)
+{
+    struct login_governor_options o = defaults;
+    struct login_ticket t[12] = {0};
+    struct outcome told = {.rate.known = true, .rate.limit = 10, .rate.reset_in_ms = MINUTE};
+
+    (void)state;
+    o.via = LOGIN_VIA_REST;
+    o.max_running = 8;
+    open_with(o);
+    for (int i = 0; i < 12; i++)
+        request("u", &t[i]);
+    for (int i = 0; i < 8; i++)
+        assert_ptr_equal(next(), &t[i]);
+    told.rate.remaining = 2; /* of all eight the last one counted is answered first */
+    done_with(&t[7], "u", &told);
+    assert_null(next()); /* the other seven may yet be counted, for all we know */
+    for (uint32_t i = 0; i < 7; i++) {
+        told.rate.remaining = 9 - i; /* older words */
+        done_with(&t[i], "u", &told);
+    }
+    assert_ptr_equal(next(), &t[8]);
+    assert_ptr_equal(next(), &t[9]);
+    assert_null(next());
+}
+
 static void test_refusals_are_remembered(void **state)
 {
     static const uint64_t waits[] = {1, 2, 4, 8, 16, 30, 30};
@@ -614,6 +642,7 @@ int main(void)
         T(test_told_window_against_a_server),
         T(test_rate_limited),
         T(test_odd_headers),
+        T(test_all_of_a_window_is_used),
         T(test_window_turns_under_way),
         T(test_refusals_are_remembered),
         T(test_what_is_a_refusal),
