@@ -4,10 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* One turn's share of a lane. Big enough to keep the wake-up cost small, small enough that a full
- * batch of sends stays well under a millisecond of loop time. */
-#define BATCH_PER_LANE 128
-
 #define CACHE_LINE 64
 
 /* A producer pushes onto `posted`, newest first; the consumer takes the whole stack in one exchange
@@ -67,24 +63,26 @@ static struct mail *take_one(struct lane *lane)
     return mail;
 }
 
+/* All that stands in the lanes now, however much: the lanes' limits bound it, and a smaller batch
+ * loses messages. One turn of a loop with a thousand readable DDP sockets posts a thousand mails;
+ * if fewer leave in a turn than come, the lane fills although the loop could keep up. What comes
+ * meanwhile waits for the next turn, so a shard that posts to itself can't starve its sockets. */
 static void drain(uv_async_t *handle)
 {
     struct mailbox *m = handle->data;
-    bool more = false;
 
     atomic_exchange(&m->pending, false);
     for (unsigned i = 0; i < m->producers; i++) {
         struct lane *lane = &m->lanes[i];
-        struct mail *mail;
-        unsigned n = 0;
 
-        while (n++ < BATCH_PER_LANE && (mail = take_one(lane)) != NULL)
+        if (lane->ready == NULL)
+            lane->ready = take_all(lane);
+        while (lane->ready != NULL) {
+            struct mail *mail = take_one(lane);
+
             mail->deliver(mail, m->consumer);
-        more = more || lane->ready != NULL ||
-               atomic_load_explicit(&lane->posted, memory_order_relaxed) != NULL;
+        }
     }
-    if (more)
-        wake_consumer(m);
 }
 
 void mailbox_deliver_all(struct mailbox *m)

@@ -6,8 +6,8 @@
  * they are few (bounded by connections and logins), and losing one would leave two shards with
  * different views of a connection for ever.
  *
- * The consumer drains a bounded batch a turn, lane by lane, so that a busy neighbour delays
- * nobody's sockets.
+ * The consumer takes what stands in the lanes at the start of its turn, lane by lane; the lanes'
+ * limits bound that. What is posted meanwhile waits for the next turn.
  */
 #ifndef BRIDGE_MAILBOX_H
 #define BRIDGE_MAILBOX_H

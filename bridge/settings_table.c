@@ -265,7 +265,7 @@ static const struct settings_row rows[] = {
      .unit = "users",
      .help = "Users whose refused login is remembered, so as not to ask again at once."},
     {COUNT("PushBridge:Limits:RememberedMessages", limits.remembered_messages, 8, ROOM_MEMORY_MAX,
-           "128"),
+           "64"),
      .unit = "messages",
      .help = "Message ids one session remembers, to tell a new message from a later version."},
 };

@@ -318,9 +318,11 @@ static void copy_gauges(uv_timer_t *timer)
     struct shard *s = timer->data;
     const struct token_cache_stats *cache = token_cache_stats(s->cache);
     struct metrics_block *m = s->metrics;
+    struct session_stats sessions;
     struct signalr_stats hub;
 
     signalr_server_stats(s->signalr, &hub);
+    session_table_stats(s->sessions, &sessions);
     metrics_set(m, METRIC_CONNECTIONS_NEGOTIATED, hub.pending);
     metrics_set(m, METRIC_CONNECTIONS_HANDSHAKE, hub.handshaking);
     metrics_set(m, METRIC_CONNECTIONS_OPEN, hub.open);
@@ -333,6 +335,8 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)
         metrics_set(m, (enum metric)(METRIC_ENDED_CLIENT + i), hub.ended[i]);
+    for (int i = 0; i < SESSION_NSTATES; i++)
+        metrics_set(m, (enum metric)(METRIC_SESSIONS_IDLE + i), sessions.by_state[i]);
     metrics_set(m, METRIC_CACHE_ENTRIES, cache->entries);
     metrics_set(m, METRIC_CACHE_EXPIRATIONS, cache->expirations);
 }

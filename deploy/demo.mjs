@@ -2,6 +2,8 @@
 // page. Everything listens on loopback and ends with this process.
 //
 //   node deploy/demo.mjs BRIDGE_BINARY
+//
+// Ports are busy? BRIDGE_PORT=5090 PAGE_PORT=8090 PushBridge__AdminUrls=http://127.0.0.1:5091 move them.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { startPageServer } from '../tests/e2e/page_server.mjs';
@@ -16,6 +18,7 @@ const binary = process.argv[2];
 const key = randomBytes(32).toString('hex');
 const bridgePort = port('BRIDGE_PORT', 5080);
 const pagePort = port('PAGE_PORT', 8080);
+const adminUrl = process.env.PushBridge__AdminUrls ?? 'http://127.0.0.1:5081';
 
 const double = new RocketChatDouble({ port: port('ROCKETCHAT_PORT', 0) });
 const { store } = double;
@@ -32,13 +35,18 @@ const page = await startPageServer({
   audience: ISSUER,
   users: USERS,
   port: pagePort,
+}).catch((error) => {
+  console.error(`The page cannot be served: ${error.message}. PAGE_PORT=${pagePort + 10} deploy/run uses another port.`);
+  process.exit(1);
 });
 
 const bridge = spawn(binary, [], {
   stdio: ['ignore', 'inherit', 'inherit'],
+  detached: true, // out of the terminal's reach: Ctrl-C is ours to pass on, once
   env: {
     ...process.env,
     Urls: `http://127.0.0.1:${bridgePort}`,
+    PushBridge__AdminUrls: adminUrl,
     Im__Address: address,
     Im__DefaultPassword: PASSWORD,
     App__CorsOrigins: `${pageOf('127.0.0.1')},${pageOf('localhost')}`,
@@ -50,7 +58,7 @@ const bridge = spawn(binary, [], {
 
 let stopping = false;
 async function stop(code) {
-  if (stopping) return;
+  if (stopping) return void bridge.kill('SIGTERM'); // asked twice: at once, then
   stopping = true;
   if (bridge.exitCode === null) {
     const exited = new Promise((resolve) => bridge.once('exit', resolve));
@@ -61,22 +69,26 @@ async function stop(code) {
   await double.stop();
   process.exit(code);
 }
-bridge.once('exit', (code) => stop(code ?? 1));
-for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop(0));
+process.once('exit', () => bridge.kill('SIGKILL'));
+bridge.once('exit', (code) => {
+  if (!stopping) stop(code ?? 1);
+});
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => stop(0));
 
 async function ready() {
-  for (;;) {
+  while (!stopping) {
     const answer = await fetch(`http://127.0.0.1:${bridgePort}/readyz`).catch(() => null);
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 await ready();
-console.log(`
+if (!stopping)
+  console.log(`
 No Rocket.Chat configured: this is a demonstration with a test double in its place.
 
   open ${page.url} in two tabs, be alice in one and bob in the other, and write
 
-The hub is http://127.0.0.1:${bridgePort}/signalr, metrics are at http://127.0.0.1:5081/metrics.
+The hub is http://127.0.0.1:${bridgePort}/signalr, metrics are at ${adminUrl}/metrics.
 With a Rocket.Chat server: Im__Address=https://chat.example.org deploy/run --config appsettings.json
 Ctrl-C stops it all.`);

@@ -278,8 +278,9 @@ test('health and readiness; the operator sees a user', async (t) => {
   for (const base of [bridge.url, bridge.adminUrl])
     for (const path of ['/healthz', '/readyz']) assert.equal((await fetch(base + path)).status, 200);
   assert.equal((await fetch(`${bridge.url}/metrics`)).status, 404, 'not where browsers come');
-  const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
-  assert.match(metrics, /^# HELP /m);
+  const metrics = () => fetch(`${bridge.adminUrl}/metrics`).then((answer) => answer.text());
+  assert.match(await metrics(), /^# HELP /m);
+  await until('the live session in the metrics', async () => /^pushbridge_sessions\{state="live"\} 1$/m.test(await metrics()));
   const admin = (path, options) => fetch(bridge.adminUrl + path, { headers: { 'X-Api-Key': 'test-api-key-0123456789' }, ...options });
   assert.ok([401, 403, 404].includes((await fetch(`${bridge.adminUrl}/admin/users/alice`)).status));
   const seen = await admin('/admin/users/alice');

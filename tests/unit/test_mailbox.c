@@ -158,9 +158,38 @@ static void test_deliver_all_from_a_delivery(void **state)
     consumer_close(&c);
 }
 
+static void deliver_and_post(struct mail *mail, void *arg)
+{
+    struct consumer *c = arg;
+
+    c->delivered++;
+    assert_int_equal(mailbox_post(c->box, 0, mail), MAILBOX_POSTED);
+}
+
+/* A batch smaller than what a busy turn posts would lose messages the loop could carry. */
+static void test_a_turn_takes_all_that_stood_there(void **state)
+{
+    struct consumer c;
+    struct note *again = note_new(0, 0, 1, true);
+
+    (void)state;
+    consumer_open(&c, SIZE_MAX);
+    for (unsigned i = 0; i < 5000; i++)
+        assert_int_equal(mailbox_post(c.box, 1, &note_new(1, i, 1, false)->mail), MAILBOX_POSTED);
+    uv_run(&c.loop, UV_RUN_ONCE);
+    assert_int_equal(c.delivered, 5000);
+    /* What a delivery posts waits for the next turn, or the sockets would starve. */
+    again->mail.deliver = deliver_and_post;
+    assert_int_equal(mailbox_post(c.box, 0, &again->mail), MAILBOX_POSTED);
+    uv_run(&c.loop, UV_RUN_ONCE);
+    assert_int_equal(c.delivered, 5001);
+    consumer_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_turn_takes_all_that_stood_there),
         cmocka_unit_test(test_order_from_many_threads),
         cmocka_unit_test(test_full_lane_refuses_data_never_control),
         cmocka_unit_test(test_deliver_all_from_a_delivery),

@@ -35,7 +35,9 @@ static void note(const char *what, struct slice key, const char *text)
 {
     size_t n = strlen(heard);
 
-    snprintf(heard + n, sizeof heard - n, "%s%.*s:%s ", what, (int)key.len, key.ptr, text);
+    /* What goes to a connection itself has no user. */
+    snprintf(heard + n, sizeof heard - n, "%s%.*s:%s ", what, (int)key.len,
+             key.ptr == NULL ? "" : key.ptr, text);
 }
 
 enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail)
