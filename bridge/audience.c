@@ -46,10 +46,8 @@ static void answer_deliver(struct mail *mail, void *consumer)
 
 static void refuse(struct shard *s, const struct attach_mail *attach, enum session_attach answer)
 {
-    struct answer_mail *a = calloc(1, sizeof *a + attach->key_len);
+    struct answer_mail *a = mail_alloc(sizeof *a + attach->key_len);
 
-    if (a == NULL)
-        return;
     a->mail = (struct mail){.deliver = answer_deliver, .discard = mail_free, .control = true};
     a->from = s->index;
     a->serial = attach->serial;
@@ -80,14 +78,12 @@ static void attach_deliver(struct mail *mail, void *consumer)
     free(a);
 }
 
-static bool post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
+static void post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
                         struct slice key, uint64_t serial, const struct bridge_user *user)
 {
     struct slice username = slice_of(user == NULL ? "" : user->username);
-    struct attach_mail *a = calloc(1, sizeof *a + key.len + username.len);
+    struct attach_mail *a = mail_alloc(sizeof *a + key.len + username.len);
 
-    if (a == NULL)
-        return false;
     a->mail = (struct mail){.deliver = attach_deliver, .discard = mail_free, .control = true};
     a->kind = kind;
     a->from = s->index;
@@ -99,7 +95,6 @@ static bool post_attach(struct shard *s, enum attach_kind kind, unsigned session
     if (username.len > 0)
         memcpy(a->text + key.len, username.ptr, username.len);
     shard_post(s, session_shard, &a->mail);
-    return true;
 }
 
 void audience_connected(struct shard *s, struct hub_connection *c)
@@ -108,9 +103,8 @@ void audience_connected(struct shard *s, struct hub_connection *c)
 
     if (key.len == 0)
         return; /* anonymous and let in: connected and mute */
-    if (!post_attach(s, ATTACH, shard_of_user(s->program, key), key, hub_connection_serial(c),
-                     hub_connection_user_data(c)))
-        hub_connection_close(c, NULL, true);
+    post_attach(s, ATTACH, shard_of_user(s->program, key), key, hub_connection_serial(c),
+                hub_connection_user_data(c));
 }
 
 void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,

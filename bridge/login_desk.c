@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
+#define uthash_fatal(message) abort() /* not exit(): other threads run */
 #include <uthash.h>
 
 /* The admin agent's tickets; sessions' have their shard in the upper half and never reach this. */
@@ -64,14 +65,11 @@ static void desk_discard(struct mail *mail)
     free(mail);
 }
 
-/* No memory here would leave a session waiting for ever, or the governor's place taken for ever. */
 static struct desk_mail *mail_new(const struct shard *from, enum desk_kind kind, struct slice key,
                                   struct slice name)
 {
-    struct desk_mail *m = calloc(1, sizeof *m + key.len + name.len);
+    struct desk_mail *m = mail_alloc(sizeof *m + key.len + name.len);
 
-    if (m == NULL)
-        abort();
     m->mail = (struct mail){.deliver = desk_deliver, .discard = desk_discard, .control = true};
     m->kind = kind;
     m->from = from->index;

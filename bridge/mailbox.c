@@ -24,6 +24,15 @@ struct mailbox {
     struct lane *lanes;
 };
 
+void *mail_alloc(size_t bytes)
+{
+    void *mail = calloc(1, bytes);
+
+    if (mail == NULL)
+        abort();
+    return mail;
+}
+
 /* The exchange is a full fence between pushing the mail and libuv's plain load in uv_async_send
  * (libuv 1.44), and between clearing the flag and looking at the lanes in drain(): whichever side
  * comes second sees the other's write. */

@@ -34,6 +34,11 @@ enum mailbox_post {
     MAILBOX_FULL, /* data only: the mail stays the caller's */
 };
 
+/* Zeroed memory for a control mail that must not be lost: a shard that waits for it would wait for
+ * ever, or count a connection or a login for ever. Without memory for a few words the process ends.
+ */
+void *mail_alloc(size_t bytes);
+
 /* On the consumer's thread. 0 or a negative libuv error. */
 int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
                 struct mailbox **out);

@@ -145,10 +145,8 @@ static void step_discard(struct mail *mail)
 static struct mail *step_mail_new(enum stop_step step,
                                   void (*deliver)(struct mail *mail, void *consumer))
 {
-    struct step_mail *m = calloc(1, sizeof *m);
+    struct step_mail *m = mail_alloc(sizeof *m);
 
-    if (m == NULL)
-        abort(); /* nothing left to lose: we are on our way out */
     m->mail = (struct mail){.deliver = deliver, .discard = step_discard, .control = true};
     m->step = step;
     return &m->mail;

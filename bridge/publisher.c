@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
+#define uthash_fatal(message) abort() /* not exit(): other threads run */
 #include <uthash.h>
 
 #define GAP_RETRY_MS 20
@@ -85,11 +86,12 @@ static void push_deliver(struct mail *mail, void *consumer)
     push_free(mail);
 }
 
-/* NULL: no memory. */
+/* NULL: no memory, for those with a message. */
 static struct push_mail *push_new(const struct publisher *p, enum push_kind kind, struct slice key,
                                   struct hub_buf *message)
 {
-    struct push_mail *push = calloc(1, sizeof *push + key.len);
+    const size_t size = sizeof(struct push_mail) + key.len;
+    struct push_mail *push = message == NULL ? mail_alloc(size) : calloc(1, size);
     size_t bytes = 0;
 
     if (push == NULL)
@@ -180,9 +182,6 @@ static void host_attached(void *arg, unsigned shard, uint64_t conn_serial, struc
 {
     struct push_mail *push = push_new(arg, PUSH_ATTACHED, key, NULL);
 
-    if (push == NULL)
-        return; /* the connection stays unjoined, and so mute: its client's next one attaches anew
-                 */
     push->serial = conn_serial;
     post(arg, shard, push);
 }
@@ -212,8 +211,6 @@ static void host_close_user(void *arg, unsigned shard, struct slice key, enum se
 {
     struct push_mail *push = push_new(arg, PUSH_CLOSE, key, NULL);
 
-    if (push == NULL)
-        return;
     push->why = why;
     post(arg, shard, push);
 }

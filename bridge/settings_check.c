@@ -3,6 +3,7 @@
 #include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
 #include "bridge/settings_table.h"
+#include "bridge/settings_tls.h"
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -48,13 +49,51 @@ static bool is_missing(const struct settings *s, char *const *field)
     return !is_set(*field) && !was_refused(s, field);
 }
 
-static void check_readable(struct settings_notes *notes, const char *name, const char *path)
+static void file_error(struct settings_notes *notes, const char *name, const char *path,
+                       const char *what, const char *more)
 {
-    if (!is_set(path) || access(path, R_OK) == 0)
-        return;
     byte_buf_printf(&notes->errors, "%s: ", name);
     json_write_string(&notes->errors, slice_of(path));
-    byte_buf_printf(&notes->errors, " can't be read: %s\n", strerror(errno));
+    byte_buf_printf(&notes->errors, " %s%s\n", what, more);
+}
+
+/* True: there is something to look into. */
+static bool check_readable(struct settings_notes *notes, const char *name, const char *path)
+{
+    if (!is_set(path))
+        return false;
+    if (access(path, R_OK) == 0)
+        return true;
+    file_error(notes, name, path, "can't be read: ", strerror(errno));
+    return false;
+}
+
+static void check_authorities(struct settings_notes *notes, const char *name, const char *path)
+{
+    const char *why = check_readable(notes, name, path) ? settings_tls_authorities(path) : NULL;
+
+    if (why != NULL)
+        file_error(notes, name, path, why, "");
+}
+
+static void check_client_certificate(const struct settings *s, struct settings_notes *notes)
+{
+    const char *cert = s->im.client_cert_file, *key = s->im.client_key_file, *why;
+    bool readable;
+
+    if (is_set(cert) != is_set(key))
+        error(notes, "Im:ClientCertFile and Im:ClientKeyFile: give both or neither");
+    readable = check_readable(notes, "Im:ClientCertFile", cert);
+    if (!check_readable(notes, "Im:ClientKeyFile", key) || !readable)
+        return;
+    why = settings_tls_certificate(cert);
+    if (why != NULL) {
+        file_error(notes, "Im:ClientCertFile", cert, why, "");
+        return;
+    }
+    why = settings_tls_key(cert, key);
+    if (why != NULL)
+        file_error(notes, "Im:ClientKeyFile", key, why, "");
 }
 
 static void check_rocketchat(struct settings *s, struct settings_notes *notes)
@@ -67,11 +106,8 @@ static void check_rocketchat(struct settings *s, struct settings_notes *notes)
     else if (rc_address_parse_ddp(slice_of(s->im.websocket_text), &s->im.address.ddp) != NULL)
         abort();
 
-    if (is_set(s->im.client_cert_file) != is_set(s->im.client_key_file))
-        error(notes, "Im:ClientCertFile and Im:ClientKeyFile: give both or neither");
-    check_readable(notes, "Im:CaFile", s->im.ca_file);
-    check_readable(notes, "Im:ClientCertFile", s->im.client_cert_file);
-    check_readable(notes, "Im:ClientKeyFile", s->im.client_key_file);
+    check_authorities(notes, "Im:CaFile", s->im.ca_file);
+    check_client_certificate(s, notes);
     if (!s->im.tls_verify)
         warn(notes, "Im:TlsVerify is false: whoever sits between here and Rocket.Chat can read "
                     "every password and message. Use Im:CaFile for a certificate of your own.");
@@ -161,7 +197,7 @@ static void check_tokens(const struct settings *s, struct settings_notes *notes)
         check_readable(notes, "PushBridge:Auth:PublicKeyFiles", s->auth.public_key_files.items[i]);
     if (strstr(s->auth.jwks, "://") == NULL)
         check_readable(notes, "PushBridge:Auth:Jwks", s->auth.jwks);
-    check_readable(notes, "PushBridge:Auth:JwksCaFile", s->auth.jwks_ca_file);
+    check_authorities(notes, "PushBridge:Auth:JwksCaFile", s->auth.jwks_ca_file);
 
     if (!s->jwt.is_enabled) {
         if (s->auth.anonymous != ANONYMOUS_MUTE && !was_refused(s, &s->auth.anonymous))
