@@ -175,7 +175,8 @@ static int dispatch(struct lws *wsi, struct ddp_connector *c, enum lws_callback_
         c->http_status = lws_http_client_http_response(wsi);
         return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
-        ddp_connector_opened(c);
+        if (c->state != DDP_ENDING) /* else closed by an earlier event of the same poll */
+            ddp_connector_opened(c);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return on_receive(wsi, c, in, len);

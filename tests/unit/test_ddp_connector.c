@@ -158,6 +158,60 @@ static void test_early_frame(void **state)
     finish(&f);
 }
 
+/* --- closed in the very moment of the upgrade's answer --- */
+
+static atomic_bool asked, may_answer, answered;
+
+static void answers_when_told(struct wsd_conn *c)
+{
+    atomic_store(&asked, true);
+    while (!atomic_load(&may_answer))
+        usleep(1000);
+    wsd_upgrade(c, "");
+    atomic_store(&answered, true);
+    wsd_drain(c);
+}
+
+static void close_now(uv_async_t *async)
+{
+    probe_close(async->data);
+    uv_close((uv_handle_t *)async, NULL);
+}
+
+/* The loop reads both in one go: first our wish to close, then the answer. */
+static void test_closed_before_the_answer_is_read(void **state)
+{
+    struct fixture f;
+    struct probe p = {0};
+    uv_async_t closer;
+
+    (void)state;
+    atomic_store(&asked, false);
+    atomic_store(&may_answer, false);
+    atomic_store(&answered, false);
+    f = start(answers_when_told, NULL);
+    uv_async_init(&probe_loop, &closer, close_now);
+    closer.data = &p;
+    probe_open(&p, f.client);
+    for (int i = 0; i < 2000 && !atomic_load(&asked); i++) {
+        uv_run(&probe_loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    for (int i = 0; i < 50; i++) { /* the request is on its way, too */
+        uv_run(&probe_loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    uv_async_send(&closer);
+    atomic_store(&may_answer, true);
+    for (int i = 0; i < 2000 && !atomic_load(&answered); i++)
+        usleep(1000);
+    usleep(20 * 1000);
+    probe_until(&p.ends, 1);
+    assert_int_equal(p.how, DDP_END_LOCAL);
+    assert_int_equal(p.connects, 0);
+    finish(&f);
+}
+
 /* --- how connections end --- */
 
 struct ending {
@@ -966,6 +1020,7 @@ int main(void)
         cmocka_unit_test(test_connects),
         cmocka_unit_test(test_streamer),
         cmocka_unit_test(test_early_frame),
+        cmocka_unit_test(test_closed_before_the_answer_is_read),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_calls_at_the_end),
         cmocka_unit_test(test_calls),
