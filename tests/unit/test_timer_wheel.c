@@ -233,6 +233,8 @@ static void test_against_model(void **state)
             }
         }
     }
+    for (unsigned i = 0; i < N; i++)
+        timer_wheel_cancel(wheel, &p[i].timer); /* the wheel outlives them */
 }
 
 int main(void)
