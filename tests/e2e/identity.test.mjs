@@ -37,6 +37,13 @@ function hmacToken(name, secret, header = {}) {
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
+/** Node 18's close() returns nothing. */
+function closeServer(server) {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  return closed;
+}
+
 /** An identity server: `set` is what it serves, `fetches` how often it was asked. */
 async function startKeyServer(t, pairs) {
   const state = { set: pairs, fetches: 0, status: 200 };
@@ -45,7 +52,7 @@ async function startKeyServer(t, pairs) {
     res.writeHead(state.status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ keys: state.set.map((pair) => pair.jwk) }));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+  t.after(() => closeServer(server));
   state.url = `http://127.0.0.1:${server.address().port}/.well-known/jwks.json`;
   return state;
 }
@@ -129,7 +136,7 @@ test('the key server is away at start: the bridge serves, and learns the keys wh
 test('the key server stalls: the bridge serves, and stops cleanly in the middle of the fetch', async (t) => {
   const server = http.createServer(() => {}); // takes the request and never answers
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+  t.after(() => closeServer(server));
   const asked = new Promise((resolve) => server.once('request', resolve));
   const bridge = await startBridge(t, null, { 'PushBridge:Auth:Jwks': `http://127.0.0.1:${server.address().port}/keys` });
   await asked;
