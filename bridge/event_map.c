@@ -5,6 +5,17 @@
 #include <assert.h>
 #include <inttypes.h>
 
+static struct slice method_name(const struct rc_event *event, bool raw_methods)
+{
+    static const char *const names[] = {
+        [RC_INSERTED] = "insert",
+        [RC_UPDATED] = "update",
+        [RC_REMOVED] = "remove",
+    };
+
+    return raw_methods ? event->raw_action : slice_of(names[event->action]);
+}
+
 struct hub_buf *event_map_message(const struct rc_message *m)
 {
     return hub_message_invocation(SLICE_LIT("getRoomMessageNotification"), m->raw);
@@ -18,20 +29,33 @@ struct hub_buf *event_map_message_update(const struct rc_message *m, enum settin
     return hub_message_invocation(SLICE_LIT("getRoomMessageUpdatedNotification"), m->raw);
 }
 
+struct hub_buf *event_map_thread_message(const struct rc_message *m)
+{
+    return hub_message_invocation(SLICE_LIT("getThreadMessageNotification"), m->raw);
+}
+
+struct hub_buf *event_map_deleted(struct slice rid, struct slice id)
+{
+    const struct slice parts[] = {SLICE_LIT("{\"_id\":\""), id, SLICE_LIT("\",\"rid\":\""), rid,
+                                  SLICE_LIT("\"}")};
+
+    return hub_message_invocation_parts(SLICE_LIT("getRoomMessageDeletedNotification"), parts,
+                                        sizeof parts / sizeof parts[0]);
+}
+
+struct hub_buf *event_map_room(const struct rc_event *event, bool raw_methods)
+{
+    const struct slice parts[] = {SLICE_LIT("{\"msg\":"), event->room.raw,
+                                  SLICE_LIT(",\"method\":\""), method_name(event, raw_methods),
+                                  SLICE_LIT("\"}")};
+
+    return hub_message_invocation_parts(SLICE_LIT("getRoomSubscriptionChangedNotification"), parts,
+                                        sizeof parts / sizeof parts[0]);
+}
+
 struct hub_buf *event_map_ephemeral(const struct rc_message *m)
 {
     return hub_message_invocation(SLICE_LIT("getEphemeralMessageNotification"), m->raw);
-}
-
-static struct slice method_name(const struct rc_event *event, bool raw_methods)
-{
-    static const char *const names[] = {
-        [RC_INSERTED] = "insert",
-        [RC_UPDATED] = "update",
-        [RC_REMOVED] = "remove",
-    };
-
-    return raw_methods ? event->raw_action : slice_of(names[event->action]);
 }
 
 /* `{` and what follows it, so that a member can be put in between. */
@@ -102,11 +126,16 @@ struct hub_buf *event_map_status(const char *state, const char *code, uint64_t r
     return finish("bridgeStatus", &argument);
 }
 
-struct hub_buf *event_map_resync(const char *reason)
+struct hub_buf *event_map_resync(struct slice rid, const char *reason)
 {
     struct byte_buf argument = {0};
 
-    byte_buf_puts(&argument, "{\"rid\":null,\"reason\":");
+    byte_buf_puts(&argument, "{\"rid\":");
+    if (rid.len > 0)
+        byte_buf_printf(&argument, "\"%.*s\"", (int)rid.len, rid.ptr);
+    else
+        byte_buf_puts(&argument, "null");
+    byte_buf_puts(&argument, ",\"reason\":");
     json_write_string(&argument, slice_of(reason));
     byte_buf_putc(&argument, '}');
     return finish("resyncRequired", &argument);

@@ -132,10 +132,29 @@
       "target=\"getRoomSubscriptionChangedNotification\"", "")                                     \
     X(EVENTS_OUT_EPHEMERAL, COUNTER, "pushbridge_events_out_total",                                \
       "target=\"getEphemeralMessageNotification\"", "")                                            \
+    X(EVENTS_OUT_DELETED, COUNTER, "pushbridge_events_out_total",                                  \
+      "target=\"getRoomMessageDeletedNotification\"", "")                                          \
+    X(EVENTS_OUT_THREAD, COUNTER, "pushbridge_events_out_total",                                   \
+      "target=\"getThreadMessageNotification\"", "")                                               \
     X(EVENTS_OUT_STATUS, COUNTER, "pushbridge_events_out_total", "target=\"bridgeStatus\"", "")    \
     X(EVENTS_OUT_RESYNC, COUNTER, "pushbridge_events_out_total", "target=\"resyncRequired\"", "")  \
-    X(DROPS_REPEATED, COUNTER, "pushbridge_events_dropped_total", "reason=\"repeated\"",           \
+    X(REPAIRS_MISSED, COUNTER, "pushbridge_repairs_asked_total", "reason=\"missed\"",              \
+      "Rooms that sessions asked to have repaired, by what made them.")                            \
+    X(REPAIRS_BURST, COUNTER, "pushbridge_repairs_asked_total", "reason=\"burst\"", "")            \
+    X(REPAIRS_GAP, COUNTER, "pushbridge_repairs_asked_total", "reason=\"gap\"", "")                \
+    X(REPAIRS_RUN, COUNTER, "pushbridge_repairs_run_total", "",                                    \
+      "Queries for a room's messages handed out; one serves all sessions that asked.")             \
+    X(REPAIRS_ANSWERED, COUNTER, "pushbridge_repairs_answered_total", "result=\"ok\"",             \
+      "Sessions that heard the end of a query.")                                                   \
+    X(REPAIRS_FAILED, COUNTER, "pushbridge_repairs_answered_total", "result=\"failed\"", "")       \
+    X(EVENTS_HELD, COUNTER, "pushbridge_events_held_total", "",                                    \
+      "Messages that waited for the repair of their room.")                                        \
+    X(HOLDS_CUT, COUNTER, "pushbridge_holds_cut_total", "",                                        \
+      "Rooms whose messages went out before their repair was through: time, count or bytes.")      \
+    X(CATCH_UPS, COUNTER, "pushbridge_catch_ups_total", "", "Gaps of a session caught up with.")   \
+    X(DROPS_EXCLUDED, COUNTER, "pushbridge_events_dropped_total", "reason=\"excluded\"",           \
       "Events not sent on, by reason.")                                                            \
+    X(DROPS_REPEATED, COUNTER, "pushbridge_events_dropped_total", "reason=\"repeated\"", "")       \
     X(DROPS_NO_MESSAGE, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_message\"", "")   \
     X(DROPS_UPDATES_OFF, COUNTER, "pushbridge_events_dropped_total", "reason=\"updates_off\"", "") \
     X(DROPS_MAILBOX, COUNTER, "pushbridge_events_dropped_total", "reason=\"mailbox_full\"", "")    \

@@ -1,5 +1,6 @@
 /* What Rocket.Chat sends becomes hub messages, each encoded once and pushed to every shard that
  * holds a connection of the user; and what the tabs are told of the session itself. */
+#include "base/json_slice.h"
 #include "bridge/event_map.h"
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
@@ -38,11 +39,25 @@ static void push_event(struct user_session *s, struct hub_buf *message, enum met
 
 /* ---- events ---- */
 
-static void tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
-                         uint64_t born)
+static bool is_excluded(const struct user_session *s, const struct rc_message *m)
+{
+    const struct settings_list *types = &s->table->settings->events.exclude_types;
+
+    for (size_t i = 0; m->type.len > 0 && i < types->count; i++)
+        if (json_string_is(m->type, types->items[i]))
+            return true;
+    return false;
+}
+
+void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
+                          uint64_t born)
 {
     enum settings_updates updates = s->table->settings->events.updates;
 
+    if ((sight == ROOM_SIGHT_FIRST || sight == ROOM_SIGHT_LATER) && is_excluded(s, m)) {
+        count(s, METRIC_DROPS_EXCLUDED);
+        return;
+    }
     switch (sight) {
     case ROOM_SIGHT_NONE:
         count(s, METRIC_DROPS_NO_MESSAGE);
@@ -51,7 +66,10 @@ static void tell_message(struct user_session *s, const struct rc_message *m, enu
         count(s, METRIC_DROPS_REPEATED);
         break;
     case ROOM_SIGHT_FIRST:
-        push_event(s, event_map_message(m), METRIC_EVENTS_OUT_MESSAGE, born);
+        if (m->tmid.len > 0 && !m->tshow)
+            push_event(s, event_map_thread_message(m), METRIC_EVENTS_OUT_THREAD, born);
+        else
+            push_event(s, event_map_message(m), METRIC_EVENTS_OUT_MESSAGE, born);
         break;
     case ROOM_SIGHT_LATER:
         if (updates == UPDATES_OFF)
@@ -60,6 +78,24 @@ static void tell_message(struct user_session *s, const struct rc_message *m, enu
             push_event(s, event_map_message_update(m, updates), METRIC_EVENTS_OUT_UPDATED, born);
         break;
     }
+}
+
+void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id)
+{
+    if (s->table->settings->events.deleted)
+        push_event(s, event_map_deleted(rid, id), METRIC_EVENTS_OUT_DELETED, 0);
+}
+
+void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid)
+{
+    push_event(s,
+               event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
+               METRIC_EVENTS_OUT_SUBSCRIPTION, 0);
+}
+
+void session_resync(struct user_session *s, struct slice rid, const char *reason)
+{
+    push(s, event_map_resync(rid, reason), METRIC_EVENTS_OUT_RESYNC, 0);
 }
 
 static void on_subscription(struct user_session *s, const struct rc_event *e, uint64_t born)
@@ -79,22 +115,39 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
         break;
     case RC_REMOVED:
         rid = room_memory_subscription_removed(s->rooms, &e->subscription, buffer);
+        session_repair_left(s, rid);
         break;
     }
+    if (s->table->settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
+        return; /* the room's own event tells it */
     push_event(s,
                event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
                METRIC_EVENTS_OUT_SUBSCRIPTION, born);
+}
+
+static void on_room(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    const struct settings *settings = s->table->settings;
+
+    if (settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
+        push_event(s, event_map_room(e, settings->events.raw_subscription_methods),
+                   METRIC_EVENTS_OUT_SUBSCRIPTION, born);
+    session_repair_room(s, e, born);
 }
 
 /* A room's own stream may go on after the user was removed from the room, and __my_messages__ shows
  * rooms that the user could read but is not in (rocketchat.md 3.2). */
 static void on_room_message(struct user_session *s, const struct rc_event *e, uint64_t born)
 {
+    enum room_sight sight;
+
     if (!e->participant || !room_memory_is_member(s->rooms, e->message.rid)) {
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
-    tell_message(s, &e->message, room_memory_see_message(s->rooms, &e->message), born);
+    sight = room_memory_see_message(s->rooms, &e->message);
+    if (!session_repair_hold(s, sight, &e->message))
+        session_tell_message(s, &e->message, sight, born);
 }
 
 void session_event(struct user_session *s, const struct ddp_event *event)
@@ -111,8 +164,7 @@ void session_event(struct user_session *s, const struct ddp_event *event)
     switch (e.kind) {
     case RC_EVENT_ROOM:
         count(s, METRIC_EVENTS_IN_ROOMS);
-        tell_message(s, &e.room.last_message, room_memory_see_room(s->rooms, e.action, &e.room),
-                     event->received_ns);
+        on_room(s, &e, event->received_ns);
         break;
     case RC_EVENT_SUBSCRIPTION:
         count(s, METRIC_EVENTS_IN_SUBSCRIPTIONS);

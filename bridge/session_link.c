@@ -102,6 +102,8 @@ static void go_live(struct user_session *s)
     session_enter(s, SESSION_LIVE);
     s->live_since_ms = session_now_ms(s->table);
     s->list_tries = 0;
+    s->looked_again = false;
+    s->gap_rooms = 0;
     session_arm(s, 0);
     log_info("session_live", LOG_ID("user", slice_of(s->key)),
              LOG_ID("rc_user", slice_of(s->user_id)), LOG_STR("ddp", s->ddp_session));
@@ -197,6 +199,7 @@ void session_subscribe(struct user_session *s)
 {
     const struct settings *settings = s->table->settings;
 
+    session_begin_gap(s);
     if (s->rooms == NULL) /* kept over DDP connections: what was told stays told */
         s->rooms = room_memory_new((uint16_t)settings->session.max_rooms,
                                    (uint16_t)settings->limits.remembered_messages);

@@ -1,19 +1,97 @@
-/* After the last `ready`: subscriptions/get, then rooms/get, once, in silence. They tell which
- * subscription is of which room and what each room's last message is, so that nothing old looks
- * new. Events that come before them are judged by their own times (room_memory.h), so nothing
- * waits.
+/* After the last `ready`: subscriptions/get, then rooms/get, in silence. After a gap they are
+ * compared with what is remembered, and what moved is repaired. rooms/get is asked again a little
+ * later: Rocket.Chat follows a user's rooms only some time after `ready` (rocketchat.md 3.4). They
+ * tell which subscription is of which room and what each room's last message is, so that nothing
+ * old looks new. Events that come before them are judged by their own times (room_memory.h), so
+ * nothing waits.
  *
  * Asked as DDP methods; a server that answers 404 to one is asked over REST. */
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
 #include "rocketchat/room_memory.h"
 
-enum { LIST_TRIES = 3, LIST_RETRY_MS = 10 * 1000 };
+enum { LIST_TRIES = 3, LIST_RETRY_MS = 10 * 1000, LOOK_AGAIN_MS = 1000 };
 
 enum list { LIST_SUBSCRIPTIONS, LIST_ROOMS };
 
+/* ---- after a gap ---- */
+
+static void on_moved(void *arg, struct slice rid, int64_t moved)
+{
+    struct user_session *s = arg;
+    const struct settings *settings = s->table->settings;
+    bool many_rooms = s->gap_rooms >= settings->catch_up.max_rooms;
+
+    if (settings->message_source != SOURCE_REPAIR) {
+        room_memory_give_up(s->rooms, rid);
+    } else if (many_rooms || moved > (int64_t)settings->catch_up.max_messages) {
+        room_memory_give_up(s->rooms, rid);
+        session_resync(s, rid, many_rooms ? "too-many-rooms" : "too-many-messages");
+    } else {
+        s->gap_rooms++;
+        session_repair_gap(s, rid);
+    }
+}
+
+static void on_joined(void *arg, const struct rc_subscription *sub)
+{
+    struct user_session *s = arg;
+    const struct rc_event e = {.kind = RC_EVENT_SUBSCRIPTION,
+                               .raw_action = SLICE_LIT("inserted"),
+                               .action = RC_INSERTED,
+                               .subscription = *sub};
+
+    if (s->table->settings->events.subscription_shape == SHAPE_ROOM)
+        session_resync(s, sub->rid, "joined");
+    else
+        session_tell_membership(s, &e, sub->rid);
+}
+
+static void on_left(void *arg, struct slice sub_id, struct slice rid)
+{
+    struct user_session *s = arg;
+    struct rc_event e = {
+        .kind = RC_EVENT_SUBSCRIPTION, .raw_action = SLICE_LIT("removed"), .action = RC_REMOVED};
+    struct byte_buf doc = {0};
+
+    session_repair_left(s, rid);
+    byte_buf_printf(&doc, "{\"_id\":\"%.*s\"}", (int)sub_id.len, sub_id.ptr);
+    e.subscription.raw = byte_buf_slice(&doc);
+    if (!byte_buf_failed(&doc))
+        session_tell_membership(s, &e, rid);
+    byte_buf_free(&doc);
+}
+
+static bool compare(struct user_session *s, enum list which, struct slice json)
+{
+    const struct room_membership membership = {on_joined, on_left, s};
+
+    return which == LIST_SUBSCRIPTIONS
+               ? room_memory_check_subscriptions(s->rooms, json, &membership)
+               : room_memory_check_rooms(s->rooms, json, on_moved, s);
+}
+
+void session_begin_gap(struct user_session *s)
+{
+    const struct settings *settings = s->table->settings;
+
+    if (s->rooms == NULL)
+        return;
+    if (session_now_ms(s->table) - s->lost_at_ms > settings->catch_up.max_gap_ms) {
+        room_memory_free(s->rooms);
+        s->rooms = NULL;
+        session_resync(s, (struct slice){0}, "gap-too-long");
+        return;
+    }
+    metrics_inc(s->table->options.metrics, METRIC_CATCH_UPS);
+    room_memory_gap(s->rooms);
+    s->gap = true;
+}
+
 static bool take(struct user_session *s, enum list which, struct slice json)
 {
+    if (s->gap || s->looked_again)
+        return compare(s, which, json);
     return which == LIST_SUBSCRIPTIONS ? room_memory_fill_subscriptions(s->rooms, json)
                                        : room_memory_fill_rooms(s->rooms, json);
 }
@@ -24,8 +102,15 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
                     const struct rc_error *error)
 {
     if (error == NULL && take(s, which, json)) {
-        if (which == LIST_SUBSCRIPTIONS)
+        if (which == LIST_SUBSCRIPTIONS) {
             ask(s, LIST_ROOMS);
+            return;
+        }
+        s->gap = false;
+        if (!s->looked_again) {
+            s->looked_again = true;
+            session_arm(s, session_now_ms(s->table) + LOOK_AGAIN_MS);
+        }
         return;
     }
     log_warn("session_list_failed", LOG_ID("user", slice_of(s->key)),
@@ -70,6 +155,7 @@ static void ask_rest(struct user_session *s, enum list which)
 
     if (op == NULL)
         return;
+    s->looked_again = which == LIST_ROOMS; /* its limit leaves no room for a second look */
     s->rest = which == LIST_SUBSCRIPTIONS
                   ? rest_subscriptions_get(rest, user_id, token, on_rest_subscriptions, op)
                   : rest_rooms_get(rest, user_id, token, on_rest_rooms, op);
@@ -111,5 +197,5 @@ static void ask(struct user_session *s, enum list which)
 
 void session_lists_ask(struct user_session *s)
 {
-    ask(s, LIST_SUBSCRIPTIONS);
+    ask(s, s->looked_again ? LIST_ROOMS : LIST_SUBSCRIPTIONS);
 }

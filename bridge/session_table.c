@@ -253,7 +253,7 @@ void session_table_orphan(struct session_table *t, const struct token_entry *ent
 bool session_table_resync(struct session_table *t, struct slice key, unsigned shard,
                           const char *reason)
 {
-    struct hub_buf *message = event_map_resync(reason);
+    struct hub_buf *message = event_map_resync((struct slice){0}, reason);
 
     if (message == NULL)
         return false;

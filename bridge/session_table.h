@@ -16,6 +16,7 @@
 
 #include "base/slice.h"
 #include "bridge/login_gate.h"
+#include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
 #include <stdint.h>
 #include <uv.h>
@@ -66,6 +67,7 @@ struct session_table_options {
     struct rest_client *rest;
     struct session_host host;
     struct login_gate gate;
+    struct repair_gate repairs;
 };
 
 /* 0, or a negative libuv error. */
@@ -92,6 +94,13 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
 void session_table_login_granted(struct session_table *t, uint64_t ticket, enum login_road road);
 void session_table_login_refused(struct session_table *t, uint64_t ticket,
                                  const struct rc_error *error);
+
+/* The desk's answers to repairs.ask. run: this session is to ask Rocket.Chat for the room's
+ * messages since then, for all who asked, and reports by repairs.done. answered: see repair_desk.h;
+ * answer is borrowed. Unknown tickets (cancelled meanwhile): nothing. */
+void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms);
+void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
+                                   struct repair_answer *answer, const struct rc_error *error);
 
 /* The admin agent logged in: no user's login may answer with this id or name. */
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);

@@ -31,6 +31,11 @@ enum settings_login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
 enum settings_on_expiry { ON_EXPIRY_RESUME, ON_EXPIRY_LOGIN };
 enum settings_anonymous { ANONYMOUS_REFUSE, ANONYMOUS_MUTE };
 enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
+/* Where a room's messages come from: every change is followed up, or its lastMessage taken as is.
+ */
+enum settings_message_source { SOURCE_REPAIR, SOURCE_LAST_MESSAGE };
+/* What getRoomSubscriptionChangedNotification carries. */
+enum settings_subscription_shape { SHAPE_SUBSCRIPTION, SHAPE_ROOM };
 enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
@@ -106,10 +111,18 @@ struct settings {
         uint32_t expiry_pace_ms; /* closes at JWT expiry are spread over this long */
     } auth;
 
+    enum settings_message_source message_source;
     struct {
         enum settings_updates updates;
         bool raw_subscription_methods;
+        bool deleted;
+        enum settings_subscription_shape subscription_shape;
+        struct settings_list exclude_types; /* of messages: "uj", ... */
     } events;
+
+    struct {
+        uint32_t max_gap_ms, max_rooms, max_messages;
+    } catch_up;
 
     struct {
         enum settings_log_format format;

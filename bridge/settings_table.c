@@ -38,6 +38,8 @@ static const char *const cache_providers[] = {"Memory", NULL};
 static const char *const expiry_roads[] = {"resume", "login", NULL};
 static const char *const anonymous_rules[] = {"refuse", "mute", NULL};
 static const char *const update_rules[] = {"separate", "same", "off", NULL};
+static const char *const message_sources[] = {"repair", "last-message", NULL};
+static const char *const subscription_shapes[] = {"subscription", "room", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_identities[] = {"plain", "hash", "none", NULL};
@@ -190,6 +192,24 @@ static const struct settings_row rows[] = {
              "target as new ones, or not sent."},
     {BOOL("PushBridge:Events:RawSubscriptionMethods", events.raw_subscription_methods, "false"),
      .help = "Keep Rocket.Chat's own words (inserted, updated, removed) in subscription events."},
+    {BOOL("PushBridge:Events:Deleted", events.deleted, "true"),
+     .help = "Tell of deleted messages by getRoomMessageDeletedNotification."},
+    {LIST("PushBridge:Events:ExcludeTypes", events.exclude_types, 64, ""),
+     .help = "Types of system messages (uj, ul, room_changed_topic, ...) that are not sent on."},
+    {ENUM("PushBridge:Events:SubscriptionShape", events.subscription_shape, subscription_shapes,
+          "subscription"),
+     .help = "What the msg of a subscription event is: Rocket.Chat's subscription, or its room."},
+    {ENUM("PushBridge:MessageSource", message_source, message_sources, "repair"),
+     .help = "repair: every message once, whatever Rocket.Chat leaves out. last-message: each "
+             "lastMessage as it comes, nothing else."},
+    {SECONDS("PushBridge:CatchUp:MaxGapSeconds", catch_up.max_gap_ms, 0, 30 * DAY, "86400"),
+     .help =
+         "A lost Rocket.Chat connection is caught up with when it was away no longer than this; "
+         "else the tabs are told to load anew."},
+    {COUNT("PushBridge:CatchUp:MaxRooms", catch_up.max_rooms, 1, ROOM_MEMORY_MAX, "500"),
+     .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
+    {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
+     .unit = "messages", .help = "New messages of a room that are caught up with at most."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},

@@ -303,6 +303,9 @@ static int open_sessions(struct shard *s)
     table.rest = s->rest;
     table.host = publisher_session_host(&s->publisher);
     table.gate = login_desk_gate(s);
+    if (repair_post_open(&s->repairs, s) != 0)
+        return UV_ENOMEM;
+    table.repairs = repair_post_gate(&s->repairs);
     return session_table_new(&table, &s->sessions);
 }
 
@@ -469,6 +472,7 @@ static void close_next(void *arg)
         break;
     case 5:
         publisher_close(&s->publisher);
+        repair_post_close(&s->repairs);
         program_report_step(s, STOP_PARTS);
         break;
     default:

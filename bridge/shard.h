@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
+#include "bridge/repair_post.h"
 #include <uv.h>
 
 struct program;
@@ -36,6 +37,7 @@ struct shard {
     struct rest_client *rest;
     struct session_table *sessions;
     struct publisher publisher;
+    struct repair_post repairs;
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
     unsigned stop_waits;     /* parts that have not finished the step of the shutdown yet */

@@ -83,12 +83,14 @@ static bool is_done(const struct user_session *s)
            (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
 }
 
-static void rearm(struct user_session *s)
+void session_rearm(struct user_session *s)
 {
     uint64_t at = s->step_at_ms;
 
     if (at == 0 || (s->linger_at_ms != 0 && s->linger_at_ms < at))
         at = s->linger_at_ms;
+    if (at == 0 || (s->repair_at_ms != 0 && s->repair_at_ms < at))
+        at = s->repair_at_ms != 0 ? s->repair_at_ms : at;
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
         at = session_now_ms(s->table);
@@ -101,7 +103,7 @@ static void rearm(struct user_session *s)
 void session_arm(struct user_session *s, uint64_t step_at_ms)
 {
     s->step_at_ms = step_at_ms;
-    rearm(s);
+    session_rearm(s);
 }
 
 void user_session_due(struct user_session *s)
@@ -113,6 +115,8 @@ void user_session_due(struct user_session *s)
         /* The token stays cached until its time ends; without an entry nobody would log it out. */
         session_leave(s, SESSION_IDLE, !s->stored);
     }
+    if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
+        session_repair_due(s);
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
         s->step_at_ms = 0;
         switch ((enum session_state)s->state) {
@@ -151,7 +155,7 @@ void user_session_due(struct user_session *s)
     if (is_done(s))
         session_table_forget(s);
     else
-        rearm(s);
+        session_rearm(s);
 }
 
 /* ---- answers that come later ---- */
@@ -175,7 +179,7 @@ struct user_session *session_op_end(struct session_op *op)
 
     free(op);
     if (--s->holds == 0)
-        rearm(s);
+        session_rearm(s);
     return waited_for ? s : NULL;
 }
 
@@ -216,7 +220,7 @@ struct user_session *user_session_new(struct session_table *t, const struct sess
 
 void user_session_free(struct user_session *s)
 {
-    assert(s->ddp == NULL && s->holds == 0 && s->login == NULL);
+    assert(s->ddp == NULL && s->holds == 0 && s->login == NULL && s->repairs == NULL);
     count_state(s, -1);
     timer_wheel_cancel(s->table->wheel, &s->timer);
     token_cache_unwatch(s->watch);
@@ -229,7 +233,7 @@ void user_session_free(struct user_session *s)
 void user_session_wanted(struct user_session *s)
 {
     s->linger_at_ms = 0;
-    rearm(s);
+    session_rearm(s);
     session_touch(s);
     if (s->state == SESSION_IDLE && !s->yielded)
         session_begin(s);
@@ -241,7 +245,7 @@ void user_session_unwanted(struct user_session *s)
 {
     if (s->state != SESSION_IDLE && s->state != SESSION_REFUSED)
         s->linger_at_ms = session_now_ms(s->table) + s->table->settings->session.linger_ms;
-    rearm(s);
+    session_rearm(s);
 }
 
 /* ---- ending ---- */
@@ -276,6 +280,7 @@ static void note_stability(struct user_session *s)
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
     note_stability(s);
+    session_repair_stop(s);
     drop_token |= s->token_unwanted;
     session_login_stop(s);
     session_expect_nothing(s);
@@ -313,6 +318,8 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
+    if (s->authed)
+        s->lost_at_ms = session_now_ms(s->table);
     s->authed = s->logging_out = false;
     free(s->ddp_session);
     s->ddp_session = NULL;

@@ -6,6 +6,7 @@
  *   session_login.c   a fresh login, by either road, and whose account it gave
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
+ *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *
@@ -25,6 +26,7 @@
 #include "cache/token_cache.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
+#include "rocketchat/room_memory.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
 #define HASH_NONFATAL_OOM 1
@@ -57,14 +59,18 @@ enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFU
 enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
 
 struct session_login;
-struct room_memory;
+struct session_repair;
 
 struct user_session {
     UT_hash_handle hh; /* in table->sessions, by key */
     struct session_table *table;
-    struct wheel_timer timer; /* the earlier of step_at_ms and linger_at_ms */
-    uint64_t step_at_ms;      /* retry, slow start, list retry: by state; 0: none */
-    uint64_t linger_at_ms;    /* 0: wanted, or already left */
+    struct wheel_timer timer;       /* the earlier of step_at_ms and linger_at_ms */
+    uint64_t step_at_ms;            /* retry, slow start, list retry: by state; 0: none */
+    uint64_t linger_at_ms;          /* 0: wanted, or already left */
+    uint64_t repair_at_ms;          /* 0: none is due */
+    uint64_t queries_until_ms;      /* of the window of messages/get */
+    uint64_t lost_at_ms;            /* the last DDP connection that was logged in */
+    struct session_repair *repairs; /* rooms being repaired */
     struct token_watch *watch;
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */
@@ -94,6 +100,9 @@ struct user_session {
     uint8_t failures; /* in a row; the exponent of the backoff */
     uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
+    uint8_t queries; /* in the window */
+    uint16_t nrepairs;
+    uint16_t gap_rooms;          /* that moved in the gap being caught up with */
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
@@ -103,6 +112,8 @@ struct user_session {
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool connected_before : 1;
+    bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
+    bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
 
     uint16_t username_len, key_len;
     uint32_t *interest;   /* connections per shard; into tail */
@@ -113,8 +124,9 @@ struct user_session {
 struct session_table {
     struct session_table_options options;
     const struct settings *settings;
-    struct user_session *sessions; /* uthash */
-    struct session_login *logins;  /* uthash by ticket: those that wait for the governor or run */
+    struct user_session *sessions;  /* uthash */
+    struct session_repair *repairs; /* uthash by ticket: those asked for */
+    struct session_login *logins;   /* uthash by ticket: those that wait for the governor or run */
     struct logout_queue *logouts;
     struct timer_wheel *wheel;
     uv_timer_t tick;
@@ -151,6 +163,7 @@ void user_session_abort(struct user_session *s); /* waits for no answer of Rocke
 
 void session_enter(struct user_session *s, enum session_state to);
 void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
+void session_rearm(struct user_session *s);
 void session_set_code(struct user_session *s, const char *code);
 /* Something failed: try again later. least_ms: not before that (a server's wish). */
 void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
@@ -221,8 +234,26 @@ void session_report(const struct user_session *s, struct byte_buf *json);
 
 /* ---- session_lists.c ---- */
 void session_lists_ask(struct user_session *s);
+/* Logged in again: what is remembered of the rooms is behind now, or too old to be of use. */
+void session_begin_gap(struct user_session *s);
+
+/* ---- session_repair.c ---- */
+/* rooms-changed: judges it, and sends its message on, or keeps it until the room is complete. */
+void session_repair_room(struct user_session *s, const struct rc_event *e, uint64_t born);
+/* True: the message waits for its room's repair, and is sent then. */
+bool session_repair_hold(struct user_session *s, enum room_sight sight,
+                         const struct rc_message *message);
+void session_repair_gap(struct user_session *s, struct slice rid);  /* it moved in a gap */
+void session_repair_left(struct user_session *s, struct slice rid); /* the user left the room */
+void session_repair_stop(struct user_session *s); /* what waits goes out; nothing is asked for */
+void session_repair_due(struct user_session *s);
 
 /* ---- session_events.c ---- */
+void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
+                          uint64_t born);
+void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id);
+void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid);
+void session_resync(struct user_session *s, struct slice rid, const char *reason); /* all tabs */
 void session_event(struct user_session *s, const struct ddp_event *event);
 /* By bridgeStatus, all tabs or a new one. TOLD_NOTHING says "live" to those who heard otherwise. */
 void session_tell(struct user_session *s, enum session_told what);

@@ -2,6 +2,14 @@
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/json_fields_internal.h"
 
+static bool read_true(struct json_reader *r)
+{
+    bool is_true = json_peek(r) == JSON_KIND_TRUE;
+
+    json_skip(r);
+    return is_true;
+}
+
 void rc_message_read(struct json_reader *r, struct rc_message *out)
 {
     struct json_key key;
@@ -28,7 +36,14 @@ void rc_message_read(struct json_reader *r, struct rc_message *out)
             out->updated_ms = rc_date_read(r);
         else if (json_key_is(&key, "editedAt"))
             out->edited = rc_date_read(r) != RC_NO_DATE;
-        else
+        else if (json_key_is(&key, "tshow"))
+            out->tshow = read_true(r);
+        else if (json_key_is(&key, "pinned"))
+            out->touched |= read_true(r);
+        else if (json_key_is(&key, "tcount") || json_key_is(&key, "reactions")) {
+            out->touched = true;
+            json_skip(r);
+        } else
             json_skip(r);
     }
     out->raw = json_since(r, mark);
@@ -39,7 +54,7 @@ void rc_subscription_read(struct json_reader *r, struct rc_subscription *out)
     struct json_key key;
     const char *mark = json_mark(r);
 
-    *out = (struct rc_subscription){0};
+    *out = (struct rc_subscription){.ts_ms = RC_NO_DATE};
     if (json_peek(r) != JSON_KIND_OBJECT) {
         json_skip(r);
         return;
@@ -52,6 +67,8 @@ void rc_subscription_read(struct json_reader *r, struct rc_subscription *out)
             json_read_if(r, JSON_KIND_STRING, &out->rid);
         else if (json_key_is(&key, "t"))
             json_read_if(r, JSON_KIND_STRING, &out->type);
+        else if (json_key_is(&key, "ts"))
+            out->ts_ms = rc_date_read(r);
         else
             json_skip(r);
     }
@@ -76,6 +93,7 @@ static int64_t read_count(struct json_reader *r)
 void rc_room_read(struct json_reader *r, struct rc_room *out)
 {
     struct json_key key;
+    const char *mark = json_mark(r);
 
     *out = (struct rc_room){.msgs = RC_NO_COUNT, .updated_ms = RC_NO_DATE};
     if (json_peek(r) != JSON_KIND_OBJECT) {
@@ -97,6 +115,7 @@ void rc_room_read(struct json_reader *r, struct rc_room *out)
         else
             json_skip(r);
     }
+    out->raw = json_since(r, mark);
 }
 
 /* "u9/rooms-changed" to its halves; false: no slash. The slash may be escaped. */

@@ -23,16 +23,20 @@ struct rc_message {
     struct slice tmid;         /* the thread it replies in */
     int64_t updated_ms, ts_ms; /* RC_NO_DATE */
     bool edited;               /* editedAt is there */
+    bool tshow;                /* a thread's reply that shows in the room, too */
+    bool touched; /* reactions, replies, a pin: somebody changed it after it was sent */
 };
 
 struct rc_subscription {
     struct slice raw;
     struct slice id, rid, type; /* of removed, old versions send neither id nor rid */
+    int64_t ts_ms;              /* since when; RC_NO_DATE */
 };
 
 enum { RC_NO_COUNT = -1 };
 
 struct rc_room {
+    struct slice raw;
     struct slice id, type;
     int64_t msgs;                   /* the message counter, or RC_NO_COUNT */
     int64_t updated_ms;             /* of the room document; RC_NO_DATE */

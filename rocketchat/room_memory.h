@@ -18,6 +18,10 @@
  * Lists (subscriptions/get, rooms/get) fill in what is not known, in silence, and move nothing that
  * is: what was missed in a gap still looks new when it shows.
  *
+ * The counter tells what was not shown: when it moved by anything but the messages that were, or an
+ * event only repeats the one before, the room is *lacking* (design section 5): its feed is complete
+ * only up to a date, from which on it must be asked for (messages/get). After a gap every room is.
+ *
  * Bounds: past max_rooms the room that was quiet longest is forgotten, and its mark kept as a floor
  * for all rooms of which nothing is known: none of its messages can look new again. That may hide a
  * new message only if Rocket.Chat dates it before one that was seen in the forgotten room. Its
@@ -48,9 +52,16 @@ enum room_sight {
 struct room_memory *room_memory_new(uint16_t max_rooms, uint16_t max_messages); /* both > 0 */
 void room_memory_free(struct room_memory *m);
 
-/* rooms-changed: what its lastMessage is. */
+/* What a change of a room says of its feed. */
+struct room_hint {
+    bool lacking; /* messages are missing: room_memory_lacking_since() */
+    bool missed;  /* ... and this very change shows it */
+    bool burst;   /* the second change within a second: a look behind its end is due */
+};
+
+/* rooms-changed: what its lastMessage is. hint: may be NULL. */
 enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action action,
-                                     const struct rc_room *room);
+                                     const struct rc_room *room, struct room_hint *hint);
 /* A message on its room's own stream. */
 enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_message *message);
 
@@ -67,6 +78,41 @@ struct slice room_memory_subscription_removed(struct room_memory *m,
  * REST (the latter with an envelope). False: no such thing, and nothing was changed. */
 bool room_memory_fill_subscriptions(struct room_memory *m, struct slice json);
 bool room_memory_fill_rooms(struct room_memory *m, struct slice json);
+
+/* --- repair (room_repair.c); dates are server time --- */
+
+/* From when on the room must be asked for, overlap included; RC_NO_DATE: it lacks nothing. */
+int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid);
+/* The room is to be looked at though it seems complete (a burst is over), from its mark on, or from
+ * since_ms if that is earlier. */
+void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms);
+/* The DDP connection was lost: every room is lacking from its mark on. */
+void room_memory_gap(struct room_memory *m);
+/* A message of the answer to such a question. It is no news if it is from before the user joined.
+ */
+enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *message);
+/* A message was deleted. True: to be told, for the first time. */
+bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id);
+void room_memory_repaired(struct room_memory *m,
+                          struct slice rid); /* nothing is lacking any more */
+
+/* After a gap: compares rooms/get with what is remembered. Rooms that did not change lack nothing;
+ * each that did is given to fn, with the number of messages its counter moved by (negative: only
+ * deletions, or not known). New rooms are taken over in silence unless the user has joined them
+ * meanwhile. False as for fill. */
+bool room_memory_check_rooms(struct room_memory *m, struct slice json,
+                             void (*fn)(void *arg, struct slice rid, int64_t moved), void *arg);
+/* After a gap: compares subscriptions/get. joined: a subscription that is new; left: one that is
+ * gone, with its room. Both are learned. False as for fill. */
+struct room_membership {
+    void (*joined)(void *arg, const struct rc_subscription *sub);
+    void (*left)(void *arg, struct slice sub_id, struct slice rid);
+    void *arg;
+};
+bool room_memory_check_subscriptions(struct room_memory *m, struct slice json,
+                                     const struct room_membership *to);
+/* The room's feed goes on from what Rocket.Chat shows now: what lies before is given up. */
+void room_memory_give_up(struct room_memory *m, struct slice rid);
 
 /* By our own view: rooms that were left may go on sending (rocketchat.md 3.2). */
 bool room_memory_is_member(const struct room_memory *m, struct slice rid);

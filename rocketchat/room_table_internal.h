@@ -12,13 +12,18 @@ struct room {
     int64_t mark_ms;         /* RC_NO_DATE: no message seen */
     int64_t changed_ms;      /* _updatedAt of the room as last shown; RC_NO_DATE */
     int64_t last_updated_ms; /* of last */
+    int64_t since_ms;        /* the user joined, as we saw; RC_NO_DATE: was in before us */
+    int64_t lacking_ms;      /* the mark from which on messages are missing; RC_NO_DATE: none are */
     uint64_t last;           /* hash of the last message's _id; 0: none */
     int32_t msgs;            /* ROOM_NO_COUNT: not known */
     uint32_t used;           /* higher: later */
     uint32_t text_at;        /* rid, subscription id: in text */
     unsigned rid_len : 9, sub_len : 9;
-    unsigned seen : 1; /* it was shown to us; else its subscription or a message was */
-    unsigned told : 1; /* the subscription's `inserted` */
+    unsigned seen : 1;   /* it was shown to us; else its subscription or a message was */
+    unsigned told : 1;   /* the subscription's `inserted` */
+    unsigned listed : 1; /* in the list that is being compared */
+    uint8_t ahead;       /* messages seen that the counter has not counted yet */
+    uint8_t gone;        /* the same for deletions */
 };
 
 /* Zero-initialised, then max set. Pointers to rooms hold until the next use or remove. */

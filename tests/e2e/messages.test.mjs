@@ -163,8 +163,18 @@ test('Events:Updates=same and off', async (t) => {
   }
 });
 
-test('rooms without lastMessage bring nothing, and no error', async (t) => {
+test('rooms without lastMessage: the counter tells of the message, a repair brings it', async (t) => {
   const { general, post, tab } = await scene(t, latest, { double: { storeLastMessage: false } });
+  post(general, 'bob', 'x');
+  await tab.until('the message', (x) => x.texts().length > 0);
+  assert.deepEqual(tab.texts(), ['x']);
+});
+
+test('rooms without lastMessage bring nothing with MessageSource=last-message, and no error', async (t) => {
+  const { general, post, tab } = await scene(t, latest, {
+    double: { storeLastMessage: false },
+    settings: { 'PushBridge:MessageSource': 'last-message' },
+  });
   post(general, 'bob', 'x');
   await sleep(200);
   assert.deepEqual(tab.texts(), []);

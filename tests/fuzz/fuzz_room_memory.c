@@ -26,12 +26,12 @@ static void see_room(struct room_memory *m, struct slice json)
     rc_room_read(&r, &room);
     if (!json_end(&r) || room.id.len == 0)
         return;
-    sight = room_memory_see_room(m, RC_UPDATED, &room);
+    sight = room_memory_see_room(m, RC_UPDATED, &room, NULL);
     assert((sight == ROOM_SIGHT_NONE) == (room.last_message.id.len == 0));
     if (sight != ROOM_SIGHT_NONE)
-        assert(room_memory_see_room(m, RC_UPDATED, &room) == ROOM_SIGHT_REPEAT);
+        assert(room_memory_see_room(m, RC_UPDATED, &room, NULL) == ROOM_SIGHT_REPEAT);
     if (json.len % 5 == 0)
-        room_memory_see_room(m, RC_REMOVED, &room);
+        room_memory_see_room(m, RC_REMOVED, &room, NULL);
 }
 
 static void see_message(struct room_memory *m, struct slice json)
@@ -70,8 +70,45 @@ static void see_subscription(struct room_memory *m, struct slice json)
     assert(rid.len > 0);
 }
 
+static void see_repaired(struct room_memory *m, struct slice json)
+{
+    struct json_reader r;
+    struct rc_message msg;
+
+    json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
+    rc_message_read(&r, &msg);
+    if (!json_end(&r) || msg.id.len == 0)
+        return;
+    room_memory_see_repaired(m, &msg);
+    assert(room_memory_see_repaired(m, &msg) == ROOM_SIGHT_REPEAT);
+    room_memory_see_deleted(m, msg.rid, msg.id);
+    assert(!room_memory_see_deleted(m, msg.rid, msg.id));
+    room_memory_repaired(m, msg.rid);
+    assert(room_memory_lacking_since(m, msg.rid) == RC_NO_DATE);
+}
+
+static void on_moved(void *arg, struct slice rid, int64_t moved)
+{
+    (void)moved;
+    assert(room_memory_lacking_since(arg, rid) != RC_NO_DATE);
+}
+
+static void on_joined(void *arg, const struct rc_subscription *sub)
+{
+    (void)arg;
+    assert(sub->rid.len > 0);
+}
+
+static void on_left(void *arg, struct slice sub_id, struct slice rid)
+{
+    (void)arg;
+    assert(sub_id.len <= ROOM_MEMORY_ID_MAX && rid.len > 0);
+}
+
 static void take(struct room_memory *m, char how, struct slice json)
 {
+    const struct room_membership membership = {on_joined, on_left, NULL};
+
     switch (how) {
     case 's':
         room_memory_fill_subscriptions(m, json);
@@ -81,6 +118,14 @@ static void take(struct room_memory *m, char how, struct slice json)
         break;
     case 'R':
         see_room(m, json);
+        break;
+    case 'P':
+        see_repaired(m, json);
+        break;
+    case 'G':
+        room_memory_gap(m);
+        room_memory_check_subscriptions(m, json, &membership);
+        room_memory_check_rooms(m, json, on_moved, m);
         break;
     case 'M':
         see_message(m, json);

@@ -156,6 +156,10 @@ static struct world {
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
     char told_one[4096]; /* push_to_connection */
+    char repair_rid[300];
+    int64_t repair_since_ms;
+    uint64_t repair_ticket;
+    unsigned repair_asks, repair_cancels, repair_dones;
     bool drained, freed, cache_freed;
 } w;
 
@@ -231,6 +235,34 @@ static inline void on_login_done(void *arg, uint64_t ticket, enum login_road roa
     w.last_done_road = road;
 }
 
+static inline void on_repair_ask(void *arg, struct slice rid, int64_t since_ms, uint64_t ticket)
+{
+    (void)arg;
+    assert_true(rid.len > 0 && rid.len < sizeof w.repair_rid);
+    snprintf(w.repair_rid, sizeof w.repair_rid, "%.*s", (int)rid.len, rid.ptr);
+    w.repair_since_ms = since_ms;
+    w.repair_ticket = ticket;
+    w.repair_asks++;
+}
+
+static inline void on_repair_cancel(void *arg, struct slice rid, uint64_t ticket)
+{
+    (void)arg;
+    (void)rid;
+    (void)ticket;
+    w.repair_cancels++;
+}
+
+static inline void on_repair_done(void *arg, struct slice rid, uint64_t ticket,
+                                  struct repair_answer *answer, const struct rc_error *error)
+{
+    (void)arg;
+    (void)rid;
+    w.repair_dones++;
+    session_table_repair_answered(w.table, ticket, 0, answer, error);
+    repair_answer_unref(answer);
+}
+
 static inline uint64_t cache_clock(void *arg)
 {
     (void)arg;
@@ -302,6 +334,10 @@ static inline void world_start(void)
     w.settings.token_cache.on_expiry = ON_EXPIRY_RESUME;
     w.settings.logins.timeout_ms = 20 * 1000;
     w.settings.events.updates = UPDATES_SEPARATE;
+    w.settings.events.deleted = true;
+    w.settings.catch_up.max_gap_ms = 24 * 3600 * 1000;
+    w.settings.catch_up.max_rooms = 100;
+    w.settings.catch_up.max_messages = 1000;
     assert_int_equal(uv_loop_init(&w.loop), 0);
     w.metrics = metrics_new(1);
     w.cache = memory_cache_new_with_clock(&w.loop, &cache, cache_clock, NULL);
@@ -315,6 +351,7 @@ static inline void world_start(void)
         .cache = w.cache,
         .host = {on_attached, on_push, on_push_to_connection, on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
+        .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
     };
     assert_int_equal(session_table_new(&options, &w.table), 0);
     w.table->random = 42;

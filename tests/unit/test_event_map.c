@@ -113,7 +113,7 @@ static void test_status_and_resync(void **state)
     check(event_map_status("live", "", 0),
           "{\"type\":1,\"target\":\"bridgeStatus\",\"arguments\":[{\"state\":\"live\",\"code\":"
           "null,\"retryAfter\":null}]}");
-    check(event_map_resync("overload"),
+    check(event_map_resync((struct slice){0}, "overload"),
           "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{\"rid\":null,\"reason\":"
           "\"overload\"}]}");
 }

@@ -54,7 +54,7 @@ static enum room_sight changed(const char *rid, int64_t msgs, double at, const c
 
     if (id != NULL)
         room.last_message = message(rid, id, ts, updated);
-    return room_memory_see_room(m, RC_UPDATED, &room);
+    return room_memory_see_room(m, RC_UPDATED, &room, NULL);
 }
 
 static enum room_sight stream(const char *rid, const char *id, double ts, double updated)
@@ -221,8 +221,8 @@ static void test_dates_missing(void **state)
     assert_int_equal(room_memory_see_message(m, &msg), ROOM_SIGHT_REPEAT);
     room.last_message = msg;
     room.last_message.id = SLICE_LIT("b");
-    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room), ROOM_SIGHT_FIRST);
-    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_REPEAT);
     /* The ends of the scale. */
     for (int i = 0; i < 2; i++) {
         msg.id = i == 0 ? SLICE_LIT("c") : SLICE_LIT("d");
@@ -324,11 +324,11 @@ static void test_deleted_room_keeps_its_id_for_the_subscription(void **state)
     (void)state;
     fill_one();
     assert_true(inserted("s1", "r1"));
-    assert_int_equal(room_memory_see_room(m, RC_REMOVED, &room), ROOM_SIGHT_NONE);
+    assert_int_equal(room_memory_see_room(m, RC_REMOVED, &room, NULL), ROOM_SIGHT_NONE);
     expect_removed("s1", "", "r1");
     assert_false(room_memory_is_member(m, SLICE_LIT("r1")));
     room.id = SLICE_LIT("r2");
-    room_memory_see_room(m, RC_REMOVED, &room);
+    room_memory_see_room(m, RC_REMOVED, &room, NULL);
 }
 
 static void test_list_forms(void **state)
@@ -482,9 +482,155 @@ static void test_size(void **state)
     room_memory_stats(m, &stats);
     assert_int_equal(stats.rooms, 20);
     assert_int_equal(stats.messages, 64);
-    assert_in_range(stats.bytes, 1, 3400);
+    assert_in_range(stats.bytes, 1, 4000); /* of the 9 KB of a session */
     byte_buf_free(&rooms);
     byte_buf_free(&subs);
+}
+
+/* ---- what is lacking ---- */
+
+static struct room_hint hinted(int64_t msgs, double at, const char *id, double ts)
+{
+    struct rc_room room = {.id = SLICE_LIT("r"), .msgs = msgs, .updated_ms = T(at)};
+    struct room_hint hint;
+
+    if (id != NULL)
+        room.last_message = message("r", id, ts, ts);
+    room_memory_see_room(m, RC_UPDATED, &room, &hint);
+    return hint;
+}
+
+static bool lacking(int64_t msgs, double at, const char *id, double ts)
+{
+    return hinted(msgs, at, id, ts).lacking;
+}
+
+static enum room_sight repaired(const char *id, double ts, double updated)
+{
+    struct rc_message msg = message("r", id, ts, updated);
+
+    return room_memory_see_repaired(m, &msg);
+}
+
+static void test_lacking(void **state)
+{
+    (void)state;
+    assert_false(lacking(10, 1, "a", 1)); /* the first sight of the room */
+    assert_false(lacking(11, 3, "b", 3));
+    assert_false(lacking(11, 5, "b", 3)); /* a topic, say */
+    assert_true(lacking(13, 7, "d", 7));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(3) - 5000);
+    assert_true(lacking(14, 9, "e", 9)); /* still */
+    assert_int_equal(repaired("c", 6, 6), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("d", 7, 7), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("b", 3, 3), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("a", 1, 8), ROOM_SIGHT_LATER); /* edited meanwhile */
+    room_memory_repaired(m, SLICE_LIT("r"));
+    assert_false(lacking(15, 11, "f", 11));
+    assert_true(lacking(14, 13, "f", 11)); /* something was deleted */
+    room_memory_repaired(m, SLICE_LIT("r"));
+    assert_true(lacking(14, 13, "f", 11)); /* two changes, read when both had happened */
+    room_memory_repaired(m, SLICE_LIT("r"));
+    assert_true(lacking(15, 15, NULL, 0)); /* Store_Last_Message is off */
+}
+
+static void test_counter_behind_the_stream(void **state)
+{
+    (void)state;
+    lacking(10, 1, "a", 1);
+    stream("r", "b", 3, 3);
+    stream("r", "c", 4, 4);
+    assert_false(lacking(11, 4.5, "b", 3));
+    assert_false(lacking(12, 6, "c", 4));
+    assert_true(lacking(14, 8, "e", 8));
+}
+
+static void test_bursts(void **state)
+{
+    (void)state;
+    assert_false(hinted(10, 1, "a", 1).burst);
+    assert_false(hinted(11, 2.5, "b", 2.5).burst);
+    assert_true(hinted(12, 3, "c", 3).burst);
+    room_memory_doubt(m, SLICE_LIT("r"), T(2));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(2) - 5000);
+}
+
+static void test_joined_room_starts_at_its_subscription(void **state)
+{
+    const struct rc_subscription sub = {
+        .id = SLICE_LIT("s"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+
+    (void)state;
+    assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_true(lacking(7, 12, "c", 12));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(10) - 5000);
+    assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT); /* before her time */
+    assert_int_equal(repaired("b", 11, 11), ROOM_SIGHT_FIRST);
+}
+
+static void test_deletions_are_told_once(void **state)
+{
+    (void)state;
+    lacking(10, 1, "a", 1);
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a")));
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a")));
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("other"), SLICE_LIT("a")));
+    assert_false(lacking(9, 2, NULL, 0)); /* told before it was counted */
+    assert_int_equal(repaired("a", 1, 5), ROOM_SIGHT_REPEAT);
+}
+
+static char compared[256];
+
+static void on_moved(void *arg, struct slice rid, int64_t moved)
+{
+    (void)arg;
+    snprintf(compared + strlen(compared), sizeof compared - strlen(compared), "%.*s%+d ",
+             (int)rid.len, rid.ptr, (int)moved);
+}
+
+static void on_joined(void *arg, const struct rc_subscription *sub)
+{
+    (void)arg;
+    snprintf(compared + strlen(compared), sizeof compared - strlen(compared), "+%.*s ",
+             (int)sub->rid.len, sub->rid.ptr);
+}
+
+static void on_left(void *arg, struct slice sub_id, struct slice rid)
+{
+    (void)arg;
+    snprintf(compared + strlen(compared), sizeof compared - strlen(compared), "-%.*s/%.*s ",
+             (int)sub_id.len, sub_id.ptr, (int)rid.len, rid.ptr);
+}
+
+static void test_gap(void **state)
+{
+    const struct room_membership to = {on_joined, on_left, NULL};
+
+    (void)state;
+    compared[0] = '\0';
+    assert_true(room_memory_fill_subscriptions(
+        m, SLICE_LIT("[{\"_id\":\"s\",\"rid\":\"r\"},{\"_id\":\"t\",\"rid\":\"q\"}]")));
+    assert_true(room_memory_fill_rooms(
+        m, SLICE_LIT("[{\"_id\":\"r\",\"msgs\":5,\"_updatedAt\":{\"$date\":9000000}},"
+                     "{\"_id\":\"q\",\"msgs\":5,\"_updatedAt\":{\"$date\":9000000}}]")));
+    room_memory_gap(m);
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == 9000000 - 5000);
+    assert_false(room_memory_check_subscriptions(m, SLICE_LIT("7"), &to)); /* nobody has left */
+    assert_true(room_memory_check_subscriptions(
+        m, SLICE_LIT("[{\"_id\":\"s\",\"rid\":\"r\"},{\"_id\":\"u\",\"rid\":\"n\"}]"), &to));
+    assert_string_equal(compared, "+n -t/q ");
+    compared[0] = '\0';
+    assert_true(room_memory_check_rooms(
+        m, SLICE_LIT("[{\"_id\":\"r\",\"msgs\":5,\"_updatedAt\":{\"$date\":9000000}}]"), on_moved,
+        NULL));
+    assert_string_equal(compared, "");
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == RC_NO_DATE);
+    assert_true(room_memory_check_rooms(
+        m, SLICE_LIT("[{\"_id\":\"r\",\"msgs\":8,\"_updatedAt\":{\"$date\":9001000}}]"), on_moved,
+        NULL));
+    assert_string_equal(compared, "r+3 ");
+    room_memory_give_up(m, SLICE_LIT("r"));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == RC_NO_DATE);
 }
 
 /* Random comings and goings of rooms against plain arrays: the table never mixes ids up. */
@@ -540,6 +686,12 @@ int main(void)
         TEST(test_bound),
         TEST(test_unfit_ids_push_nothing_out),
         TEST(test_size),
+        TEST(test_lacking),
+        TEST(test_counter_behind_the_stream),
+        TEST(test_bursts),
+        TEST(test_joined_room_starts_at_its_subscription),
+        TEST(test_deletions_are_told_once),
+        TEST(test_gap),
         TEST(test_table_against_model),
     };
 

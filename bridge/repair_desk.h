@@ -1,0 +1,47 @@
+/* bridge/repair_desk.h - which session asks Rocket.Chat for a room's missing messages, and when.
+ *
+ * Pure: no I/O, no clock (milliseconds of one monotonic clock), no threads. One a shard, for the
+ * rooms whose home it is. The first ask for a room opens a short window, so that all sessions whose
+ * events showed the same burst share one query; then one of them runs it, from the lowest date any
+ * of them asked for, and its answer goes to all who had asked before it was sent. Those who ask
+ * later wait for the next one. A runner that fails hears why, and the next asker runs.
+ *
+ * Rules: design section 5. */
+#ifndef BRIDGE_REPAIR_DESK_H
+#define BRIDGE_REPAIR_DESK_H
+
+#include "bridge/repair_gate.h"
+
+enum {
+    REPAIR_QUIET_MS = 50,       /* the window goes on while asks keep coming ... */
+    REPAIR_WINDOW_MAX_MS = 500, /* ... up to this */
+};
+
+struct repair_desk;
+
+/* asker: the shard. Both may not call back into the desk. */
+struct repair_desk_host {
+    void (*run)(void *arg, unsigned asker, uint64_t ticket, int64_t since_ms);
+    /* granted_ms: when the query was handed out; what came before it is in the answer. answer:
+     * borrowed; NULL: error tells why. */
+    void (*answer)(void *arg, unsigned asker, uint64_t ticket, uint64_t granted_ms,
+                   struct repair_answer *answer, const struct rc_error *error);
+    void *arg;
+};
+
+struct repair_desk *repair_desk_new(const struct repair_desk_host *host);
+void repair_desk_free(struct repair_desk *d); /* nobody is answered */
+
+/* False: no memory, and the asker is not answered. */
+bool repair_desk_ask(struct repair_desk *d, uint64_t now_ms, struct slice rid, unsigned asker,
+                     uint64_t ticket, int64_t since_ms);
+void repair_desk_cancel(struct repair_desk *d, uint64_t now_ms, struct slice rid, uint64_t ticket);
+/* answer: borrowed. Of a ticket that is not running (cancelled): nothing. */
+void repair_desk_done(struct repair_desk *d, uint64_t now_ms, struct slice rid, uint64_t ticket,
+                      struct repair_answer *answer, const struct rc_error *error);
+
+void repair_desk_turn(struct repair_desk *d, uint64_t now_ms); /* hands out what is due */
+uint64_t repair_desk_due_ms(const struct repair_desk *d);      /* UINT64_MAX: nothing waits */
+unsigned repair_desk_rooms(const struct repair_desk *d);       /* under repair */
+
+#endif

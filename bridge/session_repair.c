@@ -1,0 +1,593 @@
+/* Rooms of one session whose feed lacks messages: what Rocket.Chat's events show of them waits, the
+ * missing ones are asked for (repair_gate.h), and all of it goes out in the room's order. Design
+ * section 5; rocketchat.md 6.3, 6.4, 7.1. */
+#include "base/json_slice.h"
+#include "bridge/event_map.h"
+#include "bridge/log.h"
+#include "bridge/user_session_internal.h"
+#undef uthash_nonfatal_oom
+#define uthash_nonfatal_oom(element) (element)->session = NULL
+#include "rocketchat/rc_sync.h"
+#include "rocketchat/room_memory.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+    HOLD_MS = 3000,
+    HOLD_EVENTS = 256, /* of one room */
+    HOLD_BYTES = 1024 * 1024,
+    BURST_OVER_MS = 1000,     /* quiet for so long: the burst is over ... */
+    BURST_MAX_MS = 10 * 1000, /* ... or has gone on for so long */
+    TRIES = 4,
+    RETRY_MS = 500,     /* doubling */
+    REPAIRS_MAX = 2000, /* rooms of one session at once */
+    QUERY_MS = 15 * 1000,
+    /* Rocket.Chat: 10 calls of a method in 10 s by one connection. Two stay for others. */
+    QUERIES = 8,
+    QUERIES_WINDOW_MS = 10 * 1000,
+};
+
+struct held {
+    struct held *next;
+    enum room_sight sight;
+    size_t len;
+    char raw[];
+};
+
+struct session_repair {
+    UT_hash_handle hh; /* in table->repairs by ticket, while it is asked for */
+    struct session_repair *next;
+    struct user_session *session;
+    uint64_t ticket;        /* 0: not asked for */
+    uint64_t due_ms;        /* the burst is over, or the next try; 0: none */
+    uint64_t begun_ms;      /* the burst */
+    uint64_t hold_until_ms; /* while holding */
+    uint64_t last_event_ms; /* uv_hrtime's clock, as the desk's grants */
+    uint64_t missed_ms;     /* the same: the last event that showed that messages are missing */
+    int64_t since_ms;       /* server time: a burst's look goes back to here at least */
+    struct held *held, **held_end;
+    size_t held_bytes;
+    unsigned nheld;
+    uint8_t tries;
+    bool holding;
+    bool burst;
+    uint16_t rid_len;
+    char rid[];
+};
+
+/* One query under way. */
+struct query {
+    struct session_table *table;
+    uint64_t ticket;
+    uint16_t rid_len;
+    char rid[];
+};
+
+static struct slice rid_of(const struct session_repair *r)
+{
+    return (struct slice){r->rid, r->rid_len};
+}
+
+static uint64_t hrtime_ms(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+static void count(const struct user_session *s, enum metric which)
+{
+    metrics_inc(s->table->options.metrics, which);
+}
+
+/* ---- the list ---- */
+
+static struct session_repair *find(const struct user_session *s, struct slice rid)
+{
+    struct session_repair *r = s->repairs;
+
+    while (r != NULL && !slice_eq(rid_of(r), rid))
+        r = r->next;
+    return r;
+}
+
+static void rearm(struct user_session *s)
+{
+    uint64_t at = 0;
+
+    for (struct session_repair *r = s->repairs; r != NULL; r = r->next) {
+        if (r->due_ms != 0 && (at == 0 || r->due_ms < at))
+            at = r->due_ms;
+        if (r->holding && (at == 0 || r->hold_until_ms < at))
+            at = r->hold_until_ms;
+    }
+    s->repair_at_ms = at;
+    session_rearm(s);
+}
+
+static struct session_repair *add(struct user_session *s, struct slice rid)
+{
+    struct session_repair *r = NULL;
+
+    if (s->nrepairs < REPAIRS_MAX && rid.len <= ROOM_MEMORY_ID_MAX)
+        r = calloc(1, sizeof *r + rid.len);
+    if (r == NULL)
+        return NULL;
+    r->session = s;
+    r->since_ms = RC_NO_DATE;
+    r->held_end = &r->held;
+    r->begun_ms = session_now_ms(s->table);
+    r->rid_len = (uint16_t)rid.len;
+    memcpy(r->rid, rid.ptr, rid.len);
+    r->next = s->repairs;
+    s->repairs = r;
+    s->nrepairs++;
+    return r;
+}
+
+static void release_held(struct session_repair *r)
+{
+    struct held *h = r->held, *next;
+    struct rc_message message;
+    struct json_reader reader;
+
+    r->held = NULL;
+    r->held_end = &r->held;
+    r->nheld = 0;
+    r->held_bytes = 0;
+    r->holding = false;
+    for (; h != NULL; h = next) {
+        next = h->next;
+        json_reader_init(&reader, h->raw, h->len, JSON_MAX_DEPTH);
+        rc_message_read(&reader, &message);
+        session_tell_message(r->session, &message, h->sight, 0);
+        free(h);
+    }
+}
+
+/* What is held goes out first. */
+static void end(struct session_repair *r)
+{
+    struct user_session *s = r->session;
+    struct session_repair **at = &s->repairs;
+    const struct repair_gate *gate = &s->table->options.repairs;
+
+    release_held(r);
+    if (r->ticket != 0) {
+        HASH_DEL(s->table->repairs, r);
+        gate->cancel(gate->arg, rid_of(r), r->ticket);
+    }
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    s->nrepairs--;
+    free(r);
+}
+
+/* The room's order or completeness can't be kept: the tabs load it anew. */
+static void give_up(struct user_session *s, struct slice rid, const char *reason)
+{
+    room_memory_give_up(s->rooms, rid);
+    session_resync(s, rid, reason);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct session_repair *r)
+{
+    struct user_session *s = r->session;
+    const struct repair_gate *gate = &s->table->options.repairs;
+    int64_t since = room_memory_lacking_since(s->rooms, rid_of(r));
+
+    if (since == RC_NO_DATE) {
+        end(r);
+        return;
+    }
+    r->due_ms = 0;
+    if (!r->holding && r->tries == 0) {
+        r->holding = true;
+        r->hold_until_ms = session_now_ms(s->table) + HOLD_MS;
+    }
+    r->ticket = ++s->table->next_ticket;
+    HASH_ADD(hh, s->table->repairs, ticket, sizeof r->ticket, r);
+    if (r->session == NULL) { /* uthash_nonfatal_oom */
+        r->session = s;
+        r->ticket = 0;
+        give_up(s, rid_of(r), "overload");
+        end(r);
+        return;
+    }
+    gate->ask(gate->arg, rid_of(r), since, r->ticket);
+}
+
+/* Notes what an event says of the room; from here on its messages may have to wait. */
+static struct session_repair *note(struct user_session *s, const struct rc_room *room,
+                                   const struct room_hint *hint)
+{
+    struct session_repair *r = find(s, room->id);
+    uint64_t now = session_now_ms(s->table);
+
+    if (r == NULL && !hint->lacking && !hint->burst)
+        return NULL;
+    if (r == NULL && (r = add(s, room->id)) == NULL) {
+        give_up(s, room->id, "overload");
+        return NULL;
+    }
+    r->last_event_ms = hrtime_ms();
+    if (r->since_ms == RC_NO_DATE)
+        r->since_ms = room->updated_ms;
+    r->burst |= hint->burst;
+    if (hint->missed)
+        r->missed_ms = r->last_event_ms;
+    /* While it is asked for, the answer has this, too, unless the query is out already. */
+    if (r->ticket == 0 && hint->lacking && r->tries == 0) {
+        count(s, METRIC_REPAIRS_MISSED);
+        ask(r);
+        r = find(s, room->id);
+    } else if (r->ticket == 0 && hint->burst && r->tries == 0) {
+        r->due_ms = now + BURST_OVER_MS;
+        if (r->due_ms > r->begun_ms + BURST_MAX_MS)
+            r->due_ms = r->begun_ms + BURST_MAX_MS;
+    }
+    rearm(s);
+    return r;
+}
+
+/* False: it need not, or can't, wait. */
+static bool hold(struct session_repair *r, enum room_sight sight, const struct rc_message *message)
+{
+    struct held *h;
+
+    if (!r->holding || (sight != ROOM_SIGHT_FIRST && sight != ROOM_SIGHT_LATER))
+        return false;
+    h = malloc(sizeof *h + message->raw.len);
+    if (h == NULL || r->nheld == HOLD_EVENTS || r->held_bytes + message->raw.len > HOLD_BYTES) {
+        free(h);
+        count(r->session, METRIC_HOLDS_CUT);
+        release_held(r);
+        return false;
+    }
+    h->next = NULL;
+    h->sight = sight;
+    h->len = message->raw.len;
+    memcpy(h->raw, message->raw.ptr, h->len);
+    *r->held_end = h;
+    r->held_end = &h->next;
+    r->nheld++;
+    r->held_bytes += h->len;
+    count(r->session, METRIC_EVENTS_HELD);
+    return true;
+}
+
+void session_repair_room(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    const struct rc_message *message = &e->room.last_message;
+    struct session_repair *r = NULL;
+    enum room_sight sight;
+    struct room_hint hint;
+
+    sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
+    if (s->table->settings->message_source == SOURCE_REPAIR)
+        r = note(s, &e->room, &hint);
+    else if (sight == ROOM_SIGHT_REPEAT)
+        sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
+    if (r == NULL || !hold(r, sight, message))
+        session_tell_message(s, message, sight, born);
+}
+
+bool session_repair_hold(struct user_session *s, enum room_sight sight,
+                         const struct rc_message *message)
+{
+    struct session_repair *r = s->repairs == NULL ? NULL : find(s, message->rid);
+
+    return r != NULL && hold(r, sight, message);
+}
+
+void session_repair_gap(struct user_session *s, struct slice rid)
+{
+    struct session_repair *r = find(s, rid);
+
+    if (r == NULL && (r = add(s, rid)) == NULL) {
+        give_up(s, rid, "overload");
+        return;
+    }
+    if (r->ticket == 0) {
+        count(s, METRIC_REPAIRS_GAP);
+        r->tries = 0;
+        ask(r);
+    }
+    rearm(s);
+}
+
+void session_repair_left(struct user_session *s, struct slice rid)
+{
+    struct session_repair *r = find(s, rid);
+
+    if (r != NULL)
+        end(r);
+    rearm(s);
+}
+
+void session_repair_stop(struct user_session *s)
+{
+    while (s->repairs != NULL)
+        end(s->repairs);
+    rearm(s);
+}
+
+void session_repair_due(struct user_session *s)
+{
+    uint64_t now = session_now_ms(s->table);
+    struct session_repair *r, *next;
+
+    for (r = s->repairs; r != NULL; r = next) {
+        next = r->next;
+        if (r->holding && now >= r->hold_until_ms) {
+            count(s, METRIC_HOLDS_CUT);
+            release_held(r);
+        }
+        if (r->due_ms == 0 || now < r->due_ms)
+            continue;
+        if (r->tries == 0) {
+            count(s, METRIC_REPAIRS_BURST);
+            room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
+        }
+        r->burst = false;
+        ask(r);
+    }
+    rearm(s);
+}
+
+/* ---- running a query for all who asked ---- */
+
+static bool take_query(struct user_session *s)
+{
+    uint64_t now = session_now_ms(s->table);
+
+    if (now >= s->queries_until_ms) {
+        s->queries_until_ms = now + QUERIES_WINDOW_MS;
+        s->queries = 0;
+    }
+    return s->queries++ < QUERIES;
+}
+
+static void report(const struct query *q, struct repair_answer *answer,
+                   const struct rc_error *error)
+{
+    const struct repair_gate *gate = &q->table->options.repairs;
+
+    gate->done(gate->arg, (struct slice){q->rid, q->rid_len}, q->ticket, answer, error);
+}
+
+static void on_messages(void *arg, struct slice result, const struct rc_error *error)
+{
+    struct query *q = arg;
+    struct repair_answer *answer = error == NULL ? repair_answer_new(result) : NULL;
+    struct rc_error nomem;
+
+    if (error == NULL && answer == NULL) {
+        rc_error_of(&nomem, RC_NOMEM);
+        error = &nomem;
+    }
+    report(q, answer, error);
+    free(q);
+}
+
+void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms)
+{
+    struct byte_buf params = {0};
+    struct session_repair *r;
+    struct user_session *s;
+    struct rc_error error;
+    struct query *q;
+    bool sent = false;
+
+    HASH_FIND(hh, t->repairs, &ticket, sizeof ticket, r);
+    if (r == NULL)
+        return; /* cancelled: the desk has heard it, or is about to */
+    s = r->session;
+    q = calloc(1, sizeof *q + r->rid_len);
+    if (q == NULL) {
+        rc_error_of(&error, RC_NOMEM);
+        t->options.repairs.done(t->options.repairs.arg, rid_of(r), ticket, NULL, &error);
+        return;
+    }
+    q->table = t;
+    q->ticket = ticket;
+    q->rid_len = r->rid_len;
+    memcpy(q->rid, r->rid, r->rid_len);
+    rc_error_of(&error, RC_UNREACHABLE);
+    if (!take_query(s)) {
+        rc_error_of(&error, RC_RATE_LIMITED);
+        error.retry_after_ms = s->queries_until_ms - session_now_ms(t) + 1;
+    } else if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING) {
+        byte_buf_printf(&params, "[\"%.*s\",{\"lastUpdate\":{\"$date\":%" PRId64 "}}]",
+                        (int)r->rid_len, r->rid, since_ms);
+        sent = !byte_buf_failed(&params) &&
+               ddp_connector_call(s->ddp, "messages/get", byte_buf_slice(&params), QUERY_MS,
+                                  on_messages, q);
+        byte_buf_free(&params);
+    }
+    if (!sent) {
+        report(q, NULL, &error);
+        free(q);
+    }
+}
+
+/* ---- the answer ---- */
+
+struct item {
+    struct rc_message message;
+    enum room_sight sight;
+};
+
+struct merge {
+    struct session_repair *repair;
+    struct item *items;
+    size_t count, cap;
+    bool failed, news;
+};
+
+static void add_item(struct merge *m, const struct rc_message *message, enum room_sight sight)
+{
+    if (m->count == m->cap) {
+        size_t cap = m->cap == 0 ? 32 : 2 * m->cap;
+        struct item *items = realloc(m->items, cap * sizeof *items);
+
+        if (items == NULL) {
+            m->failed = true;
+            return;
+        }
+        m->items = items;
+        m->cap = cap;
+    }
+    m->items[m->count++] = (struct item){*message, sight};
+}
+
+static void take_message(void *arg, const struct rc_message *message)
+{
+    struct merge *m = arg;
+    enum room_sight sight;
+
+    if (!slice_eq(message->rid, rid_of(m->repair)))
+        return; /* a room nobody asked for */
+    sight = room_memory_see_repaired(m->repair->session->rooms, message);
+    if (sight == ROOM_SIGHT_FIRST || sight == ROOM_SIGHT_LATER)
+        add_item(m, message, sight);
+    m->news |= sight == ROOM_SIGHT_FIRST;
+}
+
+static void skip_message(void *arg, const struct rc_message *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+static void skip_deleted(void *arg, struct slice id, int64_t deleted_ms)
+{
+    (void)arg;
+    (void)id;
+    (void)deleted_ms;
+}
+
+static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
+{
+    struct merge *m = arg;
+
+    (void)deleted_ms;
+    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id))
+        session_tell_deleted(m->repair->session, rid_of(m->repair), id);
+}
+
+static int64_t created_ms(const struct rc_message *m)
+{
+    return m->ts_ms != RC_NO_DATE ? m->ts_ms : m->updated_ms;
+}
+
+/* The room's order: (ts, _id), and a message's versions as they came to be. */
+static int in_order(const void *left, const void *right)
+{
+    const struct rc_message *a = &((const struct item *)left)->message;
+    const struct rc_message *b = &((const struct item *)right)->message;
+    size_t shorter = a->id.len < b->id.len ? a->id.len : b->id.len;
+    int by_id;
+
+    if (created_ms(a) != created_ms(b))
+        return created_ms(a) < created_ms(b) ? -1 : 1;
+    by_id = memcmp(a->id.ptr, b->id.ptr, shorter);
+    if (by_id == 0 && a->id.len != b->id.len)
+        by_id = a->id.len < b->id.len ? -1 : 1;
+    if (by_id != 0)
+        return by_id;
+    return (a->updated_ms > b->updated_ms) - (a->updated_ms < b->updated_ms);
+}
+
+static bool merge(struct session_repair *r, struct slice json)
+{
+    struct merge m = {.repair = r};
+    const struct rc_sync_sink messages = {take_message, skip_deleted, &m};
+    const struct rc_sync_sink deleted = {skip_message, take_deleted, &m};
+    struct user_session *s = r->session;
+    struct held *h = r->held, *next;
+    struct json_reader reader;
+    struct rc_message message;
+    bool held_all = r->holding;
+
+    if (!rc_sync_read(json, &messages))
+        return false;
+    r->held = NULL;
+    r->held_end = &r->held;
+    r->nheld = 0;
+    r->held_bytes = 0;
+    for (struct held *each = h; each != NULL; each = each->next) {
+        json_reader_init(&reader, each->raw, each->len, JSON_MAX_DEPTH);
+        rc_message_read(&reader, &message);
+        add_item(&m, &message, each->sight);
+    }
+    if (m.count > 0)
+        qsort(m.items, m.count, sizeof *m.items, in_order);
+    for (size_t i = 0; i < m.count; i++)
+        session_tell_message(s, &m.items[i].message, m.items[i].sight, 0);
+    rc_sync_read(json, &deleted);
+    if (m.failed || (m.news && !held_all)) /* newer ones had to go out before */
+        session_resync(s, rid_of(r), m.failed ? "overload" : "late");
+    for (; h != NULL; h = next) {
+        next = h->next;
+        free(h);
+    }
+    free(m.items);
+    return true;
+}
+
+static void failed(struct session_repair *r, const struct rc_error *error)
+{
+    struct user_session *s = r->session;
+    uint64_t wait = (uint64_t)RETRY_MS << r->tries;
+
+    if (++r->tries < TRIES && error->result != RC_NOT_FOUND) {
+        r->due_ms = session_now_ms(s->table) +
+                    (error->retry_after_ms > wait ? error->retry_after_ms : wait);
+        return;
+    }
+    log_warn("room_not_repaired", LOG_ID("user", slice_of(s->key)), LOG_ID("room", rid_of(r)),
+             LOG_STR("code", error->code));
+    give_up(s, rid_of(r), error->result == RC_NOT_FOUND ? "no-history" : "repair-failed");
+    end(r);
+}
+
+void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
+                                   struct repair_answer *answer, const struct rc_error *error)
+{
+    struct session_repair *r;
+    struct user_session *s;
+    struct rc_error malformed;
+
+    HASH_FIND(hh, t->repairs, &ticket, sizeof ticket, r);
+    if (r == NULL)
+        return;
+    s = r->session;
+    HASH_DEL(t->repairs, r);
+    r->ticket = 0;
+    if (answer != NULL && !merge(r, (struct slice){answer->json, answer->len})) {
+        rc_error_of(&malformed, RC_MALFORMED);
+        error = &malformed;
+        answer = NULL;
+    }
+    if (answer == NULL) {
+        failed(r, error);
+        rearm(s);
+        return;
+    }
+    room_memory_repaired(s->rooms, rid_of(r));
+    r->tries = 0;
+    if (r->missed_ms > granted_ms) {
+        room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
+        ask(r);
+    } else if (r->burst && r->last_event_ms > granted_ms) {
+        r->holding = false;
+        r->due_ms = session_now_ms(t) + BURST_OVER_MS;
+        r->begun_ms = session_now_ms(t);
+    } else {
+        end(r);
+    }
+    rearm(s);
+}

@@ -1,0 +1,74 @@
+/* rocketchat/room_memory_internal.h - what room_memory.c (events, lists) and room_repair.c (what is
+ * lacking, and its repair) share. */
+#ifndef ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
+#define ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
+
+#include "rocketchat/room_memory.h"
+#include "rocketchat/room_table_internal.h"
+
+struct json_reader;
+
+enum {
+    /* Clock skew between Rocket.Chat's instances, ties, events out of order: rocketchat.md 6.3. */
+    OVERLAP_MS = 5 * 1000,
+    /* Rocket.Chat does not make a message the last one when it is dated further back. */
+    BACKDATED_MS = 60 * 1000,
+    /* Changes of a room this near to each other are a burst. */
+    BURST_MS = 1000,
+};
+
+struct known_message {
+    uint64_t id; /* hash */
+    int64_t updated_ms;
+};
+
+struct room_memory {
+    struct room_table rooms;
+    struct known_message *messages; /* oldest first */
+    uint16_t nmessages, max_messages;
+    bool listed;               /* a list of subscriptions was filled in */
+    int64_t floor_ms;          /* highest mark of the rooms forgotten */
+    int64_t messages_floor_ms; /* highest date of the messages forgotten */
+    uint64_t forgotten_rooms;
+};
+
+struct room *room_memory_room(struct room_memory *m, struct slice rid); /* NULL: can't be kept */
+uint64_t room_memory_hash(struct slice id);
+void room_memory_remember(struct room_memory *m, uint64_t id, int64_t updated_ms);
+/* By (_id, _updatedAt); r may be NULL. False: the _id is not known. */
+bool room_memory_sight_of_known(const struct room_memory *m, const struct room *r, uint64_t id,
+                                int64_t updated_ms, enum room_sight *sight);
+struct room *room_memory_learn(struct room_memory *m, const struct rc_subscription *sub);
+bool room_memory_is_full_for(const struct room_memory *m, struct slice rid);
+void room_memory_take_over(struct room *r, const struct rc_room *room);
+/* json's list, looked through before anything is taken from it: one that breaks off is none. */
+bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
+                      void (*each)(struct room_memory *m, struct json_reader *list, void *arg));
+
+static inline void room_raise(int64_t *ms, int64_t to)
+{
+    if (to > *ms)
+        *ms = to;
+}
+
+static inline int64_t room_created_ms(const struct rc_message *msg)
+{
+    return msg->ts_ms != RC_NO_DATE ? msg->ts_ms : msg->updated_ms;
+}
+
+/* ms lies at least gap_ms before mark_ms. What has no date does not. */
+static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
+{
+    return ms != RC_NO_DATE && mark_ms > INT64_MIN + gap_ms && ms <= mark_ms - gap_ms;
+}
+
+/* A new message that the room's counter, as last shown, can't have in it. */
+static inline void room_count_ahead(struct room *r, const struct rc_message *msg,
+                                    enum room_sight sight)
+{
+    if (sight == ROOM_SIGHT_FIRST && r->seen && room_created_ms(msg) > r->changed_ms &&
+        r->ahead < UINT8_MAX)
+        r->ahead++;
+}
+
+#endif

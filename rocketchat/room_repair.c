@@ -1,0 +1,212 @@
+/* What a room memory knows to be missing, and how it takes in what was asked for: the answers to
+ * messages/get, and the lists that follow a gap. Facts: rocketchat.md 6.3, 6.4. */
+#include "base/json_slice.h"
+#include "rocketchat/json_fields_internal.h"
+#include "rocketchat/room_memory_internal.h"
+
+/* --- what is lacking --- */
+
+int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
+{
+    const struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r == NULL || r->lacking_ms == RC_NO_DATE)
+        return RC_NO_DATE;
+    return r->lacking_ms < OVERLAP_MS ? 0 : r->lacking_ms - OVERLAP_MS;
+}
+
+static void lack_from_mark(struct room *r)
+{
+    if (r->lacking_ms != RC_NO_DATE)
+        return;
+    r->lacking_ms = r->mark_ms;
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->changed_ms;
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->since_ms;
+}
+
+void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms)
+{
+    struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r == NULL)
+        return;
+    lack_from_mark(r);
+    if (since_ms != RC_NO_DATE && since_ms < r->lacking_ms)
+        r->lacking_ms = since_ms;
+}
+
+void room_memory_gap(struct room_memory *m)
+{
+    for (uint16_t i = 0; i < m->rooms.count; i++) {
+        struct room *r = &m->rooms.rooms[i];
+
+        lack_from_mark(r);
+        r->ahead = r->gone = 0;
+    }
+}
+
+void room_memory_repaired(struct room_memory *m, struct slice rid)
+{
+    struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r != NULL)
+        r->lacking_ms = RC_NO_DATE;
+}
+
+void room_memory_give_up(struct room_memory *m, struct slice rid)
+{
+    struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r == NULL)
+        return;
+    room_raise(&r->mark_ms, r->changed_ms);
+    r->lacking_ms = RC_NO_DATE;
+}
+
+/* --- answers --- */
+
+enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg)
+{
+    int64_t created = room_created_ms(msg), from;
+    enum room_sight sight = ROOM_SIGHT_FIRST;
+    struct room *r;
+    uint64_t id;
+
+    if (msg->id.len == 0)
+        return ROOM_SIGHT_NONE;
+    id = room_memory_hash(msg->id);
+    r = room_memory_room(m, msg->rid);
+    if (r == NULL || (r->since_ms != RC_NO_DATE && created < r->since_ms))
+        return ROOM_SIGHT_REPEAT; /* from before the user's time in the room */
+    from = r->lacking_ms != RC_NO_DATE ? r->lacking_ms : r->mark_ms;
+    if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
+        /* Touched in the time asked for, but written before it, and then it was told already. What
+         * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
+        bool old = room_is_old(created, OVERLAP_MS, from) ||
+                   (room_is_old(created, 0, from) && room_is_old(created, 0, m->messages_floor_ms));
+        bool untouched = !msg->edited && !msg->touched && msg->type.ptr == NULL &&
+                         room_is_old(created, BACKDATED_MS, msg->updated_ms) &&
+                         msg->updated_ms > from;
+        if (old && room_is_old(msg->updated_ms, 0, from))
+            return ROOM_SIGHT_REPEAT; /* of the overlap: nothing new in it */
+        sight = old && !untouched ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
+    }
+    if (sight != ROOM_SIGHT_REPEAT)
+        room_memory_remember(m, id, msg->updated_ms);
+    room_count_ahead(r, msg, sight);
+    room_raise(&r->mark_ms, msg->updated_ms);
+    if (r->last == id)
+        room_raise(&r->last_updated_ms, msg->updated_ms);
+    return sight;
+}
+
+bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id)
+{
+    /* A version newer than all others: whatever comes of it still is a repeat. */
+    const int64_t deleted = INT64_MAX;
+    struct room *r = room_table_find(&m->rooms, rid);
+    uint64_t hash = room_memory_hash(id);
+    enum room_sight sight;
+
+    if (r == NULL || id.len == 0)
+        return false;
+    if (room_memory_sight_of_known(m, NULL, hash, deleted, &sight) && sight == ROOM_SIGHT_REPEAT)
+        return false;
+    room_memory_remember(m, hash, deleted);
+    if (r->gone < UINT8_MAX && r->lacking_ms == RC_NO_DATE)
+        r->gone++; /* its change of the counter is still to come */
+    return true;
+}
+
+/* --- lists after a gap --- */
+
+struct room_check {
+    void (*fn)(void *arg, struct slice rid, int64_t moved);
+    void *arg;
+};
+
+static void check_room(struct room_memory *m, struct json_reader *list, void *arg)
+{
+    const struct room_check *to = arg;
+    struct rc_room room;
+    struct room *r;
+    int64_t moved;
+
+    rc_room_read(list, &room);
+    if (room.id.len == 0)
+        return;
+    r = room_table_find(&m->rooms, room.id);
+    if (r == NULL || (!r->seen && r->since_ms == RC_NO_DATE)) {
+        if (!room_memory_is_full_for(m, room.id) && (r = room_memory_room(m, room.id)) != NULL) {
+            room_memory_take_over(r, &room);
+            r->lacking_ms = RC_NO_DATE;
+        }
+        return;
+    }
+    moved = r->msgs == ROOM_NO_COUNT || room.msgs == RC_NO_COUNT ? 0 : room.msgs - r->msgs;
+    if (r->seen && moved == 0 && room.updated_ms != RC_NO_DATE &&
+        room.updated_ms <= r->changed_ms) {
+        r->lacking_ms = RC_NO_DATE;
+        return;
+    }
+    lack_from_mark(r);
+    /* The counter and the date, but not the last message: that is still to be told. */
+    r->seen = 1;
+    room_raise(&r->changed_ms, room.updated_ms);
+    if (room.msgs != RC_NO_COUNT)
+        r->msgs = room.msgs < INT32_MAX ? (int32_t)room.msgs : ROOM_NO_COUNT;
+    r->ahead = r->gone = 0;
+    if (r->lacking_ms != RC_NO_DATE)
+        to->fn(to->arg, room.id, moved);
+}
+
+bool room_memory_check_rooms(struct room_memory *m, struct slice json,
+                             void (*fn)(void *arg, struct slice rid, int64_t moved), void *arg)
+{
+    struct room_check to = {fn, arg};
+
+    return room_memory_fill(m, json, &to, check_room);
+}
+
+static void mark_listed(struct room_memory *m, struct json_reader *list, void *arg)
+{
+    const struct room_membership *to = arg;
+    struct rc_subscription sub;
+    struct room *r;
+
+    rc_subscription_read(list, &sub);
+    if (sub.rid.len == 0)
+        return;
+    r = room_table_find(&m->rooms, sub.rid);
+    if ((r == NULL && room_memory_is_full_for(m, sub.rid)) ||
+        (r != NULL && r->told && slice_eq(room_table_subscription(&m->rooms, r), sub.id))) {
+        if (r != NULL)
+            r->listed = 1;
+        return;
+    }
+    if (room_memory_subscription_inserted(m, &sub))
+        to->joined(to->arg, &sub);
+    r = room_table_find(&m->rooms, sub.rid);
+    if (r != NULL)
+        r->listed = 1;
+}
+
+bool room_memory_check_subscriptions(struct room_memory *m, struct slice json,
+                                     const struct room_membership *to)
+{
+    for (uint16_t i = 0; i < m->rooms.count; i++)
+        m->rooms.rooms[i].listed = 0;
+    if (!room_memory_fill(m, json, (void *)(uintptr_t)to, mark_listed))
+        return false;
+    for (uint16_t i = m->rooms.count; i-- > 0;) { /* removing moves the last one here */
+        struct room *r = &m->rooms.rooms[i];
+
+        if (r->listed || (r->sub_len == 0 && !r->told))
+            continue;
+        to->left(to->arg, room_table_subscription(&m->rooms, r), room_table_rid(&m->rooms, r));
+        room_table_remove(&m->rooms, r);
+    }
+    return true;
+}

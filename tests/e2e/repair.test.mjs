@@ -1,0 +1,161 @@
+// Every message once and in the room's order, though Rocket.Chat's events leave messages out.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
+
+const signalR = CLIENTS.latest;
+
+/** Double, bridge, and one tab of each of `users`, all sessions live. */
+async function scene(t, { users = ['alice', 'bob'], settings = {}, ...double } = {}) {
+  const rc = await startDouble(t, { users, ...double });
+  const bridge = await startBridge(t, rc.double, settings);
+  const tabs = {};
+  for (const name of users) {
+    tabs[name] = await Tab.open(t, signalR, bridge.hubUrl, tokenFor(name));
+    await rc.live(name);
+  }
+  await sleep(1200); // the second look at the rooms is over
+  const calls = (method) => rc.double.calls.get(`ddp ${method}`) ?? 0;
+  return { ...rc, bridge, tabs, calls };
+}
+
+const numbers = (n) => [...Array(n).keys()].map(String);
+
+test('a coalesced burst arrives whole and in order, and costs one query for all members', async (t) => {
+  const users = ['alice', 'bob', 'carol', 'dave', 'erin'];
+  const { double, general, post, tabs, calls } = await scene(t, { users });
+  double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 9 });
+  for (const text of numbers(10)) post(general, 'bob', text);
+  for (const tab of Object.values(tabs)) await tab.until('all ten', (x) => x.texts().length >= 10);
+  await sleep(2500); // also the look behind the burst
+  for (const tab of Object.values(tabs)) {
+    assert.deepEqual(tab.texts(), numbers(10));
+    assert.deepEqual(tab.of('resyncRequired'), []);
+  }
+  assert.equal(calls('messages/get'), 1);
+});
+
+test('single messages cost no query', async (t) => {
+  const { general, post, tabs, calls } = await scene(t);
+  post(general, 'bob', 'one');
+  await tabs.alice.until('one', (x) => x.texts().length === 1);
+  await sleep(1500);
+  post(general, 'alice', 'two');
+  await tabs.alice.until('two', (x) => x.texts().length === 2);
+  await sleep(1500);
+  assert.equal(calls('messages/get'), 0);
+});
+
+test('thread replies, back-dated messages and deletions, which rooms-changed does not show', async (t) => {
+  const { store, general, post, tabs } = await scene(t);
+  const { alice } = tabs;
+  const parent = post(general, 'bob', 'parent');
+  await alice.until('the parent', (x) => x.texts().length === 1);
+  await sleep(1200);
+  const reply = post(general, 'bob', 'reply', { tmid: parent._id });
+  await alice.until('the reply', (x) => x.of('getThreadMessageNotification').length === 1);
+  assert.equal(alice.of('getThreadMessageNotification')[0]._id, reply._id);
+  await sleep(1200);
+  const old = post(general, 'bob', 'dated back', { ts: new Date(Date.now() - 3600_000) });
+  await alice.until('the back-dated one', (x) => x.texts().includes('dated back'));
+  await sleep(1200);
+  store.remove(store.messages.get(old._id), store.requireUser('bob'));
+  await alice.until('its deletion', (x) => x.of('getRoomMessageDeletedNotification').length > 0);
+  await sleep(1500);
+  assert.deepEqual(alice.of('getRoomMessageDeletedNotification'), [{ _id: old._id, rid: general._id }]);
+  assert.deepEqual(alice.texts(), ['parent', 'dated back']);
+  assert.equal(alice.of('getThreadMessageNotification').length, 1);
+});
+
+test('a lost event is noticed by the next one', async (t) => {
+  const { double, general, post, tabs, user } = await scene(t);
+  double.faults.add({ on: 'out', match: { event: `${user('alice')._id}/rooms-changed` }, do: 'ignore' });
+  post(general, 'bob', 'lost');
+  post(general, 'bob', 'seen');
+  await tabs.alice.until('both', (x) => x.texts().length === 2);
+  assert.deepEqual(tabs.alice.texts(), ['lost', 'seen']);
+});
+
+test('after a cut: what was written, changed, deleted, joined and left meanwhile', async (t) => {
+  const { double, store, general, post, tabs, user, live } = await scene(t, { settings: { 'PushBridge:Session:BackoffMinSeconds': 0.5 } });
+  const { alice } = tabs;
+  const left = store.createRoom({ name: 'left', owner: user('bob'), members: [user('alice')] });
+  const early = post(general, 'bob', 'early');
+  await alice.until('the early one', (x) => x.texts().includes('early'));
+  await sleep(1500);
+  const before = alice.of('getRoomSubscriptionChangedNotification').length;
+  const ended = double.sessionsOf(user('alice')._id);
+  for (const session of ended) session.drop();
+  for (const text of numbers(5)) post(general, 'bob', text);
+  store.edit(store.messages.get(early._id), user('bob'), 'early, edited');
+  const gone = post(general, 'bob', 'gone again');
+  store.remove(store.messages.get(gone._id), user('bob'));
+  const joined = store.createRoom({ name: 'joined', owner: user('bob') });
+  post(joined, 'bob', 'from before');
+  store.subscribe(joined._id, user('alice'));
+  post(joined, 'bob', 'in the new room');
+  store.unsubscribe(left._id, user('alice'));
+  post(left, 'bob', 'none of her business');
+  await until('the first connection is over', () => !double.sessionsOf(user('alice')._id).some((s) => ended.includes(s)));
+  await live('alice');
+  await alice.until('all', (x) => x.texts().length >= 7, 15_000);
+  await sleep(2500);
+  assert.deepEqual(alice.of('getRoomMessageNotification').filter((m) => m.rid === general._id).map((m) => m.msg), ['early', ...numbers(5)]);
+  assert.deepEqual(alice.of('getRoomMessageNotification').filter((m) => m.rid !== general._id).map((m) => m.msg), ['in the new room']);
+  assert.ok(alice.of('getRoomMessageUpdatedNotification').some((m) => m.msg === 'early, edited'));
+  const changes = alice.of('getRoomSubscriptionChangedNotification').slice(before).filter((c) => c.method !== 'update');
+  assert.deepEqual(changes.map((c) => [c.method, c.msg.rid]).sort(), [['insert', joined._id], ['remove', left._id]].sort());
+  assert.deepEqual(alice.of('resyncRequired'), []);
+});
+
+test('a restart of Rocket.Chat with messages meanwhile loses nothing for anybody', async (t) => {
+  const users = ['alice', 'bob', 'carol'];
+  const { double, general, post, tabs, live } = await scene(t, { users, settings: { 'PushBridge:Session:BackoffMinSeconds': 0.5 } });
+  post(general, 'bob', 'before');
+  for (const name of users) await tabs[name].until('the first', (x) => x.texts().length === 1);
+  await double.restart({ downMs: 300 });
+  for (const text of numbers(20)) post(general, 'bob', text);
+  for (const name of users) await live(name);
+  for (const name of users) await tabs[name].until('all', (x) => x.texts().length >= 21, 20_000);
+  await sleep(1500);
+  for (const name of users) assert.deepEqual(tabs[name].texts(), ['before', ...numbers(20)]);
+});
+
+test('a method that fails for good is told by resyncRequired, and the room goes on', async (t) => {
+  const { double, general, post, tabs } = await scene(t);
+  double.faults.add({ on: 'in', match: { method: 'messages/get' }, do: 'error', error: 404, reason: "Method 'messages/get' not found", times: 0 });
+  double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 2 });
+  for (const text of numbers(3)) post(general, 'bob', text);
+  await tabs.alice.until('resyncRequired', (x) => x.of('resyncRequired').length > 0, 15_000);
+  assert.deepEqual(tabs.alice.of('resyncRequired')[0], { rid: general._id, reason: 'no-history' });
+  assert.deepEqual(tabs.alice.texts(), ['2']);
+  double.faults.clear();
+  await sleep(1200);
+  post(general, 'bob', 'on');
+  await tabs.alice.until('the next', (x) => x.texts().includes('on'));
+  assert.deepEqual(tabs.alice.texts(), ['2', 'on']);
+});
+
+test('MessageSource=last-message, ExcludeTypes, SubscriptionShape', async (t) => {
+  const { double, general, post, tabs, calls } = await scene(t, { settings: { 'PushBridge:MessageSource': 'last-message', 'PushBridge:Events:ExcludeTypes': 'uj' } });
+  double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 1 });
+  post(general, 'bob', 'first');
+  post(general, 'bob', 'second');
+  await tabs.alice.until('the last one, twice', (x) => x.texts().length === 2);
+  post(general, 'bob', 'bob', { t: 'uj' });
+  post(general, 'bob', 'third');
+  await tabs.alice.until('the third', (x) => x.texts().includes('third'));
+  assert.deepEqual(tabs.alice.texts(), ['second', 'second', 'third']);
+  assert.equal(calls('messages/get'), 0);
+
+  await t.test('SubscriptionShape=room', async (t2) => {
+    const bridge = await startBridge(t2, double, { 'PushBridge:Events:SubscriptionShape': 'room' });
+    const tab = await Tab.open(t2, signalR, bridge.hubUrl, tokenFor('alice'));
+    await sleep(1500);
+    const room = double.store.createRoom({ name: 'shaped', owner: double.store.requireUser('bob') });
+    double.store.subscribe(room._id, double.store.requireUser('alice'));
+    await tab.until('the room', (x) => x.of('getRoomSubscriptionChangedNotification').some((c) => c.method === 'insert'));
+    assert.equal(tab.of('getRoomSubscriptionChangedNotification').find((c) => c.method === 'insert').msg._id, room._id);
+  });
+});

@@ -1,0 +1,147 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "bridge/repair_desk.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct repair_desk *desk;
+static char told[4096];
+
+static void on_run(void *arg, unsigned asker, uint64_t ticket, int64_t since_ms)
+{
+    (void)arg;
+    snprintf(told + strlen(told), sizeof told - strlen(told), "run %u:%d since %d\n", asker,
+             (int)ticket, (int)since_ms);
+}
+
+static void on_answer(void *arg, unsigned asker, uint64_t ticket, uint64_t granted_ms,
+                      struct repair_answer *answer, const struct rc_error *error)
+{
+    (void)arg;
+    snprintf(told + strlen(told), sizeof told - strlen(told), "%u:%d at %d %s\n", asker,
+             (int)ticket, (int)granted_ms, answer != NULL ? "ok" : error->code);
+}
+
+static int setup(void **state)
+{
+    static const uint8_t seed[16] = "repair desk test";
+    const struct repair_desk_host host = {on_run, on_answer, NULL};
+
+    (void)state;
+    hash_seed(seed);
+    desk = repair_desk_new(&host);
+    told[0] = '\0';
+    return desk == NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    repair_desk_free(desk);
+    return 0;
+}
+
+static void expect(const char *want)
+{
+    assert_string_equal(told, want);
+    told[0] = '\0';
+}
+
+static void ask(uint64_t now, const char *rid, unsigned shard, uint64_t ticket, int64_t since)
+{
+    assert_true(repair_desk_ask(desk, now, slice_of(rid), shard, ticket, since));
+}
+
+static void done(uint64_t now, const char *rid, uint64_t ticket, bool ok)
+{
+    struct repair_answer *answer = ok ? repair_answer_new(SLICE_LIT("[]")) : NULL;
+    struct rc_error error;
+
+    rc_error_of(&error, RC_RATE_LIMITED);
+    repair_desk_done(desk, now, slice_of(rid), ticket, answer, ok ? NULL : &error);
+    repair_answer_unref(answer);
+}
+
+static void test_one_query_for_all(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 500);
+    ask(1010, "a", 1, 2, 400);
+    ask(1020, "a", 1, 3, 600);
+    repair_desk_turn(desk, 1069);
+    expect("");
+    assert_int_equal(repair_desk_due_ms(desk), 1070);
+    repair_desk_turn(desk, 1070);
+    expect("run 1:3 since 400\n");
+    ask(1080, "a", 0, 4, 700); /* behind the query: the next one's */
+    done(1090, "a", 3, true);
+    expect("1:3 at 1070 ok\n1:2 at 1070 ok\n0:1 at 1070 ok\n");
+    repair_desk_turn(desk, 1140);
+    expect("run 0:4 since 700\n");
+    done(1150, "a", 4, true);
+    expect("0:4 at 1140 ok\n");
+    assert_int_equal(repair_desk_rooms(desk), 0);
+}
+
+static void test_window_ends(void **state)
+{
+    (void)state;
+    for (uint64_t t = 1; t <= 30; t++)
+        ask(1000 + 20 * t, "a", 0, t, 5);
+    assert_int_equal(repair_desk_due_ms(desk), 1020 + REPAIR_WINDOW_MAX_MS);
+}
+
+static void test_next_runs_when_one_fails(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 5);
+    ask(1000, "a", 1, 2, 6);
+    repair_desk_turn(desk, 1050);
+    expect("run 1:2 since 5\n");
+    done(1060, "a", 2, false);
+    expect("1:2 at 1050 rate-limited\nrun 0:1 since 5\n");
+    done(1070, "a", 2, true); /* late, and not the one that runs */
+    expect("");
+    done(1070, "a", 1, false);
+    expect("0:1 at 1060 rate-limited\n");
+    assert_int_equal(repair_desk_rooms(desk), 0);
+    assert_true(repair_desk_due_ms(desk) == UINT64_MAX);
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 5);
+    repair_desk_cancel(desk, 1001, SLICE_LIT("a"), 1);
+    repair_desk_cancel(desk, 1001, SLICE_LIT("a"), 1);
+    assert_int_equal(repair_desk_rooms(desk), 0);
+    ask(1000, "a", 0, 1, 5);
+    ask(1000, "a", 1, 2, 6);
+    ask(1000, "b", 1, 3, 7);
+    repair_desk_turn(desk, 1050);
+    assert_non_null(strstr(told, "run 1:2 since 5\n"));
+    assert_non_null(strstr(told, "run 1:3 since 7\n"));
+    told[0] = '\0';
+    repair_desk_cancel(desk, 1051, SLICE_LIT("a"), 2); /* the runner: another runs */
+    expect("run 0:1 since 5\n");
+    repair_desk_cancel(desk, 1052, SLICE_LIT("a"), 1);
+    assert_int_equal(repair_desk_rooms(desk), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_one_query_for_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_window_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_runs_when_one_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
