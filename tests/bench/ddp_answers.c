@@ -162,6 +162,10 @@ static void answer_method(struct peer *p, struct ddp_login *login, json_t *messa
     } else if (strcmp(method, "rooms/get") == 0) {
         answer_list(p, id, first, data_add_rooms, login->user);
         login->asked_rooms = true;
+    } else if (strcmp(method, "messages/get") == 0) { /* the frames left nothing out */
+        send_line(
+            p, "{\"msg\":\"result\",\"id\":\"%s\",\"result\":{\"updated\":[],\"deleted\":[]}}", id);
+        send_line(p, "{\"msg\":\"updated\",\"methods\":[\"%s\"]}", id);
     } else if (strcmp(method, "logout") == 0) {
         send_line(p, "{\"msg\":\"result\",\"id\":\"%s\"}", id);
     } else {

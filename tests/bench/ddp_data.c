@@ -63,6 +63,8 @@ static uint32_t *counts_of(unsigned user)
 
 /* ---- documents ---- */
 
+static unsigned long long listed_ms; /* the rooms' date: they do not change by being listed */
+
 void data_add_subscriptions(struct bytes *out, unsigned user)
 {
     const unsigned long long ms = now_ms();
@@ -86,7 +88,7 @@ void data_add_subscriptions(struct bytes *out, unsigned user)
 
 void data_add_rooms(struct bytes *out, unsigned user)
 {
-    const unsigned long long ms = now_ms();
+    const unsigned long long ms = listed_ms;
     char uid[DATA_ID_LEN + 1], rid[DATA_ID_LEN + 1];
 
     data_user_id(user, uid);
@@ -176,6 +178,7 @@ static void make_template(void)
 
 void data_init(unsigned rooms_of_each_user)
 {
+    listed_ms = now_ms();
     rooms = rooms_of_each_user;
     make_template();
 }
