@@ -15,8 +15,8 @@
 
 enum {
     HOLD_MS = 3000,
-    HOLD_EVENTS = 256, /* of one room */
-    HOLD_BYTES = 1024 * 1024,
+    HOLD_EVENTS = 256,        /* of one room */
+    HOLD_BYTES = 1024 * 1024, /* of one session */
     BURST_OVER_MS = 1000,     /* quiet for so long: the burst is over ... */
     BURST_MAX_MS = 10 * 1000, /* ... or has gone on for so long */
     TRIES = 4,
@@ -47,7 +47,7 @@ struct session_repair {
     uint64_t missed_ms;     /* the same: the last event that showed that messages are missing */
     int64_t since_ms;       /* server time: a burst's look goes back to here at least */
     struct held *held, **held_end;
-    size_t held_bytes;
+    uint32_t held_bytes; /* part of the session's */
     unsigned nheld;
     uint8_t tries;
     bool holding;
@@ -132,6 +132,7 @@ static void release_held(struct session_repair *r)
 
     r->held = NULL;
     r->held_end = &r->held;
+    r->session->held_bytes -= r->held_bytes;
     r->nheld = 0;
     r->held_bytes = 0;
     r->holding = false;
@@ -235,26 +236,29 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
 /* False: it need not, or can't, wait. */
 static bool hold(struct session_repair *r, enum room_sight sight, const struct rc_message *message)
 {
-    struct held *h;
+    struct user_session *s = r->session;
+    const size_t len = message->raw.len;
+    struct held *h = NULL;
 
     if (!r->holding || (sight != ROOM_SIGHT_FIRST && sight != ROOM_SIGHT_LATER))
         return false;
-    h = malloc(sizeof *h + message->raw.len);
-    if (h == NULL || r->nheld == HOLD_EVENTS || r->held_bytes + message->raw.len > HOLD_BYTES) {
-        free(h);
-        count(r->session, METRIC_HOLDS_CUT);
+    if (r->nheld < HOLD_EVENTS && len <= HOLD_BYTES - s->held_bytes)
+        h = malloc(sizeof *h + len);
+    if (h == NULL) {
+        count(s, METRIC_HOLDS_CUT);
         release_held(r);
         return false;
     }
     h->next = NULL;
     h->sight = sight;
-    h->len = message->raw.len;
+    h->len = len;
     memcpy(h->raw, message->raw.ptr, h->len);
     *r->held_end = h;
     r->held_end = &h->next;
     r->nheld++;
-    r->held_bytes += h->len;
-    count(r->session, METRIC_EVENTS_HELD);
+    r->held_bytes += (uint32_t)len;
+    s->held_bytes += (uint32_t)len;
+    count(s, METRIC_EVENTS_HELD);
     return true;
 }
 
@@ -347,7 +351,10 @@ static bool take_query(struct user_session *s)
         s->queries_until_ms = now + QUERIES_WINDOW_MS;
         s->queries = 0;
     }
-    return s->queries++ < QUERIES;
+    if (s->queries == QUERIES)
+        return false;
+    s->queries++;
+    return true;
 }
 
 static void report(const struct query *q, struct repair_answer *answer,
@@ -516,6 +523,7 @@ static bool merge(struct session_repair *r, struct slice json)
         return false;
     r->held = NULL;
     r->held_end = &r->held;
+    s->held_bytes -= r->held_bytes;
     r->nheld = 0;
     r->held_bytes = 0;
     for (struct held *each = h; each != NULL; each = each->next) {

@@ -71,6 +71,7 @@ struct user_session {
     uint64_t queries_until_ms;      /* of the window of messages/get */
     uint64_t lost_at_ms;            /* the last DDP connection that was logged in */
     struct session_repair *repairs; /* rooms being repaired */
+    uint32_t held_bytes;            /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */

@@ -127,7 +127,7 @@ static enum room_sight sight_in_new_room(const struct room_memory *m, const stru
     int64_t created = room_created_ms(&room->last_message);
 
     if (r != NULL && r->since_ms != RC_NO_DATE)
-        return created < r->since_ms ? ROOM_SIGHT_REPEAT : ROOM_SIGHT_FIRST;
+        return room_is_before(r, created) ? ROOM_SIGHT_REPEAT : ROOM_SIGHT_FIRST;
     if (room_is_old(created, OVERLAP_MS, room->updated_ms) || room_is_old(created, 0, m->floor_ms))
         return ROOM_SIGHT_REPEAT;
     return ROOM_SIGHT_FIRST;
@@ -287,7 +287,7 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         if (mark == RC_NO_DATE) /* edited, or touched long after it was written */
             old = msg->edited || room_is_old(created, OVERLAP_MS, msg->updated_ms);
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
-        if (r != NULL && r->since_ms != RC_NO_DATE && created < r->since_ms)
+        if (r != NULL && room_is_before(r, created))
             sight = ROOM_SIGHT_LATER;
     }
     if (sight != ROOM_SIGHT_REPEAT)
@@ -395,8 +395,10 @@ static void fill_room(struct room_memory *m, struct json_reader *list, void *arg
         return;
     }
     r = room_memory_room(m, room.id);
-    if (r != NULL && !r->seen)
+    if (r != NULL && !r->seen) {
+        room_begin_behind(r, &room);
         room_memory_take_over(r, &room);
+    }
 }
 
 /* json is valid; the reader stands before the list, if there is one. */

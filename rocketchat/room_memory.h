@@ -88,8 +88,8 @@ int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
 void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms);
 /* The DDP connection was lost: every room is lacking from its mark on. */
 void room_memory_gap(struct room_memory *m);
-/* A message of the answer to such a question. It is no news if it is from before the user joined.
- */
+/* A message of the answer to such a question. What was written before the user joined, or before
+ * the first list, is no news. */
 enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *message);
 /* A message was deleted. True: to be told, for the first time. */
 bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id);

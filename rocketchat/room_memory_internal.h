@@ -62,6 +62,23 @@ static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
     return ms != RC_NO_DATE && mark_ms > INT64_MIN + gap_ms && ms <= mark_ms - gap_ms;
 }
 
+/* From before the user's time in the room, or before the first list. */
+static inline bool room_is_before(const struct room *r, int64_t created_ms)
+{
+    return room_is_old(created_ms, 1, r->since_ms);
+}
+
+/* A list shows the room: what stands in it by then is not told. */
+static inline void room_begin_behind(struct room *r, const struct rc_room *listed)
+{
+    int64_t last = room_created_ms(&listed->last_message);
+
+    if (last == RC_NO_DATE)
+        last = listed->updated_ms;
+    if (last != RC_NO_DATE && last < INT64_MAX && r->since_ms == RC_NO_DATE)
+        r->since_ms = last + 1;
+}
+
 /* A new message that the room's counter, as last shown, can't have in it. */
 static inline void room_count_ahead(struct room *r, const struct rc_message *msg,
                                     enum room_sight sight)

@@ -78,13 +78,13 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
         return ROOM_SIGHT_NONE;
     id = room_memory_hash(msg->id);
     r = room_memory_room(m, msg->rid);
-    if (r == NULL || (r->since_ms != RC_NO_DATE && created < r->since_ms))
-        return ROOM_SIGHT_REPEAT; /* from before the user's time in the room */
+    if (r == NULL)
+        return ROOM_SIGHT_REPEAT;
     from = r->lacking_ms != RC_NO_DATE ? r->lacking_ms : r->mark_ms;
     if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
-        bool old = room_is_old(created, OVERLAP_MS, from) ||
+        bool old = room_is_old(created, OVERLAP_MS, from) || room_is_before(r, created) ||
                    (room_is_old(created, 0, from) && room_is_old(created, 0, m->messages_floor_ms));
         bool untouched = !msg->edited && !msg->touched && msg->type.ptr == NULL &&
                          room_is_old(created, BACKDATED_MS, msg->updated_ms) &&
@@ -140,6 +140,7 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     r = room_table_find(&m->rooms, room.id);
     if (r == NULL || (!r->seen && r->since_ms == RC_NO_DATE)) {
         if (!room_memory_is_full_for(m, room.id) && (r = room_memory_room(m, room.id)) != NULL) {
+            room_begin_behind(r, &room);
             room_memory_take_over(r, &room);
             r->lacking_ms = RC_NO_DATE;
         }

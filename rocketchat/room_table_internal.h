@@ -12,7 +12,8 @@ struct room {
     int64_t mark_ms;         /* RC_NO_DATE: no message seen */
     int64_t changed_ms;      /* _updatedAt of the room as last shown; RC_NO_DATE */
     int64_t last_updated_ms; /* of last */
-    int64_t since_ms;        /* the user joined, as we saw; RC_NO_DATE: was in before us */
+    int64_t since_ms;        /* what was written before is not told: the user joined then, or the
+                              * first list showed it; RC_NO_DATE: not known */
     int64_t lacking_ms;      /* the mark from which on messages are missing; RC_NO_DATE: none are */
     uint64_t last;           /* hash of the last message's _id; 0: none */
     int32_t msgs;            /* ROOM_NO_COUNT: not known */

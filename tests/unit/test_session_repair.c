@@ -1,0 +1,224 @@
+/* A session that misses messages of a room: what waits, what is asked for, what goes out in which
+ * order, and what the tabs are told when it can't be kept. */
+#include "session_fakes.h"
+
+static int start(void **state)
+{
+    (void)state;
+    world_start();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    world_stop();
+    return 0;
+}
+
+/* Message N of room r1 was written N seconds after the beginning. */
+#define DATE(n) "{\"$date\":17000000" #n "000}"
+#define MESSAGE(n)                                                                                 \
+    "{\"_id\":\"m" #n                                                                              \
+    "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":" DATE(n) ",\"_updatedAt\":" DATE(n) "}"
+#define ROOM(n)                                                                                    \
+    "{\"_id\":\"r1\",\"msgs\":" #n ",\"_updatedAt\":" DATE(n) ",\"lastMessage\":" MESSAGE(n) "}"
+#define NOTIFIED(n)                                                                                \
+    "{\"type\":1,\"target\":\"getRoomMessageNotification\",\"arguments\":[" MESSAGE(n) "]}\n"
+
+static void live(void)
+{
+    go_live_with("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(10) "]");
+    advance(2000);
+    ddp_ok("rooms/get", "[" ROOM(10) "]"); /* the second look: nothing moved */
+    forget_pushes();
+}
+
+static void changed(const char *room)
+{
+    char args[1024];
+
+    snprintf(args, sizeof args, "[\"updated\",%s]", room);
+    event("rooms-changed", args);
+}
+
+static void expect(const char *want)
+{
+    assert_string_equal(w.pushed[0], want);
+    forget_pushes();
+}
+
+/* The desk lets this session ask; its query is out. */
+static void run(void)
+{
+    session_table_repair_run(w.table, w.repair_ticket, w.repair_since_ms);
+}
+
+static void test_missed_ones_come_first(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    expect("");
+    assert_int_equal(w.repair_asks, 1);
+    assert_string_equal(w.repair_rid, "r1");
+    assert_true(w.repair_since_ms == 1700000010000 - 5000);
+    run();
+    assert_string_equal(ddp_pending("messages/get")->params,
+                        "[\"r1\",{\"lastUpdate\":{\"$date\":1700000005000}}]");
+    ddp_ok("messages/get", "{\"updated\":[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "," MESSAGE(
+                               10) "],\"deleted\":[{\"_id\":\"m09\"}]}");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(
+        13) "{\"type\":1,\"target\":\"getRoomMessageDeletedNotification\",\"arguments\":[{\"_id\":"
+            "\"m09\",\"rid\":\"r1\"}]}\n");
+    changed(ROOM(14));
+    expect(NOTIFIED(14));
+    assert_int_equal(w.repair_asks, 1);
+}
+
+static void test_nothing_waits_longer_than_three_seconds(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    advance(2500);
+    expect("");
+    advance(1000);
+    expect(NOTIFIED(13));
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
+static void test_failure_is_tried_again_and_told_in_the_end(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    for (unsigned i = 0; i < 3; i++) {
+        run();
+        ddp_fail("messages/get", "500", 0);
+        advance(5000);
+        assert_int_equal(w.repair_asks, i + 2);
+    }
+    expect(NOTIFIED(13));
+    run();
+    ddp_fail("messages/get", "500", 0);
+    expect("{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{\"rid\":\"r1\",\"reason\":"
+           "\"repair-failed\"}]}\n");
+    changed(ROOM(14));
+    expect(NOTIFIED(14));
+}
+
+static void test_nonsense_is_a_failure(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    run();
+    ddp_ok("messages/get", "{\"updated\":7}");
+    advance(1000);
+    assert_int_equal(w.repair_asks, 2);
+    run();
+    /* Another room's messages are nobody's business here. */
+    ddp_ok("messages/get",
+           "[{\"_id\":\"x\",\"rid\":\"r2\",\"ts\":{\"$date\":1700000012000}}," MESSAGE(
+               12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+}
+
+static void test_lost_connection_lets_go_of_what_waits(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    assert_true(was_pushed(0, NOTIFIED(13)));
+    assert_int_equal(w.repair_cancels, 1);
+    run(); /* the desk had not heard it yet */
+    session_table_repair_answered(w.table, w.repair_ticket, 0, NULL, NULL);
+    assert_int_equal(w.repair_dones, 0);
+}
+
+static void test_left_room_lets_go(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    event("subscriptions-changed", "[\"removed\",{\"_id\":\"s1\",\"rid\":\"r1\"}]");
+    assert_int_equal(w.repair_cancels, 1);
+    assert_true(was_pushed(0, NOTIFIED(13)));
+}
+
+static void test_look_behind_a_burst(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(11));
+    changed(
+        "{\"_id\":\"r1\",\"msgs\":12,\"_updatedAt\":{\"$date\":1700000011500},\"lastMessage\":"
+        "{\"_id\":\"b\",\"rid\":\"r1\",\"ts\":{\"$date\":1700000011500},\"_updatedAt\":{\"$date\":"
+        "1700000011500}}}");
+    assert_int_equal(w.repair_asks, 0);
+    forget_pushes();
+    advance(1500);
+    assert_int_equal(w.repair_asks, 1);
+    run();
+    ddp_ok("messages/get", "{\"updated\":[],\"deleted\":[]}");
+    advance(5000);
+    expect("");
+    assert_int_equal(w.repair_asks, 1);
+}
+
+static void test_queries_are_paced(void **state)
+{
+    char room[256];
+
+    (void)state;
+    live();
+    for (int i = 0; i < 10; i++) {
+        snprintf(room, sizeof room, "{\"_id\":\"p%d\",\"msgs\":1,\"_updatedAt\":" DATE(10) "}", i);
+        changed(room);
+        snprintf(room, sizeof room, "{\"_id\":\"p%d\",\"msgs\":3,\"_updatedAt\":" DATE(20) "}", i);
+        changed(room);
+        run();
+    }
+    assert_int_equal(w.repair_asks, 10);
+    assert_int_equal(w.repair_dones, 2); /* without a query: Rocket.Chat takes 10 in 10 s */
+}
+
+static void test_too_much_in_a_gap(void **state)
+{
+    (void)state;
+    live();
+    w.settings.catch_up.max_messages = 5;
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    advance(2000);
+    connected("ddp2");
+    ddp_ok("login", RESUMED);
+    all_ready();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(40) "]");
+    assert_true(was_pushed(0, "{\"rid\":\"r1\",\"reason\":\"too-many-messages\"}"));
+    assert_int_equal(w.repair_asks, 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(test_missed_ones_come_first),
+        TEST(test_nothing_waits_longer_than_three_seconds),
+        TEST(test_failure_is_tried_again_and_told_in_the_end),
+        TEST(test_nonsense_is_a_failure),
+        TEST(test_lost_connection_lets_go_of_what_waits),
+        TEST(test_left_room_lets_go),
+        TEST(test_look_behind_a_burst),
+        TEST(test_queries_are_paced),
+        TEST(test_too_much_in_a_gap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
