@@ -163,6 +163,7 @@ static void deliver(struct mail *mail, void *consumer)
         break;
     case REPAIR_CANCEL:
         repair_desk_cancel(p->desk, now_ms(), rid, m->ticket);
+        wake(p, REPAIR_QUIET_MS);
         break;
     case REPAIR_DONE:
         repair_desk_done(p->desk, now_ms(), rid, m->ticket, m->answer, error);

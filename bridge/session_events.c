@@ -86,11 +86,12 @@ void session_tell_deleted(struct user_session *s, struct slice rid, struct slice
         push_event(s, event_map_deleted(rid, id), METRIC_EVENTS_OUT_DELETED, 0);
 }
 
-void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid)
+void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid,
+                             uint64_t born)
 {
     push_event(s,
                event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
-               METRIC_EVENTS_OUT_SUBSCRIPTION, 0);
+               METRIC_EVENTS_OUT_SUBSCRIPTION, born);
 }
 
 void session_resync(struct user_session *s, struct slice rid, const char *reason)
@@ -120,9 +121,7 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
     }
     if (s->table->settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
         return; /* the room's own event tells it */
-    push_event(s,
-               event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
-               METRIC_EVENTS_OUT_SUBSCRIPTION, born);
+    session_tell_membership(s, e, rid, born);
 }
 
 static void on_room(struct user_session *s, const struct rc_event *e, uint64_t born)

@@ -44,7 +44,7 @@ static void on_joined(void *arg, const struct rc_subscription *sub)
     if (s->table->settings->events.subscription_shape == SHAPE_ROOM)
         session_resync(s, sub->rid, "joined");
     else
-        session_tell_membership(s, &e, sub->rid);
+        session_tell_membership(s, &e, sub->rid, 0);
 }
 
 static void on_left(void *arg, struct slice sub_id, struct slice rid)
@@ -58,7 +58,7 @@ static void on_left(void *arg, struct slice sub_id, struct slice rid)
     byte_buf_printf(&doc, "{\"_id\":\"%.*s\"}", (int)sub_id.len, sub_id.ptr);
     e.subscription.raw = byte_buf_slice(&doc);
     if (!byte_buf_failed(&doc))
-        session_tell_membership(s, &e, rid);
+        session_tell_membership(s, &e, rid, 0);
     byte_buf_free(&doc);
 }
 

@@ -2,8 +2,8 @@
  * missing ones are asked for (repair_gate.h), and all of it goes out in the room's order. Design
  * section 5; rocketchat.md 6.3, 6.4, 7.1. */
 #include "base/json_slice.h"
-#include "bridge/event_map.h"
 #include "bridge/log.h"
+#include "bridge/room_merge.h"
 #include "bridge/user_session_internal.h"
 #undef uthash_nonfatal_oom
 #define uthash_nonfatal_oom(element) (element)->session = NULL
@@ -95,10 +95,9 @@ static void rearm(struct user_session *s)
     uint64_t at = 0;
 
     for (struct session_repair *r = s->repairs; r != NULL; r = r->next) {
-        if (r->due_ms != 0 && (at == 0 || r->due_ms < at))
-            at = r->due_ms;
-        if (r->holding && (at == 0 || r->hold_until_ms < at))
-            at = r->hold_until_ms;
+        at = session_sooner(at, r->due_ms);
+        if (r->holding)
+            at = session_sooner(at, r->hold_until_ms);
     }
     s->repair_at_ms = at;
     session_rearm(s);
@@ -124,25 +123,50 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     return r;
 }
 
-static void release_held(struct session_repair *r)
+/* What is held, the caller's to free; the repair holds nothing then. */
+static struct held *take_held(struct session_repair *r)
 {
-    struct held *h = r->held, *next;
-    struct rc_message message;
-    struct json_reader reader;
+    struct held *h = r->held;
 
     r->held = NULL;
     r->held_end = &r->held;
     r->session->held_bytes -= r->held_bytes;
     r->nheld = 0;
     r->held_bytes = 0;
-    r->holding = false;
+    return h;
+}
+
+static struct rc_message message_of(const struct held *h)
+{
+    struct rc_message message;
+    struct json_reader reader;
+
+    json_reader_init(&reader, h->raw, h->len, JSON_MAX_DEPTH);
+    rc_message_read(&reader, &message);
+    return message;
+}
+
+static void free_held(struct held *h)
+{
+    struct held *next;
+
     for (; h != NULL; h = next) {
         next = h->next;
-        json_reader_init(&reader, h->raw, h->len, JSON_MAX_DEPTH);
-        rc_message_read(&reader, &message);
-        session_tell_message(r->session, &message, h->sight, 0);
         free(h);
     }
+}
+
+static void release_held(struct session_repair *r)
+{
+    struct held *held = take_held(r);
+
+    r->holding = false;
+    for (const struct held *h = held; h != NULL; h = h->next) {
+        const struct rc_message message = message_of(h);
+
+        session_tell_message(r->session, &message, h->sight, 0);
+    }
+    free_held(held);
 }
 
 /* What is held goes out first. */
@@ -173,7 +197,8 @@ static void give_up(struct user_session *s, struct slice rid, const char *reason
 
 /* ---- asking ---- */
 
-static void ask(struct session_repair *r)
+/* False: there was nothing to ask for, or no way; the repair has ended. */
+static bool ask(struct session_repair *r)
 {
     struct user_session *s = r->session;
     const struct repair_gate *gate = &s->table->options.repairs;
@@ -181,7 +206,7 @@ static void ask(struct session_repair *r)
 
     if (since == RC_NO_DATE) {
         end(r);
-        return;
+        return false;
     }
     r->due_ms = 0;
     if (!r->holding && r->tries == 0) {
@@ -195,9 +220,10 @@ static void ask(struct session_repair *r)
         r->ticket = 0;
         give_up(s, rid_of(r), "overload");
         end(r);
-        return;
+        return false;
     }
     gate->ask(gate->arg, rid_of(r), since, r->ticket);
+    return true;
 }
 
 /* Notes what an event says of the room; from here on its messages may have to wait. */
@@ -222,8 +248,8 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
     /* While it is asked for, the answer has this, too, unless the query is out already. */
     if (r->ticket == 0 && hint->lacking && r->tries == 0) {
         count(s, METRIC_REPAIRS_MISSED);
-        ask(r);
-        r = find(s, room->id);
+        if (!ask(r))
+            r = NULL;
     } else if (r->ticket == 0 && hint->burst && r->tries == 0) {
         r->due_ms = now + BURST_OVER_MS;
         if (r->due_ms > r->begun_ms + BURST_MAX_MS)
@@ -422,33 +448,11 @@ void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t 
 
 /* ---- the answer ---- */
 
-struct item {
-    struct rc_message message;
-    enum room_sight sight;
-};
-
 struct merge {
     struct session_repair *repair;
-    struct item *items;
-    size_t count, cap;
-    bool failed, news;
+    struct room_merge all;
+    bool news;
 };
-
-static void add_item(struct merge *m, const struct rc_message *message, enum room_sight sight)
-{
-    if (m->count == m->cap) {
-        size_t cap = m->cap == 0 ? 32 : 2 * m->cap;
-        struct item *items = realloc(m->items, cap * sizeof *items);
-
-        if (items == NULL) {
-            m->failed = true;
-            return;
-        }
-        m->items = items;
-        m->cap = cap;
-    }
-    m->items[m->count++] = (struct item){*message, sight};
-}
 
 static void take_message(void *arg, const struct rc_message *message)
 {
@@ -459,21 +463,8 @@ static void take_message(void *arg, const struct rc_message *message)
         return; /* a room nobody asked for */
     sight = room_memory_see_repaired(m->repair->session->rooms, message);
     if (sight == ROOM_SIGHT_FIRST || sight == ROOM_SIGHT_LATER)
-        add_item(m, message, sight);
+        room_merge_add(&m->all, message, sight);
     m->news |= sight == ROOM_SIGHT_FIRST;
-}
-
-static void skip_message(void *arg, const struct rc_message *message)
-{
-    (void)arg;
-    (void)message;
-}
-
-static void skip_deleted(void *arg, struct slice id, int64_t deleted_ms)
-{
-    (void)arg;
-    (void)id;
-    (void)deleted_ms;
 }
 
 static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
@@ -482,67 +473,35 @@ static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
 
     (void)deleted_ms;
     if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id))
-        session_tell_deleted(m->repair->session, rid_of(m->repair), id);
-}
-
-static int64_t created_ms(const struct rc_message *m)
-{
-    return m->ts_ms != RC_NO_DATE ? m->ts_ms : m->updated_ms;
-}
-
-/* The room's order: (ts, _id), and a message's versions as they came to be. */
-static int in_order(const void *left, const void *right)
-{
-    const struct rc_message *a = &((const struct item *)left)->message;
-    const struct rc_message *b = &((const struct item *)right)->message;
-    size_t shorter = a->id.len < b->id.len ? a->id.len : b->id.len;
-    int by_id;
-
-    if (created_ms(a) != created_ms(b))
-        return created_ms(a) < created_ms(b) ? -1 : 1;
-    by_id = memcmp(a->id.ptr, b->id.ptr, shorter);
-    if (by_id == 0 && a->id.len != b->id.len)
-        by_id = a->id.len < b->id.len ? -1 : 1;
-    if (by_id != 0)
-        return by_id;
-    return (a->updated_ms > b->updated_ms) - (a->updated_ms < b->updated_ms);
+        room_merge_add(&m->all, &(struct rc_message){.id = id}, ROOM_SIGHT_NONE);
 }
 
 static bool merge(struct session_repair *r, struct slice json)
 {
     struct merge m = {.repair = r};
-    const struct rc_sync_sink messages = {take_message, skip_deleted, &m};
-    const struct rc_sync_sink deleted = {skip_message, take_deleted, &m};
+    const struct rc_sync_sink sink = {take_message, take_deleted, &m};
     struct user_session *s = r->session;
-    struct held *h = r->held, *next;
-    struct json_reader reader;
-    struct rc_message message;
+    struct held *held;
     bool held_all = r->holding;
 
-    if (!rc_sync_read(json, &messages))
+    if (!rc_sync_read(json, &sink))
         return false;
-    r->held = NULL;
-    r->held_end = &r->held;
-    s->held_bytes -= r->held_bytes;
-    r->nheld = 0;
-    r->held_bytes = 0;
-    for (struct held *each = h; each != NULL; each = each->next) {
-        json_reader_init(&reader, each->raw, each->len, JSON_MAX_DEPTH);
-        rc_message_read(&reader, &message);
-        add_item(&m, &message, each->sight);
+    held = take_held(r);
+    for (const struct held *h = held; h != NULL; h = h->next) {
+        const struct rc_message message = message_of(h);
+
+        room_merge_add(&m.all, &message, h->sight);
     }
-    if (m.count > 0)
-        qsort(m.items, m.count, sizeof *m.items, in_order);
-    for (size_t i = 0; i < m.count; i++)
-        session_tell_message(s, &m.items[i].message, m.items[i].sight, 0);
-    rc_sync_read(json, &deleted);
-    if (m.failed || (m.news && !held_all)) /* newer ones had to go out before */
-        session_resync(s, rid_of(r), m.failed ? "overload" : "late");
-    for (; h != NULL; h = next) {
-        next = h->next;
-        free(h);
-    }
-    free(m.items);
+    room_merge_sort(&m.all);
+    for (size_t i = 0; i < m.all.count; i++)
+        if (m.all.items[i].sight == ROOM_SIGHT_NONE)
+            session_tell_deleted(s, rid_of(r), m.all.items[i].message.id);
+        else
+            session_tell_message(s, &m.all.items[i].message, m.all.items[i].sight, 0);
+    if (m.all.failed || (m.news && !held_all)) /* newer ones had to go out before */
+        session_resync(s, rid_of(r), m.all.failed ? "overload" : "late");
+    free_held(held);
+    room_merge_free(&m.all);
     return true;
 }
 

@@ -85,12 +85,8 @@ static bool is_done(const struct user_session *s)
 
 void session_rearm(struct user_session *s)
 {
-    uint64_t at = s->step_at_ms;
+    uint64_t at = session_sooner(session_sooner(s->step_at_ms, s->linger_at_ms), s->repair_at_ms);
 
-    if (at == 0 || (s->linger_at_ms != 0 && s->linger_at_ms < at))
-        at = s->linger_at_ms;
-    if (at == 0 || (s->repair_at_ms != 0 && s->repair_at_ms < at))
-        at = s->repair_at_ms != 0 ? s->repair_at_ms : at;
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
         at = session_now_ms(s->table);

@@ -146,6 +146,12 @@ struct session_table {
     void *freed_arg;
 };
 
+/* The earlier of two times; 0: none. */
+static inline uint64_t session_sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* ---- session_table.c ---- */
 uint64_t session_now_ms(const struct session_table *t);
 uint64_t session_random(struct session_table *t, uint64_t below); /* 0..below - 1; below 0: 0 */
@@ -253,7 +259,8 @@ void session_repair_due(struct user_session *s);
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
                           uint64_t born);
 void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id);
-void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid);
+void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid,
+                             uint64_t born);
 void session_resync(struct user_session *s, struct slice rid, const char *reason); /* all tabs */
 void session_event(struct user_session *s, const struct ddp_event *event);
 /* By bridgeStatus, all tabs or a new one. TOLD_NOTHING says "live" to those who heard otherwise. */

@@ -27,6 +27,12 @@ struct rc_message {
     bool touched; /* reactions, replies, a pin: somebody changed it after it was sent */
 };
 
+/* When it was written: its place in the room's order. RC_NO_DATE: it has no date at all. */
+static inline int64_t rc_message_created_ms(const struct rc_message *m)
+{
+    return m->ts_ms != RC_NO_DATE ? m->ts_ms : m->updated_ms;
+}
+
 struct rc_subscription {
     struct slice raw;
     struct slice id, rid, type; /* of removed, old versions send neither id nor rid */

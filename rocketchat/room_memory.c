@@ -124,7 +124,7 @@ bool room_memory_sight_of_known(const struct room_memory *m, const struct room *
 static enum room_sight sight_in_new_room(const struct room_memory *m, const struct room *r,
                                          const struct rc_room *room)
 {
-    int64_t created = room_created_ms(&room->last_message);
+    int64_t created = rc_message_created_ms(&room->last_message);
 
     if (r != NULL && r->since_ms != RC_NO_DATE)
         return room_is_before(r, created) ? ROOM_SIGHT_REPEAT : ROOM_SIGHT_FIRST;
@@ -142,7 +142,7 @@ static bool is_late(const struct room *r, const struct rc_room *room)
 static enum room_sight sight_in_room(const struct room *r, const struct rc_room *room)
 {
     const struct rc_message *msg = &room->last_message;
-    int64_t created = room_created_ms(msg);
+    int64_t created = rc_message_created_ms(msg);
     bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !is_late(r, room);
 
     if (counted && room->msgs > r->msgs)
@@ -163,10 +163,7 @@ void room_memory_take_over(struct room *r, const struct rc_room *room)
         room_raise(&r->mark_ms, msg->updated_ms);
     if (is_late(r, room))
         return;
-    r->seen = 1;
-    room_raise(&r->changed_ms, room->updated_ms);
-    if (room->msgs != RC_NO_COUNT)
-        r->msgs = room->msgs < INT32_MAX ? (int32_t)room->msgs : ROOM_NO_COUNT;
+    room_take_counter(r, room);
     if (msg->id.len == 0)
         return;
     id = room_memory_hash(msg->id);
@@ -228,10 +225,8 @@ static void judge(struct room *r, const struct rc_room *room, enum room_sight si
            room->updated_ms - r->changed_ms < BURST_MS;
     hint->burst = near && r->seen;
     hint->missed = hint->lacking;
-    if (hint->lacking && r->lacking_ms == RC_NO_DATE)
-        r->lacking_ms = r->mark_ms != RC_NO_DATE ? r->mark_ms : r->changed_ms;
-    if (hint->lacking && r->lacking_ms == RC_NO_DATE)
-        r->lacking_ms = r->since_ms;
+    if (hint->missed)
+        room_lack(r);
     hint->lacking = r->lacking_ms != RC_NO_DATE;
 }
 
@@ -269,7 +264,7 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
 
 enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_message *msg)
 {
-    int64_t created = room_created_ms(msg), mark;
+    int64_t created = rc_message_created_ms(msg), mark;
     enum room_sight sight;
     struct room *r;
     uint64_t id;

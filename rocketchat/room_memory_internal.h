@@ -51,11 +51,6 @@ static inline void room_raise(int64_t *ms, int64_t to)
         *ms = to;
 }
 
-static inline int64_t room_created_ms(const struct rc_message *msg)
-{
-    return msg->ts_ms != RC_NO_DATE ? msg->ts_ms : msg->updated_ms;
-}
-
 /* ms lies at least gap_ms before mark_ms. What has no date does not. */
 static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
 {
@@ -71,7 +66,7 @@ static inline bool room_is_before(const struct room *r, int64_t created_ms)
 /* A list shows the room: what stands in it by then is not told. */
 static inline void room_begin_behind(struct room *r, const struct rc_room *listed)
 {
-    int64_t last = room_created_ms(&listed->last_message);
+    int64_t last = rc_message_created_ms(&listed->last_message);
 
     if (last == RC_NO_DATE)
         last = listed->updated_ms;
@@ -79,11 +74,31 @@ static inline void room_begin_behind(struct room *r, const struct rc_room *liste
         r->since_ms = last + 1;
 }
 
+/* From here on its feed is incomplete; what is lacking already stays so. */
+static inline void room_lack(struct room *r)
+{
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->mark_ms;
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->changed_ms;
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->since_ms;
+}
+
+/* The counter and the date of the room as Rocket.Chat shows it. */
+static inline void room_take_counter(struct room *r, const struct rc_room *shown)
+{
+    r->seen = 1;
+    room_raise(&r->changed_ms, shown->updated_ms);
+    if (shown->msgs != RC_NO_COUNT)
+        r->msgs = shown->msgs < INT32_MAX ? (int32_t)shown->msgs : ROOM_NO_COUNT;
+}
+
 /* A new message that the room's counter, as last shown, can't have in it. */
 static inline void room_count_ahead(struct room *r, const struct rc_message *msg,
                                     enum room_sight sight)
 {
-    if (sight == ROOM_SIGHT_FIRST && r->seen && room_created_ms(msg) > r->changed_ms &&
+    if (sight == ROOM_SIGHT_FIRST && r->seen && rc_message_created_ms(msg) > r->changed_ms &&
         r->ahead < UINT8_MAX)
         r->ahead++;
 }

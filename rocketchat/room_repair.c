@@ -15,24 +15,13 @@ int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
     return r->lacking_ms < OVERLAP_MS ? 0 : r->lacking_ms - OVERLAP_MS;
 }
 
-static void lack_from_mark(struct room *r)
-{
-    if (r->lacking_ms != RC_NO_DATE)
-        return;
-    r->lacking_ms = r->mark_ms;
-    if (r->lacking_ms == RC_NO_DATE)
-        r->lacking_ms = r->changed_ms;
-    if (r->lacking_ms == RC_NO_DATE)
-        r->lacking_ms = r->since_ms;
-}
-
 void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms)
 {
     struct room *r = room_table_find(&m->rooms, rid);
 
     if (r == NULL)
         return;
-    lack_from_mark(r);
+    room_lack(r);
     if (since_ms != RC_NO_DATE && since_ms < r->lacking_ms)
         r->lacking_ms = since_ms;
 }
@@ -42,7 +31,7 @@ void room_memory_gap(struct room_memory *m)
     for (uint16_t i = 0; i < m->rooms.count; i++) {
         struct room *r = &m->rooms.rooms[i];
 
-        lack_from_mark(r);
+        room_lack(r);
         r->ahead = r->gone = 0;
     }
 }
@@ -69,7 +58,7 @@ void room_memory_give_up(struct room_memory *m, struct slice rid)
 
 enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg)
 {
-    int64_t created = room_created_ms(msg), from;
+    int64_t created = rc_message_created_ms(msg), from;
     enum room_sight sight = ROOM_SIGHT_FIRST;
     struct room *r;
     uint64_t id;
@@ -152,12 +141,9 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
         r->lacking_ms = RC_NO_DATE;
         return;
     }
-    lack_from_mark(r);
+    room_lack(r);
     /* The counter and the date, but not the last message: that is still to be told. */
-    r->seen = 1;
-    room_raise(&r->changed_ms, room.updated_ms);
-    if (room.msgs != RC_NO_COUNT)
-        r->msgs = room.msgs < INT32_MAX ? (int32_t)room.msgs : ROOM_NO_COUNT;
+    room_take_counter(r, &room);
     r->ahead = r->gone = 0;
     if (r->lacking_ms != RC_NO_DATE)
         to->fn(to->arg, room.id, moved);

@@ -130,7 +130,11 @@ static void test_cancel(void **state)
     told[0] = '\0';
     repair_desk_cancel(desk, 1051, SLICE_LIT("a"), 2); /* the runner: another runs */
     expect("run 0:1 since 5\n");
-    repair_desk_cancel(desk, 1052, SLICE_LIT("a"), 1);
+    ask(1052, "a", 0, 4, 5);
+    repair_desk_cancel(desk, 1053, SLICE_LIT("a"),
+                       1); /* the last runner: those who wait are next */
+    assert_int_equal(repair_desk_due_ms(desk), 1053 + REPAIR_QUIET_MS);
+    repair_desk_cancel(desk, 1054, SLICE_LIT("a"), 4);
     assert_int_equal(repair_desk_rooms(desk), 1);
 }
 

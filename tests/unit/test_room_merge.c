@@ -1,0 +1,53 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bridge/room_merge.h"
+#include <stdio.h>
+#include <string.h>
+
+static void add(struct room_merge *m, const char *id, int64_t ts, int64_t updated,
+                enum room_sight sight)
+{
+    const struct rc_message message = {.id = slice_of(id), .ts_ms = ts, .updated_ms = updated};
+
+    room_merge_add(m, &message, sight);
+}
+
+static void test_order(void **state)
+{
+    struct room_merge m = {0};
+    char got[256] = "";
+
+    (void)state;
+    room_merge_sort(&m);
+    add(&m, "gone", 0, 0, ROOM_SIGHT_NONE);
+    add(&m, "b", 20, 90, ROOM_SIGHT_LATER);
+    add(&m, "ca", 30, 30, ROOM_SIGHT_FIRST);
+    add(&m, "c", 30, 30, ROOM_SIGHT_FIRST); /* of the same millisecond */
+    add(&m, "b", 20, 20, ROOM_SIGHT_FIRST);
+    add(&m, "undated", RC_NO_DATE, 25, ROOM_SIGHT_FIRST);
+    for (int i = 0; i < 60; i++)
+        add(&m, "a", 10, 10 + i, ROOM_SIGHT_LATER);
+    room_merge_sort(&m);
+    assert_int_equal(m.count, 66);
+    assert_false(m.failed);
+    for (size_t i = 60; i < m.count; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%.*s@%d ",
+                 (int)m.items[i].message.id.len, m.items[i].message.id.ptr,
+                 (int)m.items[i].message.updated_ms);
+    assert_string_equal(got, "b@20 b@90 undated@25 c@30 ca@30 gone@0 ");
+    for (size_t i = 0; i < 60; i++)
+        assert_int_equal(m.items[i].message.updated_ms, 10 + i);
+    room_merge_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
