@@ -1,20 +1,7 @@
-// A small random generator: the same seed gives the same schedule.
-export class Random {
-  #state;
+// Choices from a seed: the same seed gives the same schedule.
+import { Ids } from '../rocketchat_double/codec.mjs';
 
-  constructor(seed) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 <= x < 1; mulberry32 */
-  next() {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
-
+export class Random extends Ids {
   /** An integer in low..high. */
   between(low, high) {
     return low + Math.floor(this.next() * (high - low + 1));

@@ -134,13 +134,18 @@ static void lose_connection(void)
     settle();
 }
 
-/* Back again, with the lists answered. */
-static void reconnect(const char *rooms)
+/* Back again, and about to ask for the lists. */
+static void resume(void)
 {
     advance(2000);
     connected("ddp2");
     ddp_ok("login", RESUMED);
     all_ready();
+}
+
+static void reconnect(const char *rooms)
+{
+    resume();
     lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", rooms);
 }
 
@@ -180,10 +185,7 @@ static void test_a_list_after_a_gap_does_not_end_a_repair(void **state)
     (void)state;
     live();
     lose_connection();
-    advance(2000);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resume();
     changed(ROOM(23));
     assert_int_equal(w.repair_asks, 1);
     assert_true(w.repair_since_ms == 1700000010000 - 5000);
@@ -199,10 +201,7 @@ static void test_failed_lists_after_a_gap_are_told(void **state)
     (void)state;
     live();
     lose_connection();
-    advance(2000);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resume();
     forget_pushes();
     for (int i = 0; i < 5; i++) {
         ddp_fail("subscriptions/get", "500", 0);
@@ -317,10 +316,7 @@ static void test_nothing_from_an_absence(void **state)
     (void)state;
     live();
     lose_connection();
-    advance(2000);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resume();
     lists("[{\"_id\":\"s2\",\"rid\":\"r1\",\"ts\":" DATE(14) "}]", "[" ROOM(16) "]");
     forget_pushes();
     run();
