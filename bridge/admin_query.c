@@ -120,8 +120,9 @@ static void answer(struct shard_ask *ask)
         }
         byte_buf_puts(&json, "]}");
     }
-    q->fn(q->arg, found != NULL,
-          byte_buf_failed(&json) ? (struct slice){0} : byte_buf_slice(&json));
+    if (byte_buf_failed(&json))
+        byte_buf_free(&json);
+    q->fn(q->arg, found != NULL, byte_buf_slice(&json));
     byte_buf_free(&json);
     query_free(q);
 }

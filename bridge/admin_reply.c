@@ -24,7 +24,9 @@ void admin_respond_error(struct http_request *req, int status, const char *text)
     byte_buf_puts(&json, "{\"error\":");
     json_write_string(&json, slice_of(text));
     byte_buf_putc(&json, '}');
-    admin_respond(req, status, byte_buf_failed(&json) ? (struct slice){0} : byte_buf_slice(&json));
+    if (byte_buf_failed(&json))
+        byte_buf_free(&json); /* the status alone, then */
+    admin_respond(req, status, byte_buf_slice(&json));
     byte_buf_free(&json);
 }
 

@@ -1,5 +1,6 @@
 // The DDP methods, each (context, ...params) -> result. A thrown MeteorError is the client's error.
 import { MeteorError } from './codec.mjs';
+import { STATUS } from './presence.mjs';
 import { cursorPage, updatedSince } from './sync.mjs';
 
 const fail = (error, reason, details) => {
@@ -111,6 +112,12 @@ export function history(context, rid, { latest, oldest, inclusive = false, count
   return { messages: count > 0 ? messages.slice(0, count) : messages };
 }
 
+export function chooseStatus({ user, presence }, status, text) {
+  login('setUserStatus', user);
+  if (!(status in STATUS)) fail('error-invalid-status', 'Invalid status', { method: 'setUserStatus' });
+  presence.choose(user, status, text);
+}
+
 export const methods = {
   async login(context, params) {
     const { session, accounts } = context;
@@ -162,7 +169,8 @@ export const methods = {
   'stream-notify-user': () => undefined,
   'stream-room-messages': () => undefined,
 
-  'UserPresence:online': () => undefined,
-  'UserPresence:away': () => undefined,
-  'UserPresence:setDefaultStatus': () => undefined,
+  'UserPresence:online': ({ user, presence }) => void (user && presence.idle(user, false)),
+  'UserPresence:away': ({ user, presence }) => void (user && presence.idle(user, true)),
+  'UserPresence:setDefaultStatus': ({ user, presence }, status) => void chooseStatus({ user, presence }, status),
+  setUserStatus: ({ user, presence }, status, text) => void chooseStatus({ user, presence }, status ?? user?.statusDefault, text),
 };

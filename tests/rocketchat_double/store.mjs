@@ -4,8 +4,11 @@
 //   message-deleted {rid, _id}            gone without a trace ("deleteMessage")
 //   subscription {action, subscription}   inserted, updated, removed
 //   room {action, room}
+//   messages-pruned {rid, ...}            many at once ("deleteMessageBulk")
+//   read {rid, until}                     all members have read as far as that
+//   counted {room, message, member, mentioned}   new and unread for a member
 //   token-removed {uid, hash}
-//   user-updated {user}
+//   user-updated {user, diff}, user-deleted {user}, presence {user, diff}
 // Documents are replaced, never changed in place: an announced one is a snapshot.
 import { EventEmitter } from 'node:events';
 import { Ids, MeteorError, hashToken, sha256Hex } from './codec.mjs';
@@ -25,46 +28,58 @@ export class Store extends EventEmitter {
   #roomMessages = new Map(); // rid -> [_id] in order of insertion
   #tokenOwners = new Map(); // token hash -> user
   #lastNow = 0;
+  #held = null; // the stamp that everything gets while together() runs
 
   /**
-   * options: seed, start (epoch ms: a virtual clock that moves 1 ms per stamp; else real time),
-   * equalStamps (several changes may share a millisecond), storeLastMessage, showDeletedStatus,
-   * historyLimit (messages kept per room)
+   * options: seed, equalStamps (several changes may share a millisecond), storeLastMessage,
+   * showDeletedStatus, keepHistory, readReceipts, historyLimit (messages kept per room)
    */
-  constructor(options) {
+  constructor(options, clock) {
     super();
     this.setMaxListeners(0);
     this.options = options;
+    this.clock = clock;
     this.ids = new Ids(options.seed);
     this.createUser({ username: 'rocket.cat', name: 'Rocket.Cat', _id: 'rocket.cat', roles: ['bot'] });
   }
 
   /** Server time. Strictly rising, so that `_updatedAt` orders changes, unless told otherwise. */
   now() {
-    if (this.options.start !== undefined) {
-      this.#lastNow = Math.max(this.#lastNow + (this.options.equalStamps ? 0 : 1), this.options.start);
-    } else {
-      const real = Date.now();
-      this.#lastNow = this.options.equalStamps ? real : Math.max(real, this.#lastNow + 1);
-    }
+    if (this.#held !== null) return new Date(this.#held);
+    const time = this.clock.now();
+    this.#lastNow = this.options.equalStamps ? time : Math.max(time, this.#lastNow + 1);
     return new Date(this.#lastNow);
+  }
+
+  /** Whatever `act` changes shares one millisecond: rows tie at the boundary of a catch-up query. */
+  together(act) {
+    this.#held = this.now().getTime();
+    try {
+      return act();
+    } finally {
+      this.#held = null;
+    }
   }
 
   // ---- users and tokens ----
 
-  createUser({ username, password, name, _id, roles = ['user'], email, totp = false, active = true }) {
+  /** totp: true where an authenticator is set up, 'email' where codes come by mail. */
+  createUser({ username, password, name, _id, roles = ['user'], email, verified = true, totp = false, active = true, type = 'user' }) {
     if (this.#usernames.has(username.toLowerCase()))
       throw new MeteorError('error-field-unavailable', `${username} is already in use :(`);
     const user = {
       _id: _id ?? this.ids.id(),
       username,
       name: name ?? username,
-      emails: [{ address: email ?? `${username.replace(/[^\w.-]/g, '_')}@example.org`, verified: true }],
+      emails: [{ address: email ?? `${username.replace(/[^\w.-]/g, '_')}@example.org`, verified }],
       roles,
-      type: 'user',
+      type,
       active,
       password,
       totp,
+      status: 'offline',
+      statusDefault: 'online',
+      statusText: '',
       createdAt: this.now(),
       tokens: [], // {hash, when?, type?}; oldest first
     };
@@ -131,10 +146,37 @@ export class Store extends EventEmitter {
     for (const { hash } of [...user.tokens]) this.removeToken(user, hash);
   }
 
+  /** All tokens but the one of `hash`; personal ones stay where told so. */
+  removeOtherTokens(user, hash, { keepPersonal = false } = {}) {
+    for (const t of [...user.tokens]) if (t.hash !== hash && !(keepPersonal && t.type)) this.removeToken(user, t.hash);
+  }
+
+  /** New values of the user's own fields. A new password or a second factor ends every login. */
+  changeUser(user, diff) {
+    const { username } = diff;
+    if (username !== undefined && username !== user.username) {
+      if (this.userByName(username)) throw new MeteorError('error-field-unavailable', `${username} is already in use :(`);
+      this.#usernames.delete(user.username.toLowerCase());
+      this.#usernames.set(username.toLowerCase(), user._id);
+    }
+    const { password, totp, ...seen } = diff;
+    Object.assign(user, diff);
+    if (password !== undefined || totp) this.removeAllTokens(user);
+    if (Object.keys(seen).length > 0) this.emit('user-updated', { user, diff: seen });
+  }
+
   setActive(user, active) {
-    user.active = active;
+    this.changeUser(user, { active });
     if (!active) this.removeAllTokens(user);
-    this.emit('user-updated', { user });
+  }
+
+  deleteUser(user) {
+    for (const rid of [...this.roomIdsOf(user._id)]) this.unsubscribe(rid, user);
+    this.removeAllTokens(user);
+    this.users.delete(user._id);
+    this.#usernames.delete(user.username.toLowerCase());
+    this.#subsByUser.delete(user._id);
+    this.emit('user-deleted', { user });
   }
 
   // ---- rooms and subscriptions ----
@@ -269,6 +311,9 @@ export class Store extends EventEmitter {
 
   readMessages(rid, uid) {
     this.updateSubscription(rid, uid, { open: true, alert: false, unread: 0, userMentions: 0, groupMentions: 0, ls: this.now() });
+    if (!this.options.readReceipts) return;
+    const seen = [...this.#subsByRoom.get(rid).values()].map((s) => s.ls);
+    if (seen.every(Boolean)) this.emit('read', { rid, until: seen.reduce((a, b) => (a < b ? a : b)) });
   }
 
   #putSubscription(subscription) {
@@ -346,7 +391,7 @@ export class Store extends EventEmitter {
   }
 
   /** `keepHistory`: only hidden, in no list; else a `t:"rm"` remains, or the trash has it. */
-  remove(message, user, { keepHistory = false } = {}) {
+  remove(message, user, { keepHistory = this.options.keepHistory } = {}) {
     const { rid, _id } = message;
     if (this.options.showDeletedStatus || message.tcount) {
       const editedBy = { _id: user._id, username: user.username };
@@ -355,18 +400,36 @@ export class Store extends EventEmitter {
       this.emit('message', { message: this.messages.get(_id) });
     } else {
       if (keepHistory) this.messages.set(_id, { ...message, _hidden: true });
-      else {
-        this.messages.delete(_id);
-        const order = this.#roomMessages.get(rid);
-        order.splice(order.indexOf(_id), 1);
-        this.trash.messages.push({ ...message, _deletedAt: this.now() });
-      }
+      else this.#trash(message);
       this.emit('message-deleted', { rid, _id });
     }
     const room = this.rooms.get(rid);
     const last = this.options.storeLastMessage && room.lastMessage?._id === _id ? { lastMessage: this.#lastVisible(rid) } : {};
     this.#updateRoom(rid, { msgs: room.msgs - 1, ...last });
     return _id;
+  }
+
+  #trash(message) {
+    this.messages.delete(message._id);
+    const order = this.#roomMessages.get(message.rid);
+    order.splice(order.indexOf(message._id), 1);
+    this.trash.messages.push({ ...message, _deletedAt: this.now() });
+  }
+
+  /** Deletes what was written between two dates, by `users` (names) or by anybody; at most `limit`. */
+  prune(rid, { oldest, latest, inclusive = false, users = [], limit = 0, excludePinned = false, ignoreDiscussion = false }) {
+    const [gt, lt] = inclusive ? ['$gte', '$lte'] : ['$gt', '$lt'];
+    const inside = (ts) => (inclusive ? ts >= oldest && ts <= latest : ts > oldest && ts < latest);
+    const fits = (m) => inside(m.ts) && (users.length === 0 || users.includes(m.u.username)) && !(excludePinned && m.pinned);
+    const found = this.messagesOf(rid).filter(fits);
+    const gone = limit > 0 ? found.slice(0, limit) : found;
+    if (gone.length === 0) return 0;
+    for (const message of gone) this.#trash(message);
+    const last = this.options.storeLastMessage ? { lastMessage: this.#lastVisible(rid) } : {};
+    this.#updateRoom(rid, { msgs: this.rooms.get(rid).msgs - gone.length, ...last });
+    const ids = limit > 0 ? gone.map((m) => m._id) : undefined;
+    this.emit('messages-pruned', { rid, excludePinned, ignoreDiscussion, ts: { [gt]: oldest, [lt]: latest }, users, ids });
+    return gone.length;
   }
 
   /** The room's stored messages in the order they came, hidden ones left out. */
@@ -392,6 +455,7 @@ export class Store extends EventEmitter {
     for (const { u, unread, userMentions } of [...this.#subsByRoom.get(room._id).values()]) {
       if (u._id === message.u._id) continue;
       const mentioned = message.mentions.some((m) => m._id === u._id || m._id === 'all' || m._id === 'here');
+      this.emit('counted', { room, message, member: u, mentioned });
       this.updateSubscription(room._id, u._id, {
         alert: true,
         open: true,
