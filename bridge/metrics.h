@@ -111,6 +111,12 @@
       "DDP logins with a kept token.")                                                             \
     X(RESUMES_REFUSED, COUNTER, "pushbridge_resumes_total", "result=\"refused\"", "")              \
     X(RESUMES_FAILED, COUNTER, "pushbridge_resumes_total", "result=\"failed\"", "")                \
+    X(LOANS_OK, COUNTER, "pushbridge_token_loans_total", "result=\"ok\"",                          \
+      "Users' tokens asked for by requests that act as the user.")                                 \
+    X(LOANS_REFUSED, COUNTER, "pushbridge_token_loans_total", "result=\"refused\"", "")            \
+    X(LOANS_TIMED_OUT, COUNTER, "pushbridge_token_loans_total", "result=\"timed_out\"", "")        \
+    X(LOANS_TOKENS_DEAD, COUNTER, "pushbridge_tokens_found_dead_total", "",                        \
+      "Lent tokens that Rocket.Chat no longer took.")                                              \
     X(LOGIN_QUEUE, GAUGE, "pushbridge_login_queue", "", "Logins waiting for their turn.")          \
     X(DDP_SOCKETS, GAUGE, "pushbridge_ddp_connections", "", "DDP connections open.")               \
     X(DDP_RECONNECTS, COUNTER, "pushbridge_ddp_reconnects_total", "",                              \

@@ -161,6 +161,7 @@ struct settings {
         size_t ddp_frame_bytes, rest_body_bytes; /* from Rocket.Chat */
         size_t mailbox_bytes;                    /* from one shard to another */
         uint32_t login_queue;
+        uint32_t token_requests;      /* of one shard */
         uint32_t refused_users;       /* whose refused logins are remembered */
         uint32_t remembered_messages; /* per session */
     } limits;

@@ -81,6 +81,7 @@ static void conn_free(struct hub_connection *c)
 
     if (c->told_host)
         s->host.disconnected(s->host.arg, c, (enum hub_end)c->ended);
+    hub_calls_free(c);
     if (c->user_data != NULL)
         s->host.release_user(s->host.arg, c->user_data);
     timer_wheel_cancel(s->wheel, &c->timer);
@@ -394,6 +395,11 @@ void hub_connection_complete(struct hub_connection *c, struct slice invocation_i
 {
     if (c->state == CONN_OPEN && invocation_id.len > 0)
         hub_connection_send_new(c, hub_message_completion(invocation_id, result, slice_of(error)));
+}
+
+void hub_connection_drained(struct hub_connection *c)
+{
+    hub_calls_resume(c);
 }
 
 /* ---- what the host may ask ---- */

@@ -5,6 +5,7 @@
  *   hub_negotiate.c   negotiate
  *   hub_connection.c  life of a connection: states, time-outs, sending, closing
  *   hub_dispatch.c    one received hub message
+ *   hub_calls.c       calls that are answered later, and how many may come
  *   hub_registry.c    by token, by serial, by user
  *   signalr_server.c  construction, clock, drain, sending to many
  */
@@ -40,13 +41,16 @@ struct hub_user {
     char key[];
 };
 
+struct hub_calls;
+
 struct hub_connection {
     struct signalr_server *server;
     struct ws_conn *ws;    /* NULL: none yet, or gone */
     struct hub_user *user; /* NULL: anonymous */
     struct hub_connection *user_prev, *user_next;
-    void *data;      /* the host's, about this connection */
-    void *user_data; /* signalr_user.host_data of the transport request */
+    void *data;              /* the host's, about this connection */
+    void *user_data;         /* signalr_user.host_data of the transport request */
+    struct hub_calls *calls; /* NULL: it made none yet */
     char *client_address;
     struct hub_inbox inbox;
     UT_hash_handle by_token, by_serial;
@@ -74,7 +78,8 @@ struct signalr_server {
     struct timer_wheel *wheel;
     struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
     struct hub_user *users;
-    uint64_t next_serial;
+    uint64_t next_serial, next_call;
+    unsigned open_calls;
     unsigned gauge[CONN_NSTATES];
     struct signalr_shared own;  /* where the options name none to share */
     struct signalr_stats stats; /* its totals; the gauges are filled in when asked */
@@ -124,6 +129,11 @@ void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
 
 /* ---- hub_dispatch.c ---- */
 void hub_dispatch(struct hub_connection *c, struct slice body);
+
+/* ---- hub_calls.c ---- */
+void hub_calls_cancel(struct hub_connection *c, struct slice invocation_id); /* by the client */
+void hub_calls_resume(struct hub_connection *c); /* what waited for room goes on */
+void hub_calls_free(struct hub_connection *c);
 
 /* ---- hub_endpoint.c, hub_negotiate.c ---- */
 void hub_endpoint(struct signalr_server *s, struct http_request *req);

@@ -173,6 +173,7 @@ void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *
     out->handshaking = s->gauge[CONN_HANDSHAKE];
     out->open = s->gauge[CONN_OPEN];
     out->closing = s->gauge[CONN_CLOSING];
+    out->open_calls = s->open_calls;
 }
 
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)

@@ -82,8 +82,8 @@ export class DdpSession {
       const missing = this.server.options.missingMethods.includes(method);
       const run = missing ? undefined : methods[method];
       if (!run) throw new MeteorError(404, `Method '${method}' not found`);
-      const { store, streams, accounts, options } = this.server;
-      answer = { result: await run({ session: this, user: this.user, store, streams, accounts, options }, ...params) };
+      const { store, streams, accounts, presence, options } = this.server;
+      answer = { result: await run({ session: this, user: this.user, store, streams, accounts, presence, options }, ...params) };
     } catch (error) {
       answer = { error: wireError(error) };
     }
@@ -95,6 +95,7 @@ export class DdpSession {
     try {
       this.checkRate('subscription', name);
       const sub = this.server.streams.open(this, id, name, params);
+      if (sub === null) return this.send({ msg: 'nosub', id });
       if (!this.subs.has(id)) this.subs.set(id, new Set());
       this.subs.get(id).add(sub);
       this.ready(id);
@@ -110,6 +111,12 @@ export class DdpSession {
 
   ready(id) {
     this.send({ msg: 'ready', subs: [id] });
+  }
+
+  countSubs(stream) {
+    let n = 0;
+    for (const set of this.subs.values()) for (const sub of set) if (sub.stream === stream && !sub.closed) n++;
+    return n;
   }
 
   /** Binds the session to a login, or to nobody (null). */
