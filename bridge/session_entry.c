@@ -114,18 +114,25 @@ static void on_looked_up(void *arg, enum token_cache_result result, const struct
         s->stored = true;
     }
     /* Without an entry there may still be a token: kept over the entry's end, or never stored. */
-    if (s->token != NULL)
-        session_connect(s);
-    else
+    if (s->token != NULL) {
+        session_token_ready(s);
+    } else {
+        s->yielded = false; /* nobody has the session any more */
         session_login_start(s);
+    }
 }
 
 void session_begin(struct user_session *s)
 {
+    s->yielded = false;
+    session_fetch(s);
+}
+
+void session_fetch(struct user_session *s)
+{
     struct session_op *op;
 
     session_enter(s, SESSION_LOGGING_IN);
-    s->yielded = false;
     session_arm(s, s->told == TOLD_NOTHING ? session_now_ms(s->table) + SESSION_SLOW_MS : 0);
     op = session_op_new(s);
     if (op != NULL && token_cache_get(s->table->options.cache, slice_of(s->key), on_looked_up, op))

@@ -160,14 +160,6 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 
 /* ---- whose account it is, and into the cache ---- */
 
-static void on_link_ready(struct user_session *s)
-{
-    if (s->ddp != NULL)
-        session_subscribe(s); /* the DDP road: logged in on this very connection */
-    else
-        session_connect(s);
-}
-
 static void accept_account(struct user_session *s, struct slice username)
 {
     const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
@@ -182,7 +174,7 @@ static void accept_account(struct user_session *s, struct slice username)
         session_arm(s, 0);
     s->naming = s->token_unwanted = false;
     s->fresh = true;
-    session_store(s, on_link_ready);
+    session_store(s, session_token_ready);
 }
 
 static void on_me(void *arg, const struct rest_me *me, const struct rc_error *error)
