@@ -89,7 +89,8 @@ struct user_session {
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
-    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
+    uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
@@ -120,6 +121,7 @@ struct user_session {
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
@@ -188,6 +190,8 @@ void session_refuse_for_good(struct user_session *s, const char *code); /* no re
 /* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
  * drop_token: logs it out. */
 void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+/* In CLOSING. drop_token: first logs it out on the connection that uses it. */
+void session_close_link(struct user_session *s, bool drop_token);
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
@@ -214,7 +218,8 @@ void session_fetch(struct user_session *s);
 /* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
 void session_store(struct user_session *s, void (*next)(struct user_session *s));
 void session_on_notice(void *arg, const struct token_notice *notice);
-void session_touch(struct user_session *s); /* the entry was of use */
+void session_token_ended(struct user_session *s); /* token_ends_ms has come */
+void session_touch(struct user_session *s);       /* the entry was of use */
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
                        int64_t issued_at_ms); /* false: no memory, or unfit for a header */
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
