@@ -124,12 +124,13 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
 
         if (error != NULL && error->retry_after_ms > wait)
             wait = error->retry_after_ms;
-        session_arm(s, session_now_ms(s->table) + wait);
-    } else if (s->gap) { /* nobody knows what was missed */
+        /* Not all of a limiter's window at its very beginning. */
+        session_arm(s, session_now_ms(s->table) + wait + session_random(s->table, wait));
+    } else if (s->gap) { /* which rooms moved in it will not be known */
         s->gap = false;
         session_repair_stop(s);
         room_memory_give_up_all(s->rooms);
-        session_resync(s, (struct slice){0}, "repair-failed");
+        session_resync(s, (struct slice){0}, "no-lists");
     }
     /* Else the session works without the lists, only less knowingly. */
 }

@@ -357,7 +357,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
-    if (r->ticket == 0 && !r->retrying) {
+    if (r->ticket == 0 && !r->retrying) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
         ask(r);
     }

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
+#include "bridge/refused_tokens.h"
 #include "bridge/repair_post.h"
 #include <uv.h>
 
@@ -29,6 +30,8 @@ struct shard {
     struct metrics_block *metrics;
     struct jwt_keys *keys; /* this shard's reference to the key snapshot in force */
 
+    struct refused_tokens refused_tokens; /* user.h: those that came to this shard */
+
     struct http_server *http;       /* NULL from shard_close_http() on */
     struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */
 
@@ -38,6 +41,7 @@ struct shard {
     struct session_table *sessions;
     struct publisher publisher;
     struct repair_post repairs;
+    unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
     unsigned stop_waits;     /* parts that have not finished the step of the shutdown yet */

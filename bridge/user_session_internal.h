@@ -4,12 +4,14 @@
  *   user_session.c    the state machine: pause, leave, end
  *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
  *   session_login.c   a fresh login, by either road, and whose account it gave
+ *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
+ *   session_why.c     and the one thing that is wrong
  *
  * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
  * session still waits for it; DDP answers come with the session, since all of them come before the
@@ -61,6 +63,7 @@ enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFU
 /* What the tabs last heard of the session by bridgeStatus. */
 enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
 
+struct session_borrow;
 struct session_login;
 struct session_repair;
 
@@ -77,16 +80,20 @@ struct user_session {
     uint32_t held_bytes;                  /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login; /* a fresh login under way */
-    struct room_memory *rooms;   /* delivery memory; outlives DDP connections */
-    struct rest_call *rest;      /* under way, of the latest op */
+    struct session_login *login;    /* a fresh login under way */
+    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;         /* under way, of the latest op */
+    struct session_borrow *borrows; /* callers who wait for the token */
+    uint64_t borrow_at_ms;          /* when the first of them has waited long enough; 0: none */
+    struct rest_call *check;        /* asks whether the token is alive */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
-    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
+    uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
@@ -98,11 +105,13 @@ struct user_session {
     uint32_t op_seq; /* answers of older ops are stale */
     uint32_t holds;  /* ops under way: the session must live until they answered */
     uint32_t connections;
-    uint8_t state;    /* enum session_state; written by session_enter() alone */
-    uint8_t then;     /* enum session_state: where CLOSING leads */
-    uint8_t told;     /* enum session_told */
-    uint8_t failures; /* in a row; the exponent of the backoff */
-    uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
+    uint8_t state;      /* enum session_state; written by session_enter() alone */
+    uint8_t then;       /* enum session_state: where CLOSING leads */
+    uint8_t told;       /* enum session_told */
+    uint8_t failed_in;  /* enum session_state: where the last failure struck */
+    uint8_t failed_sub; /* enum session_sub: refused or ended; SESSION_NSUBS: unknown which */
+    uint8_t failures;   /* in a row; the exponent of the backoff */
+    uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t next_query; /* the oldest of queries_ms */
     uint16_t nrepairs;
@@ -115,6 +124,7 @@ struct user_session {
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
@@ -183,6 +193,8 @@ void session_refuse_for_good(struct user_session *s, const char *code); /* no re
 /* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
  * drop_token: logs it out. */
 void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+/* In CLOSING. drop_token: first logs it out on the connection that uses it. */
+void session_close_link(struct user_session *s, bool drop_token);
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
@@ -202,12 +214,15 @@ struct user_session *session_op_end(struct session_op *op);
 void session_expect_nothing(struct user_session *s); /* all ops under way become stale */
 
 /* ---- session_entry.c ---- */
-/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
+/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING.
+ * fetch: the same for a session that has yielded and only wants to know the token. */
 void session_begin(struct user_session *s);
+void session_fetch(struct user_session *s);
 /* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
 void session_store(struct user_session *s, void (*next)(struct user_session *s));
 void session_on_notice(void *arg, const struct token_notice *notice);
-void session_touch(struct user_session *s); /* the entry was of use */
+void session_token_ended(struct user_session *s); /* token_ends_ms has come */
+void session_touch(struct user_session *s);       /* the entry was of use */
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
                        int64_t issued_at_ms); /* false: no memory, or unfit for a header */
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
@@ -217,6 +232,22 @@ void session_forget_token(struct user_session *s); /* wiped; not logged out */
 void session_drop_token(struct user_session *s);   /* to the logout queue */
 void session_ignore_cache(void *arg, enum token_cache_result result,
                           const struct token_entry *entry); /* a token_cache_fn */
+
+/* ---- session_token.c ---- */
+bool session_borrow(struct user_session *s, const struct session_ask *ask, session_loan_fn fn,
+                    void *arg); /* false: no memory, fn never runs */
+void session_loan_refuse(session_loan_fn fn, void *arg, enum rc_result result, const char *code,
+                         uint64_t retry_after_ms);
+/* There is a token, and it is ours: lends it, then on to DDP, or, with nobody connected, to IDLE.
+ */
+void session_token_ready(struct user_session *s);
+/* Callers wait, and the state has changed: lends, begins, or turns them away. */
+void session_borrows_step(struct user_session *s);
+void session_borrows_due(struct user_session *s);
+/* All of them hear that they get nothing. */
+void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
+                       uint64_t retry_after_ms);
+bool session_is_wanted(const struct user_session *s); /* by anybody: there is a use in retrying */
 
 /* ---- session_login.c ---- */
 void session_login_start(struct user_session *s);
@@ -236,11 +267,13 @@ void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */
 void session_connect(struct user_session *s);
-void session_subscribe(struct user_session *s); /* logged in and ours: on with it */
-void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING or LIVE */
+void session_subscribe(struct user_session *s);        /* logged in and ours: on with it */
+const char *session_sub_event(enum session_sub which); /* "rooms-changed", ... */
+void session_link_step(struct user_session *s);        /* a step is due in SUBSCRIBING or LIVE */
 
-/* ---- session_report.c ---- */
+/* ---- session_report.c, session_why.c ---- */
 void session_report(const struct user_session *s, struct byte_buf *json);
+void session_why(const struct user_session *s, struct session_why *why);
 
 /* ---- session_lists.c ---- */
 void session_lists_ask(struct user_session *s);

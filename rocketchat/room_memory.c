@@ -280,7 +280,7 @@ static void judge(struct room *r, const struct rc_room *room, enum room_sight si
     hint->missed = hint->lacking;
     if (hint->missed)
         room_lack(r);
-    r->unsure = 0; /* a list that comes later is compared with this change, not with the gap */
+    r->by_gap = 0; /* a list that comes later is compared with this change, not with the gap */
     hint->lacking = r->lacking_ms != RC_NO_DATE;
 }
 

@@ -93,9 +93,10 @@ static inline void room_end_absence(struct room *r)
     r->left_ms = r->again_ms = RC_NO_DATE;
 }
 
-/* From here on its feed is incomplete; what is lacking already stays so. */
+/* From here on its feed is incomplete until it is repaired; what is lacking already stays so. */
 static inline void room_lack(struct room *r)
 {
+    r->by_gap = 0;
     if (r->lacking_ms == RC_NO_DATE)
         r->lacking_ms = r->mark_ms;
     if (r->lacking_ms == RC_NO_DATE)

@@ -22,17 +22,16 @@ void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms
     if (r == NULL)
         return;
     room_lack_from(r, since_ms);
-    r->unsure = 0;
 }
 
 void room_memory_gap(struct room_memory *m)
 {
     for (uint16_t i = 0; i < m->rooms.count; i++) {
         struct room *r = &m->rooms.rooms[i];
+        bool by_gap = r->lacking_ms == RC_NO_DATE || r->by_gap;
 
-        if (r->lacking_ms == RC_NO_DATE)
-            r->unsure = 1;
         room_lack(r);
+        r->by_gap = by_gap;
         r->ahead = r->gone = 0;
     }
 }
@@ -163,22 +162,20 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
         if (!room_memory_is_full_for(m, room.id) && (r = room_memory_room(m, room.id)) != NULL) {
             room_memory_begin_behind(m, r, &room);
             r->lacking_ms = RC_NO_DATE;
-            r->unsure = 0;
         }
         return;
     }
     moved = r->msgs == ROOM_NO_COUNT || room.msgs == RC_NO_COUNT ? 0 : room.msgs - r->msgs;
     if (r->seen && moved == 0 && room.updated_ms != RC_NO_DATE &&
         room.updated_ms <= r->changed_ms) {
-        if (r->unsure)
+        if (r->by_gap)
             room_memory_repaired(m, room.id);
-        return;
+    } else {
+        room_lack(r);
+        /* The counter and the date, but not the last message: that is still to be told. */
+        room_take_counter(r, &room);
+        r->ahead = r->gone = 0;
     }
-    room_lack(r);
-    r->unsure = 0;
-    /* The counter and the date, but not the last message: that is still to be told. */
-    room_take_counter(r, &room);
-    r->ahead = r->gone = 0;
     if (r->lacking_ms != RC_NO_DATE)
         to->fn(to->arg, room.id, moved);
 }

@@ -10,5 +10,7 @@
 /* Bytes of the client, in order, cut anywhere; borrowed for the call. */
 void hub_connection_received(struct hub_connection *c, struct slice bytes);
 void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why);
+/* What was queued has left, after ws_conn_await_drain(). */
+void hub_connection_drained(struct hub_connection *c);
 
 #endif

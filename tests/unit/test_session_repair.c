@@ -137,7 +137,7 @@ static void lose_connection(void)
 /* Back again, and about to ask for the lists. */
 static void resume(void)
 {
-    advance(2000);
+    advance(2000); /* longer than the first pause, shorter than anything waits */
     connected("ddp2");
     ddp_ok("login", RESUMED);
     all_ready();
@@ -194,21 +194,6 @@ static void test_a_list_after_a_gap_does_not_end_a_repair(void **state)
     forget_pushes();
     ddp_ok("messages/get", "[" MESSAGE(23) "," MESSAGE(12) "," MESSAGE(11) "]");
     expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(23));
-}
-
-static void test_failed_lists_after_a_gap_are_told(void **state)
-{
-    (void)state;
-    live();
-    lose_connection();
-    resume();
-    forget_pushes();
-    for (int i = 0; i < 5; i++) {
-        ddp_fail("subscriptions/get", "500", 0);
-        advance(16100);
-    }
-    expect("{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{\"rid\":null,\"reason\":"
-           "\"repair-failed\"}]}\n");
 }
 
 /* A query that has to wait for its turn is no failure, and does not give the room up. */
@@ -293,6 +278,44 @@ static void test_queries_are_paced(void **state)
     assert_int_equal(w.repair_dones, 2); /* without a query: Rocket.Chat takes 10 in 10 s */
 }
 
+/* Neither the second look at the rooms nor another gap makes a room whole that was to be repaired.
+ */
+static void test_limited_repair_outlasts_looks_and_gaps(void **state)
+{
+    (void)state;
+    live();
+    lose_connection();
+    resume();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 1);
+    run();
+    ddp_fail("messages/get", "too-many-requests", 5000);
+    advance(1200); /* the second look */
+    ddp_ok("rooms/get", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 1); /* it waits as it was told */
+    advance(5000);
+    assert_int_equal(w.repair_asks, 2);
+    lose_connection();
+    resume();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 3);
+}
+
+static void test_gap_without_lists_is_told(void **state)
+{
+    (void)state;
+    live();
+    lose_connection();
+    resume();
+    for (int i = 0; i < 5; i++) {
+        assert_false(was_pushed(0, "resyncRequired"));
+        ddp_fail("subscriptions/get", "500", 0);
+        advance(32100);
+    }
+    assert_true(was_pushed(0, "{\"rid\":null,\"reason\":\"no-lists\"}"));
+    assert_null(ddp_pending("subscriptions/get"));
+}
+
 static void test_too_much_in_a_gap(void **state)
 {
     (void)state;
@@ -348,12 +371,13 @@ int main(void)
         TEST(test_what_waits_finds_its_place_after_a_lost_connection),
         TEST(test_what_waits_does_not_wait_for_a_connection),
         TEST(test_a_list_after_a_gap_does_not_end_a_repair),
-        TEST(test_failed_lists_after_a_gap_are_told),
         TEST(test_limits_are_waited_for),
         TEST(test_a_slow_answer_alone_is_not_late),
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),
         TEST(test_queries_are_paced),
+        TEST(test_limited_repair_outlasts_looks_and_gaps),
+        TEST(test_gap_without_lists_is_told),
         TEST(test_too_much_in_a_gap),
         TEST(test_nothing_from_an_absence),
         TEST(test_nothing_behind_the_own_leave),
