@@ -203,7 +203,7 @@ void session_store(struct user_session *s, void (*next)(struct user_session *s))
 static void on_expired(struct user_session *s, const struct token_entry *entry)
 {
     bool login = s->table->settings->token_cache.on_expiry == ON_EXPIRY_LOGIN;
-    bool wanted = s->connections > 0;
+    bool wanted = s->connections > 0 || s->slots.count > 0;
 
     s->stored = false;
     log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)),

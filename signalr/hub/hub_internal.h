@@ -16,6 +16,7 @@
 #include "signalr/http/http_server.h"
 #include "signalr/hub/hub_connection.h"
 #include "signalr/hub/hub_inbox.h"
+#include "signalr/hub/hub_receipt.h"
 #include "signalr/hub/hub_token.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
@@ -49,6 +50,7 @@ struct hub_connection {
     void *user_data; /* signalr_user.host_data of the transport request */
     char *client_address;
     struct hub_inbox inbox;
+    struct hub_receipt receipt;
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
     uint64_t serial;
@@ -61,6 +63,8 @@ struct hub_connection {
     bool pinged;            /* the first ping arms the client time-out */
     bool told_host;         /* connected() was called, so disconnected() is due */
     bool joined;
+    bool for_good;   /* ended by its client, which will not be back for what it did not get */
+    bool may_return; /* closed by the host with allowReconnect */
     char token[HUB_TOKEN_LEN], id[HUB_TOKEN_LEN];
 };
 

@@ -175,11 +175,18 @@ void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *
     out->closing = s->gauge[CONN_CLOSING];
 }
 
-struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial)
 {
     struct hub_connection *c = NULL;
 
     HASH_FIND(by_serial, s->by_serial, &serial, sizeof serial, c);
+    return c;
+}
+
+struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+{
+    struct hub_connection *c = signalr_server_find_any(s, serial);
+
     return c != NULL && c->state == CONN_OPEN ? c : NULL;
 }
 
