@@ -31,6 +31,7 @@ struct admin_agent {
     struct rest_call *call;
     bool granted;
     char *user_id, *token; /* token is wiped; NULL: none */
+    char *username;        /* as Rocket.Chat told it; NULL: not yet */
     unsigned failures;
     char code[64]; /* of the last failure; empty: none */
     void (*done)(void *arg);
@@ -117,15 +118,22 @@ static uint64_t jitter(uint64_t ms)
     return ms + (uint64_t)((double)ms / 10 * (r / (double)UINT32_MAX));
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    attempt(timer->data);
-}
+static void on_timer(uv_timer_t *timer);
 
 static void again_in(struct admin_agent *a, uint64_t ms)
 {
     if (!a->stopping)
         uv_timer_start(&a->timer, on_timer, ms, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct admin_agent *a = timer->data;
+
+    if (a->call != NULL)
+        again_in(a, BACKOFF_MIN_MS); /* the token is being looked into (doubt_token()) */
+    else
+        attempt(a);
 }
 
 static uint64_t doubling(uint64_t least, uint64_t most, unsigned times)
@@ -181,6 +189,12 @@ static void fail(struct admin_agent *a, const struct rc_error *error)
 
 static void succeed(struct admin_agent *a, struct slice username)
 {
+    char *name = slice_dup(username);
+
+    if (name != NULL) {
+        free(a->username);
+        a->username = name;
+    }
     log_info("admin_ready", LOG_ID("rc_user", slice_of(a->user_id)));
     a->state = ADMIN_READY;
     a->failures = 0;
@@ -312,6 +326,55 @@ void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket, const str
     fail(a, error);
 }
 
+/* ---- lending ---- */
+
+static void on_doubted(void *arg, const struct rest_me *me, const struct rc_error *error)
+{
+    struct admin_agent *a = arg;
+
+    (void)me;
+    a->call = NULL;
+    if (a->stopping) {
+        log_out_and_stop(a);
+        return;
+    }
+    if (error == NULL || error->result != RC_UNAUTHORIZED)
+        return;
+    log_warn("admin_token_dead");
+    forget_token(a);
+    a->state = ADMIN_LOGGING_IN;
+    again_in(a, 0);
+}
+
+/* A renewal under way, or a token that is not ours to renew, is looked at anyway. */
+static void doubt_token(struct admin_agent *a)
+{
+    if (a->call != NULL || a->ticket != 0)
+        return;
+    if (a->by_password)
+        a->call = rest_me(a->options.rest, slice_of(a->user_id), slice_of(a->token), on_doubted, a);
+    else
+        check_given_token(a);
+}
+
+void admin_agent_lend(struct admin_agent *a, struct slice refused, session_loan_fn fn, void *arg)
+{
+    struct session_loan loan;
+    struct rc_error error = {.result = RC_UNREACHABLE};
+
+    if (a->state != ADMIN_READY) {
+        if (a->state != ADMIN_LOGGING_IN)
+            error.result = RC_REFUSED;
+        snprintf(error.code, sizeof error.code, "admin-%s", names[a->state]);
+        fn(arg, NULL, &error);
+        return;
+    }
+    loan = (struct session_loan){slice_of(a->user_id), slice_of(a->token), slice_of(a->username)};
+    if (slice_eq(refused, loan.auth_token))
+        doubt_token(a);
+    fn(arg, &loan, NULL);
+}
+
 /* ---- start and stop ---- */
 
 int admin_agent_new(const struct admin_agent_options *options, struct admin_agent **out)
@@ -348,6 +411,7 @@ static void on_timer_closed(uv_handle_t *handle)
     void *arg = a->done_arg;
 
     forget_token(a);
+    free(a->username);
     free(a);
     done(arg);
 }

@@ -8,6 +8,7 @@
 #define BRIDGE_ADMIN_AGENT_H
 
 #include "bridge/login_gate.h"
+#include "bridge/session_table.h"
 #include <uv.h>
 
 struct admin_agent;
@@ -38,6 +39,10 @@ void admin_agent_login_granted(struct admin_agent *a, uint64_t ticket, enum logi
 void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket,
                                const struct rc_error *error);
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code);
+/* Lends the token at hand, inside the call. refused: what a caller was lent before and Rocket.Chat
+ * answered 401 to: the agent asks whether it is dead, and if so logs in afresh; until then it is
+ * lent again. Not ready: RC_UNREACHABLE, off: RC_REFUSED; code says why. */
+void admin_agent_lend(struct admin_agent *a, struct slice refused, session_loan_fn fn, void *arg);
 /* Logs out what a password logged in (never a personal access token), within limit_ms; then done,
  * once and later, and the agent is gone. No login_granted or login_refused from here on: an answer
  * that is on its way is the host's to give back. */

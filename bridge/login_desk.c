@@ -378,6 +378,19 @@ bool login_desk_paused(const struct login_desk *d)
     return atomic_load_explicit(&d->paused, memory_order_relaxed);
 }
 
+void login_desk_lend_admin(struct login_desk *d, struct slice refused, session_loan_fn fn,
+                           void *arg)
+{
+    struct rc_error error;
+
+    if (d->admin != NULL) {
+        admin_agent_lend(d->admin, refused, fn, arg);
+        return;
+    }
+    rc_error_of(&error, RC_CANCELLED);
+    fn(arg, NULL, &error);
+}
+
 void login_desk_admin_stop(struct login_desk *d, unsigned limit_ms, void (*done)(void *), void *arg)
 {
     struct admin_agent *admin = d->admin;

@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 #include "bridge/login_gate.h"
+#include "bridge/session_table.h"
 
 struct login_desk;
 struct shard;
@@ -20,6 +21,9 @@ bool login_desk_admin_ok(const struct login_desk *d); /* logged in, or none conf
 bool login_desk_paused(const struct login_desk *d);   /* the queue waits for a block to end */
 
 /* On shard 0. */
+/* The admin's token, lent at once or not at all: fn runs inside the call. */
+void login_desk_lend_admin(struct login_desk *d, struct slice refused, session_loan_fn fn,
+                           void *arg);
 /* No login is granted from here on. */
 void login_desk_admin_stop(struct login_desk *d, unsigned limit_ms, void (*done)(void *arg),
                            void *arg);

@@ -111,6 +111,12 @@
       "DDP logins with a kept token.")                                                             \
     X(RESUMES_REFUSED, COUNTER, "pushbridge_resumes_total", "result=\"refused\"", "")              \
     X(RESUMES_FAILED, COUNTER, "pushbridge_resumes_total", "result=\"failed\"", "")                \
+    X(LOANS_OK, COUNTER, "pushbridge_token_loans_total", "result=\"ok\"",                          \
+      "Users' tokens asked for by requests that act as the user.")                                 \
+    X(LOANS_REFUSED, COUNTER, "pushbridge_token_loans_total", "result=\"refused\"", "")            \
+    X(LOANS_TIMED_OUT, COUNTER, "pushbridge_token_loans_total", "result=\"timed_out\"", "")        \
+    X(LOANS_TOKENS_DEAD, COUNTER, "pushbridge_tokens_found_dead_total", "",                        \
+      "Lent tokens that Rocket.Chat no longer took.")                                              \
     X(LOGIN_QUEUE, GAUGE, "pushbridge_login_queue", "", "Logins waiting for their turn.")          \
     X(DDP_SOCKETS, GAUGE, "pushbridge_ddp_connections", "", "DDP connections open.")               \
     X(DDP_RECONNECTS, COUNTER, "pushbridge_ddp_reconnects_total", "",                              \
@@ -138,6 +144,14 @@
       "target=\"getThreadMessageNotification\"", "")                                               \
     X(EVENTS_OUT_STATUS, COUNTER, "pushbridge_events_out_total", "target=\"bridgeStatus\"", "")    \
     X(EVENTS_OUT_RESYNC, COUNTER, "pushbridge_events_out_total", "target=\"resyncRequired\"", "")  \
+    X(PUSHES_SENT, COUNTER, "pushbridge_pushes_total", "result=\"sent\"",                          \
+      "Calls of /admin/push, by result.")                                                          \
+    X(PUSHES_WRONG, COUNTER, "pushbridge_pushes_total", "result=\"wrong\"", "")                    \
+    X(PUSHES_OVERLOAD, COUNTER, "pushbridge_pushes_total", "result=\"overload\"", "")              \
+    X(PUSHED_CONNECTIONS, COUNTER, "pushbridge_pushed_connections_total", "",                      \
+      "Connections that pushes were queued for.")                                                  \
+    X(GROUPS_MISSED, COUNTER, "pushbridge_groups_missed_total", "",                                \
+      "New connections that found no room in a group of their user.")                              \
     X(REPAIRS_MISSED, COUNTER, "pushbridge_repairs_asked_total", "reason=\"missed\"",              \
       "Rooms that sessions asked to have repaired, by what made them.")                            \
     X(REPAIRS_BURST, COUNTER, "pushbridge_repairs_asked_total", "reason=\"burst\"", "")            \

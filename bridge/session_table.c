@@ -134,8 +134,28 @@ static bool is_outdated(const struct user_session *s, const struct session_who *
 {
     bool refused = s->state == SESSION_REFUSED && s->retry_in_ms == 0;
 
-    return s->connections == 0 && s->holds == 0 && s->ddp == NULL && s->login == NULL &&
-           (refused || !slice_eq(who->username, slice_of(s->username)));
+    return s->connections == 0 && s->borrows == NULL && s->holds == 0 && s->ddp == NULL &&
+           s->login == NULL && (refused || !slice_eq(who->username, slice_of(s->username)));
+}
+
+/* The user's session, a new one where there is none; NULL: no memory, or too many. */
+static struct user_session *find_or_add(struct session_table *t, const struct session_who *who,
+                                        bool *is_new)
+{
+    struct user_session *s = find(t, who->key);
+
+    assert(who->key.len > 0 && who->key.len < 320);
+    if (s != NULL && is_outdated(s, who)) {
+        session_table_forget(s);
+        s = NULL;
+    }
+    *is_new = s == NULL;
+    if (s == NULL)
+        s = add(t, who);
+    if (s == NULL)
+        log_warn("session_not_started", LOG_ID("user", who->key),
+                 LOG_UINT("sessions", HASH_COUNT(t->sessions)));
+    return s;
 }
 
 enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
@@ -146,23 +166,14 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
     struct session_start start;
     bool is_new;
 
-    assert(shard < t->options.nshards && who->key.len > 0 && who->key.len < 320);
+    assert(shard < t->options.nshards);
     if (t->draining)
         return SESSION_NO_ROOM;
     if (s != NULL && most != 0 && s->connections >= most)
         return SESSION_TOO_MANY;
-    if (s != NULL && is_outdated(s, who)) {
-        session_table_forget(s);
-        s = NULL;
-    }
-    is_new = s == NULL;
-    if (is_new)
-        s = add(t, who);
-    if (s == NULL) {
-        log_warn("session_not_started", LOG_ID("user", who->key),
-                 LOG_UINT("sessions", HASH_COUNT(t->sessions)));
+    s = find_or_add(t, who, &is_new);
+    if (s == NULL)
         return SESSION_NO_ROOM;
-    }
     s->interest[shard]++;
     s->connections++;
     start = session_replay_claim(s, who->client);
@@ -190,6 +201,28 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
         session_replay_lost(s, loss);
     if (--s->connections == 0)
         user_session_unwanted(s);
+}
+
+void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
+                        void *arg)
+{
+    struct user_session *s = NULL;
+    bool is_new;
+
+    if (ask->who.refused != NULL) {
+        session_loan_refuse(fn, arg, RC_REFUSED, ask->who.refused, 0);
+        return;
+    }
+    if (t->draining) {
+        session_loan_refuse(fn, arg, RC_CANCELLED, "draining", 0);
+        return;
+    }
+    s = find_or_add(t, &ask->who, &is_new);
+    if (s == NULL || !session_borrow(s, ask, fn, arg)) {
+        session_loan_refuse(fn, arg, RC_UNREACHABLE, "overload", 0);
+        if (s != NULL)
+            session_rearm(s); /* one that was added for nothing goes */
+    }
 }
 
 /* ---- the governor's answers ---- */

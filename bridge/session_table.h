@@ -106,6 +106,37 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
                           uint64_t conn_serial, const struct session_loss *loss);
 
+/* A user's token, for a caller who acts as the user. Slices are borrowed for the call. */
+struct session_loan {
+    struct slice user_id, auth_token; /* fit for a header */
+    struct slice username;
+};
+
+/* error NULL: it is lent. Otherwise its code says why not, its result what to do about it:
+ *   RC_TIMED_OUT     not within limit_ms; code: what it waits for. It goes on: ask again.
+ *   RC_UNREACHABLE   not now: Rocket.Chat is away, the login failed for a passing reason
+ *   RC_REFUSED       Rocket.Chat, or we, won't have this user
+ *   RC_CANCELLED     the session was ended meanwhile, or the program stops
+ * retry_after_ms: when a login may be tried next; 0: not known. */
+typedef void (*session_loan_fn)(void *arg, const struct session_loan *loan,
+                                const struct rc_error *error);
+
+struct session_ask {
+    struct session_who who;
+    /* A token this caller was lent, which Rocket.Chat answered 401: if it is still the one at hand
+     * and dead indeed, it is dropped and the user logged in afresh. Where it is alive after all it
+     * is lent again: a route's own 401 must not cost a login. Empty: none. */
+    struct slice refused;
+    unsigned limit_ms; /* the longest wait for an answer */
+};
+
+/* Lends the user's token, the session's own. Where there is none the user is logged in, by the
+ * rules of any login; without connections no DDP connection is kept, and the token stays in the
+ * cache for its time to live. fn runs exactly once, perhaps inside this call, and like the host's
+ * callbacks does not call back into the table. */
+void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
+                        void *arg);
+
 /* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
  * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */
 void session_table_login_granted(struct session_table *t, uint64_t ticket, enum login_road road);

@@ -165,10 +165,12 @@ struct settings {
         size_t hub_message_bytes;
         uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
         uint32_t pending_negotiations;
+        uint32_t groups_per_connection, group_memberships;
         size_t queue_bytes;                      /* waiting for one connection */
         size_t ddp_frame_bytes, rest_body_bytes; /* from Rocket.Chat */
         size_t mailbox_bytes;                    /* from one shard to another */
         uint32_t login_queue;
+        uint32_t token_requests;      /* of one shard */
         uint32_t refused_users;       /* whose refused logins are remembered */
         uint32_t remembered_messages; /* per session */
     } limits;

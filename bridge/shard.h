@@ -40,6 +40,7 @@ struct shard {
     struct session_table *sessions;
     struct publisher publisher;
     struct repair_post repairs;
+    unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
     unsigned stop_waits;     /* parts that have not finished the step of the shutdown yet */

@@ -79,14 +79,17 @@ void session_enter(struct user_session *s, enum session_state to)
 static bool is_done(const struct user_session *s)
 {
     /* A refusal is remembered to the end of its pause, or each visit would cost a login. */
-    return s->connections == 0 && s->linger_at_ms == 0 && s->holds == 0 && s->ddp == NULL &&
+    return s->connections == 0 && s->linger_at_ms == 0 && s->borrows == NULL && s->holds == 0 &&
+           s->ddp == NULL &&
            (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
 }
 
 void session_rearm(struct user_session *s)
 {
     uint64_t at = session_sooner(session_sooner(s->step_at_ms, s->linger_at_ms),
-                                 session_sooner(s->repair_at_ms, s->replay_at_ms));
+                                 session_sooner(s->repair_at_ms, s->borrow_at_ms));
+
+    at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
 
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
@@ -107,7 +110,11 @@ void user_session_due(struct user_session *s)
 {
     uint64_t now = session_now_ms(s->table);
 
-    if (s->linger_at_ms != 0 && now >= s->linger_at_ms) {
+    if (s->borrow_at_ms != 0 && now >= s->borrow_at_ms)
+        session_borrows_due(s);
+    if (s->linger_at_ms != 0 && now >= s->linger_at_ms && s->borrows != NULL) {
+        s->linger_at_ms = s->borrow_at_ms; /* somebody waits for what is under way */
+    } else if (s->linger_at_ms != 0 && now >= s->linger_at_ms) {
         s->linger_at_ms = 0;
         /* The token stays cached until its time ends; without an entry nobody would log it out. */
         session_leave(s, SESSION_IDLE, !s->stored);
@@ -116,6 +123,8 @@ void user_session_due(struct user_session *s)
         session_repair_due(s);
     if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
         session_replay_due(s);
+    if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
+        session_token_ended(s);
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
         s->step_at_ms = 0;
         switch ((enum session_state)s->state) {
@@ -124,7 +133,10 @@ void user_session_due(struct user_session *s)
                 session_begin(s);
             break;
         case SESSION_BACKOFF:
-            session_begin(s);
+            if (session_is_wanted(s))
+                session_begin(s);
+            else
+                session_enter(s, SESSION_IDLE); /* the pause was only remembered */
             break;
         case SESSION_LOGGING_IN:
             if (s->login != NULL && s->code[0] == '\0')
@@ -220,7 +232,8 @@ struct user_session *user_session_new(struct session_table *t, const struct sess
 
 void user_session_free(struct user_session *s)
 {
-    assert(s->ddp == NULL && s->holds == 0 && s->login == NULL && s->repairs == NULL);
+    assert(s->ddp == NULL && s->holds == 0 && s->login == NULL && s->repairs == NULL &&
+           s->borrows == NULL);
     count_state(s, -1);
     timer_wheel_cancel(s->table->wheel, &s->timer);
     token_cache_unwatch(s->watch);
@@ -271,6 +284,19 @@ static void on_logged_out(void *arg, struct slice result, const struct rc_error 
         ddp_connector_close(s->ddp);
 }
 
+void session_close_link(struct user_session *s, bool drop_token)
+{
+    if (drop_token && s->authed && s->token != NULL) {
+        s->logging_out = ddp_connector_call(s->ddp, "logout", SLICE_LIT("[]"), SESSION_LOGOUT_MS,
+                                            on_logged_out, s);
+        if (s->logging_out)
+            return;
+    }
+    if (drop_token)
+        session_drop_token(s);
+    ddp_connector_close(s->ddp);
+}
+
 /* A session that held is a fresh start for whatever fails next; one that falls at once is not. */
 static void note_stability(struct user_session *s)
 {
@@ -304,15 +330,10 @@ void session_leave(struct user_session *s, enum session_state then, bool drop_to
         return;
     }
     session_enter(s, SESSION_CLOSING);
-    if (drop_token && s->authed && s->token != NULL) {
-        s->logging_out = ddp_connector_call(s->ddp, "logout", SLICE_LIT("[]"), SESSION_LOGOUT_MS,
-                                            on_logged_out, s);
-        if (s->logging_out)
-            return;
-    }
-    if (drop_token)
+    if (!s->login_due)
+        session_close_link(s, drop_token);
+    else if (drop_token)
         session_drop_token(s);
-    ddp_connector_close(s->ddp);
 }
 
 static void enter_pause(struct user_session *s, enum session_state to, enum session_told told)
@@ -326,7 +347,7 @@ void session_left(struct user_session *s)
 {
     if (s->authed)
         s->lost_at_ms = session_now_ms(s->table);
-    s->authed = s->logging_out = false;
+    s->authed = s->logging_out = s->login_due = false;
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
@@ -354,6 +375,7 @@ void session_left(struct user_session *s)
         }
         break;
     }
+    session_borrows_step(s);
 }
 
 void session_back_off(struct user_session *s, const char *code, uint64_t least_ms)
@@ -409,6 +431,7 @@ void session_yield(struct user_session *s, bool drop_token)
     s->stored = false;
     session_set_code(s, "cache-updated");
     s->retry_in_ms = 0;
+    session_turn_away(s, RC_UNREACHABLE, s->code, 0);
     log_info("session_yielded", LOG_ID("user", slice_of(s->key)), LOG_STR("end", "cache updated"));
     session_leave(s, SESSION_IDLE, drop_token);
 }
@@ -419,6 +442,7 @@ void user_session_revoke(struct user_session *s, enum session_revoke why)
     s->retry_in_ms = 0;
     session_set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
     log_info("session_ended", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
+    session_turn_away(s, RC_CANCELLED, s->code, 0);
     session_leave(s, SESSION_IDLE, true);
     session_tell(s, TOLD_REFUSED);
     s->told = TOLD_NOTHING; /* the tabs that hear it next are others */
@@ -432,6 +456,7 @@ void user_session_drain(struct user_session *s)
     bool stored = s->stored;
 
     s->linger_at_ms = 0;
+    session_turn_away(s, RC_CANCELLED, "draining", 0);
     /* With an open socket the token goes by DDP, so the cache need not give it to REST. */
     if (stored && s->authed && s->token != NULL) {
         struct token_expect expect = {slice_of(s->token), s->epoch};
@@ -444,8 +469,10 @@ void user_session_drain(struct user_session *s)
 
 void user_session_abort(struct user_session *s)
 {
-    if (s->state == SESSION_CLOSING && s->logging_out) {
-        s->logging_out = false;
+    if (s->check != NULL)
+        rest_call_cancel(s->check);
+    if (s->state == SESSION_CLOSING && (s->logging_out || s->login_due)) {
+        s->logging_out = s->login_due = false;
         ddp_connector_close(s->ddp);
     }
 }

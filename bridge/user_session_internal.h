@@ -4,6 +4,7 @@
  *   user_session.c    the state machine: pause, leave, end
  *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
  *   session_login.c   a fresh login, by either road, and whose account it gave
+ *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
@@ -62,6 +63,7 @@ enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFU
 /* What the tabs last heard of the session by bridgeStatus. */
 enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
 
+struct session_borrow;
 struct session_login;
 struct session_repair;
 
@@ -82,15 +84,19 @@ struct user_session {
     struct session_login *login; /* a fresh login under way */
     struct replay_ring ring;     /* numbers what all tabs are sent */
     struct lost_slots slots;
-    struct room_memory *rooms; /* delivery memory; outlives DDP connections */
-    struct rest_call *rest;    /* under way, of the latest op */
+    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;         /* under way, of the latest op */
+    struct session_borrow *borrows; /* callers who wait for the token */
+    uint64_t borrow_at_ms;          /* when the first of them has waited long enough; 0: none */
+    struct rest_call *check;        /* asks whether the token is alive */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
-    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
+    uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
@@ -119,6 +125,7 @@ struct user_session {
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
@@ -188,6 +195,8 @@ void session_refuse_for_good(struct user_session *s, const char *code); /* no re
 /* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
  * drop_token: logs it out. */
 void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+/* In CLOSING. drop_token: first logs it out on the connection that uses it. */
+void session_close_link(struct user_session *s, bool drop_token);
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
@@ -207,12 +216,15 @@ struct user_session *session_op_end(struct session_op *op);
 void session_expect_nothing(struct user_session *s); /* all ops under way become stale */
 
 /* ---- session_entry.c ---- */
-/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING. */
+/* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING.
+ * fetch: the same for a session that has yielded and only wants to know the token. */
 void session_begin(struct user_session *s);
+void session_fetch(struct user_session *s);
 /* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
 void session_store(struct user_session *s, void (*next)(struct user_session *s));
 void session_on_notice(void *arg, const struct token_notice *notice);
-void session_touch(struct user_session *s); /* the entry was of use */
+void session_token_ended(struct user_session *s); /* token_ends_ms has come */
+void session_touch(struct user_session *s);       /* the entry was of use */
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
                        int64_t issued_at_ms); /* false: no memory, or unfit for a header */
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
@@ -222,6 +234,22 @@ void session_forget_token(struct user_session *s); /* wiped; not logged out */
 void session_drop_token(struct user_session *s);   /* to the logout queue */
 void session_ignore_cache(void *arg, enum token_cache_result result,
                           const struct token_entry *entry); /* a token_cache_fn */
+
+/* ---- session_token.c ---- */
+bool session_borrow(struct user_session *s, const struct session_ask *ask, session_loan_fn fn,
+                    void *arg); /* false: no memory, fn never runs */
+void session_loan_refuse(session_loan_fn fn, void *arg, enum rc_result result, const char *code,
+                         uint64_t retry_after_ms);
+/* There is a token, and it is ours: lends it, then on to DDP, or, with nobody connected, to IDLE.
+ */
+void session_token_ready(struct user_session *s);
+/* Callers wait, and the state has changed: lends, begins, or turns them away. */
+void session_borrows_step(struct user_session *s);
+void session_borrows_due(struct user_session *s);
+/* All of them hear that they get nothing. */
+void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
+                       uint64_t retry_after_ms);
+bool session_is_wanted(const struct user_session *s); /* by anybody: there is a use in retrying */
 
 /* ---- session_login.c ---- */
 void session_login_start(struct user_session *s);

@@ -15,6 +15,7 @@ void http_request_free(struct http_request *req)
     if (req == NULL)
         return;
     http_counts_drop_address(req->conn->sock->server->counts, req->slot);
+    http_stream_detach(req);
     http_parse_free(req->parse);
     free(req);
 }
@@ -38,7 +39,9 @@ void http_conn_sock_closed(struct http_conn *c)
     struct http_server *s = c->sock->server;
 
     assert(!c->busy);
-    if (c->state == CONN_ANSWERING && s->options.on_gone != NULL)
+    if (c->state == CONN_STREAMING)
+        http_stream_sock_closed(c);
+    else if (c->state == CONN_ANSWERING && s->options.on_gone != NULL)
         s->options.on_gone(s->options.arg, c->req);
     http_request_free(c->req);
     conn_free(c);
@@ -66,44 +69,6 @@ static bool take_slot(struct http_conn *c, const struct http_addr *addr,
 
 /* ---- reading ---- */
 
-/* Collects the values of a header that may come several times; what is past the bound is the part
- * that our own proxy did not write. */
-enum { FORWARDED_MAX = 16 };
-
-static size_t collect(const struct http_head *head, const char *name,
-                      struct slice values[FORWARDED_MAX])
-{
-    size_t n = 0;
-
-    for (size_t i = head->nheaders; i-- > 0 && n < FORWARDED_MAX;)
-        if (slice_eq_nocase(head->headers[i].name, slice_of(name)))
-            values[FORWARDED_MAX - ++n] = head->headers[i].value;
-    return n;
-}
-
-static void read_forwarded(struct http_request *req, const struct http_head *head)
-{
-    struct http_server *s = req->conn->sock->server;
-    struct slice x_for[FORWARDED_MAX], proto[FORWARDED_MAX], host[FORWARDED_MAX];
-    struct http_forwarded_fields fields;
-    struct http_forwarded said = {.client = req->conn->peer};
-
-    if (http_cidr_list_has(s->trusted, s->ntrusted, &req->conn->peer)) {
-        fields.nfor = collect(head, "X-Forwarded-For", x_for);
-        fields.nproto = collect(head, "X-Forwarded-Proto", proto);
-        fields.nhost = collect(head, "X-Forwarded-Host", host);
-        fields.x_for = x_for + FORWARDED_MAX - fields.nfor;
-        fields.x_proto = proto + FORWARDED_MAX - fields.nproto;
-        fields.x_host = host + FORWARDED_MAX - fields.nhost;
-        http_forwarded_read(s->trusted, s->ntrusted, &req->conn->peer, &fields, &said);
-    }
-    req->client = said.client;
-    req->view.client_address =
-        (struct slice){req->client_text, http_addr_text(&req->client, req->client_text)};
-    req->view.host = said.host.len > 0 ? said.host : head->host;
-    req->view.secure = slice_eq_nocase(said.proto, SLICE_LIT("https"));
-}
-
 static bool check_upgrade(struct http_request *req, struct http_fault *fault)
 {
     struct http_server *s = req->conn->sock->server;
@@ -121,7 +86,7 @@ static bool check_upgrade(struct http_request *req, struct http_fault *fault)
 }
 
 /* The body was announced by a client that waits to be asked for it. */
-static void send_continue(struct http_conn *c)
+void http_conn_continue(struct http_conn *c)
 {
     static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     uv_buf_t buf = uv_buf_init(text, sizeof text - 1);
@@ -133,17 +98,18 @@ static void send_continue(struct http_conn *c)
         http_sock_close(c->sock);
 }
 
-static void fill_view(struct http_request *req, const struct http_head *head)
+/* Asks the host. False: no memory. */
+static bool choose_stream(struct http_conn *c)
 {
-    req->view = (struct http_view){
-        .method = head->method,
-        .path = head->path,
-        .query = head->query,
-        .headers = head->headers,
-        .nheaders = head->nheaders,
-        .listener_tag = req->conn->tag,
-    };
-    read_forwarded(req, head);
+    const struct http_options *o = &c->sock->server->options;
+    struct http_request *req = c->req;
+    uint64_t body_bytes = o->limits.body_bytes;
+
+    if (o->streams == NULL || http_cors_is_preflight(&req->view) ||
+        !o->streams(o->arg, &req->view, &body_bytes))
+        return true;
+    http_parse_stream(req->parse, body_bytes);
+    return http_stream_attach(req, false);
 }
 
 static void head_in(struct http_conn *c)
@@ -153,7 +119,7 @@ static void head_in(struct http_conn *c)
     struct http_fault fault = {503, "too many connections"};
 
     c->state = CONN_BODY;
-    fill_view(req, head);
+    http_view_fill(req, head);
     if (c->sock->slot == NULL && !take_slot(c, &req->client, &req->slot)) {
         http_conn_refuse(c, fault);
         return;
@@ -162,9 +128,14 @@ static void head_in(struct http_conn *c)
         http_conn_refuse(c, fault);
         return;
     }
+    if (!head->upgrade_websocket && !choose_stream(c)) {
+        http_conn_refuse(c, (struct http_fault){503, "no memory"});
+        return;
+    }
     http_sock_arm(c->sock, limits(c)->body_timeout_ms);
-    if (head->expect_continue && c->rest.len == 0 && (head->chunked || head->content_length > 0))
-        send_continue(c);
+    if (head->expect_continue && c->rest.len == 0 && req->stream == NULL &&
+        (head->chunked || head->content_length > 0) && http_parse_fits(req->parse))
+        http_conn_continue(c);
 }
 
 /* The request is whole. */
@@ -241,9 +212,23 @@ static void refuse_bad(struct http_conn *c)
 {
     const struct http_head *head = http_parse_head(c->req->parse);
 
+    if (c->state == CONN_STREAMING) {
+        http_stream_body_bad(c);
+        return;
+    }
     if (c->state == CONN_HEAD && head->path.len > 0)
-        fill_view(c->req, head);
+        http_view_fill(c->req, head);
     http_conn_refuse(c, http_parse_fault(c->req->parse));
+}
+
+/* The request's body has begun to come, or there is none: it's the handler's from here on. */
+static void dispatch_stream(struct http_conn *c, bool body_done)
+{
+    struct http_server *s = c->sock->server;
+
+    c->state = CONN_STREAMING;
+    http_stream_body_came(c, body_done);
+    s->options.on_request(s->options.arg, c->req);
 }
 
 /* One step of reading a request. False: wait for more bytes. */
@@ -261,12 +246,16 @@ static bool read_request(struct http_conn *c)
     c->rest.len -= used;
     switch (result) {
     case HTTP_PARSE_NEED_MORE:
-        return false;
+    case HTTP_PARSE_DONE:
+        if (c->state == CONN_STREAMING)
+            http_stream_body_came(c, result == HTTP_PARSE_DONE);
+        else if (c->req->stream != NULL)
+            dispatch_stream(c, result == HTTP_PARSE_DONE);
+        else if (result == HTTP_PARSE_DONE)
+            dispatch(c);
+        return result == HTTP_PARSE_DONE;
     case HTTP_PARSE_HEAD:
         head_in(c);
-        break;
-    case HTTP_PARSE_DONE:
-        dispatch(c);
         break;
     case HTTP_PARSE_BAD:
         refuse_bad(c);
@@ -277,7 +266,15 @@ static bool read_request(struct http_conn *c)
 
 static bool can_read(const struct http_conn *c)
 {
-    return c->state < CONN_ANSWERING && !http_sock_closing(c->sock);
+    if (http_sock_closing(c->sock))
+        return false;
+    return c->state == CONN_STREAMING ? http_stream_wants_body(c) : c->state < CONN_ANSWERING;
+}
+
+static void stop_reading(struct http_conn *c)
+{
+    c->stopped = true;
+    http_sock_read(c->sock, false);
 }
 
 static void keep_unread(struct http_conn *c, struct slice bytes)
@@ -286,8 +283,7 @@ static void keep_unread(struct http_conn *c, struct slice bytes)
     if (byte_buf_failed(&c->unread)) {
         http_sock_close(c->sock);
     } else if (!can_read(c) && c->unread.len > HTTP_READ_AHEAD) {
-        c->stopped = true;
-        http_sock_read(c->sock, false);
+        stop_reading(c);
     }
 }
 
@@ -309,6 +305,8 @@ static void run(struct http_conn *c, struct slice bytes)
         conn_free(c);
     else if (bytes.len > 0 && !http_sock_closing(c->sock))
         keep_unread(c, bytes);
+    else if (c->state == CONN_STREAMING && http_stream_is_full(c))
+        stop_reading(c);
 }
 
 static void run_unread(struct http_conn *c)
@@ -333,6 +331,13 @@ void http_conn_read(struct http_conn *c, const char *data, size_t len)
 
 void http_conn_woken(struct http_conn *c)
 {
+    struct http_sock *k = c->sock;
+
+    if (c->state == CONN_STREAMING) {
+        http_stream_woken(c);
+        if (k->role != HTTP_ROLE_CONN || k->as.conn != c)
+            return; /* that was its last answer */
+    }
     if (can_read(c) && c->unread.len > 0)
         run_unread(c);
 }
@@ -340,7 +345,7 @@ void http_conn_woken(struct http_conn *c)
 void http_conn_eof(struct http_conn *c)
 {
     /* An answer that is on its way is finished; nobody waits for one that has not begun. */
-    if (c->state == CONN_WRITING)
+    if (c->state == CONN_WRITING || (c->state == CONN_STREAMING && http_stream_eof(c)))
         c->eof = true;
     else
         http_sock_close(c->sock);
@@ -373,13 +378,17 @@ bool http_conn_new(struct http_sock *k, const struct http_addr *peer, int tag, b
 
 /* ---- writing ---- */
 
-struct write_op {
-    uv_write_t req;
-    struct http_sock *sock;
-    struct byte_buf bytes;
-};
+void http_conn_read_on(struct http_conn *c)
+{
+    if (!c->busy && c->unread.len > 0)
+        http_sock_wake(c->sock);
+    if (c->stopped) {
+        c->stopped = false;
+        http_sock_read(c->sock, true);
+    }
+}
 
-static void written(struct http_conn *c)
+void http_conn_written(struct http_conn *c)
 {
     struct http_sock *k = c->sock;
 
@@ -391,26 +400,13 @@ static void written(struct http_conn *c)
     } else {
         c->state = CONN_IDLE;
         http_sock_arm(k, limits(c)->idle_timeout_ms);
-        if (!c->busy && c->unread.len > 0)
-            http_sock_wake(k);
-        if (c->stopped) {
-            c->stopped = false;
-            http_sock_read(k, true);
-        }
+        http_conn_read_on(c);
     }
 }
 
-static void on_write(uv_write_t *req, int status)
+static void on_written(struct http_sock *k)
 {
-    struct write_op *op = (struct write_op *)((char *)req - offsetof(struct write_op, req));
-    struct http_sock *k = op->sock;
-
-    byte_buf_free(&op->bytes);
-    free(op);
-    if (status != 0)
-        http_sock_close(k);
-    else if (!http_sock_closing(k))
-        written(k->as.conn);
+    http_conn_written(k->as.conn);
 }
 
 /* The deadline counts from the last progress: a big answer may take its time, a stuck one not. */
@@ -422,46 +418,31 @@ static void arm_write(struct http_conn *c)
 
 void http_conn_send(struct http_conn *c, struct byte_buf *bytes, bool close_after)
 {
-    struct http_sock *k = c->sock;
-    uv_buf_t buf = uv_buf_init(bytes->data, (unsigned)bytes->len);
-    struct write_op *op = NULL;
-    int n;
+    size_t left;
 
     c->state = CONN_WRITING;
     c->close_after = close_after;
-    n = byte_buf_failed(bytes) ? UV_ENOMEM : uv_try_write((uv_stream_t *)&k->tcp, &buf, 1);
-    if (n == (int)buf.len) {
-        byte_buf_free(bytes);
-        written(c);
-        return;
+    switch (http_sock_write(c->sock, bytes, &left, on_written)) {
+    case HTTP_WRITTEN_NOW:
+        http_conn_written(c);
+        break;
+    case HTTP_WRITTEN_LATER:
+        arm_write(c);
+        break;
+    case HTTP_WRITTEN_NEVER:
+        break;
     }
-    if (n >= 0 || n == UV_EAGAIN)
-        op = malloc(sizeof *op);
-    if (op == NULL) {
-        byte_buf_free(bytes);
-        http_sock_close(k);
-        return;
-    }
-    op->sock = k;
-    op->bytes = *bytes;
-    *bytes = (struct byte_buf){0};
-    if (n > 0) {
-        buf.base += n;
-        buf.len -= (size_t)n;
-    }
-    if (uv_write(&op->req, (uv_stream_t *)&k->tcp, &buf, 1, on_write) != 0) {
-        byte_buf_free(&op->bytes);
-        free(op);
-        http_sock_close(k);
-        return;
-    }
-    arm_write(c);
+    byte_buf_free(bytes);
 }
 
 void http_conn_timer(struct http_conn *c)
 {
     struct http_server *s = c->sock->server;
 
+    if (c->state == CONN_STREAMING) {
+        http_stream_timer(c);
+        return;
+    }
     if (c->state == CONN_WRITING && http_sock_unsent(c->sock) < c->write_mark) {
         arm_write(c);
         return;

@@ -3,6 +3,7 @@
  *   http_server    loop handles, options, the list of sockets
  *   http_sock      one TCP socket: read, close, linger; speaks for exactly one of the two below
  *   http_conn      requests on a socket: parse, dispatch, answer; freed at an upgrade
+ *   http_stream    one request of those whose body or answer comes in pieces
  *   ws_conn        a WebSocket on a socket
  *
  * Who frees: a socket dies in its close callback and tells its conn or ws there. A conn dies before
@@ -84,6 +85,7 @@ enum http_conn_state {
     CONN_HEAD,      /* a request has begun */
     CONN_BODY,      /* its head is in */
     CONN_ANSWERING, /* the handler has it */
+    CONN_STREAMING, /* the handler has it, in pieces; or had it, and the rest is written, read */
     CONN_WRITING,   /* the answer did not leave in one go */
     CONN_GONE,      /* the socket went elsewhere; freed as soon as nobody is inside */
 };
@@ -105,7 +107,8 @@ struct http_conn {
 struct http_request {
     struct http_conn *conn;
     struct http_parse *parse;
-    struct http_view view; /* zero until the head is in */
+    struct http_stream *stream; /* NULL: whole, and answered whole */
+    struct http_view view;      /* zero until the head is in */
     struct http_addr client;
     struct http_addr_slot *slot; /* counted here when the peer is a proxy */
     char client_text[HTTP_ADDR_TEXT_MAX];
@@ -138,6 +141,14 @@ void http_sock_close(struct http_sock *k);            /* safe to repeat */
  * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
 size_t http_sock_unsent(const struct http_sock *k);
 size_t http_sock_in_kernel(const struct http_sock *k); /* the kernel's part; also after a reset */
+enum http_written {
+    HTTP_WRITTEN_NOW,   /* bytes is empty */
+    HTTP_WRITTEN_LATER, /* *left > 0 bytes are on their way; bytes is empty; written() comes */
+    HTTP_WRITTEN_NEVER, /* the socket closes */
+};
+/* One at a time. written: only when all went well. */
+enum http_written http_sock_write(struct http_sock *k, struct byte_buf *bytes, size_t *left,
+                                  void (*written)(struct http_sock *k));
 /* Everything is written: send FIN, swallow what still comes so that no reset overtakes our last
  * bytes, close. as must have been taken off. */
 void http_sock_linger(struct http_sock *k);
@@ -162,9 +173,31 @@ void http_conn_sock_closed(struct http_conn *c); /* frees c */
 void http_conn_leave(struct http_conn *c);
 struct slice http_conn_unread(const struct http_conn *c);
 void http_conn_send(struct http_conn *c, struct byte_buf *bytes, bool close_after);
+void http_conn_written(struct http_conn *c);  /* the answer has left: on to the next request */
+void http_conn_read_on(struct http_conn *c);  /* there is room again */
+void http_conn_continue(struct http_conn *c); /* asks for the body that was announced */
 void http_request_free(struct http_request *req);
 
+/* ---- http_stream.c ---- */
+bool http_stream_attach(struct http_request *req, bool body_done); /* false: no memory */
+void http_stream_detach(struct http_request *req);
+bool http_stream_wants_body(const struct http_conn *c);
+bool http_stream_is_full(const struct http_conn *c); /* more of the body must wait in the kernel */
+void http_stream_body_came(struct http_conn *c, bool done); /* some of it, or its end */
+void http_stream_body_bad(struct http_conn *c);
+void http_stream_respond(struct http_request *req, const struct http_response *r);
+void http_stream_timer(struct http_conn *c);
+void http_stream_woken(struct http_conn *c);
+bool http_stream_eof(const struct http_conn *c); /* false: nobody is there any more */
+void http_stream_sock_closed(struct http_conn *c);
+
+/* ---- http_view.c ---- */
+void http_view_fill(struct http_request *req, const struct http_head *head);
+
 /* ---- http_response.c ---- */
+/* The head's lines, without those on the body's length and the empty one. */
+void http_response_head(struct http_server *s, const struct http_view *v, bool http10,
+                        bool keep_alive, const struct http_response *r, struct byte_buf *out);
 /* Writes head and body. v: the request's, zeroed when its head was not read. */
 void http_response_write(struct http_server *s, const struct http_view *v, bool http10,
                          bool keep_alive, const struct http_response *r, struct byte_buf *out);

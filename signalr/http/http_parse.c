@@ -19,6 +19,8 @@ struct http_parse {
     struct http_fault fault;
     bool head_in;
     size_t empty_bytes;
+    size_t taken;           /* bytes at the front of body that are not wanted any more */
+    uint64_t body_len;      /* all of it so far */
     uint64_t framing;       /* bytes of the body section that are not body: chunk sizes, trailers */
     char framing_last;      /* the last of them */
     const char *chunk_from; /* during one llhttp_execute: the first byte not counted yet */
@@ -54,7 +56,7 @@ static bool fail(struct http_parse *p, int status, const char *why)
 static bool framing_good(struct http_parse *p, const char *at, const char *end)
 {
     for (; at < end; at++) {
-        if (++p->framing > p->limits.head_bytes + 8 * (uint64_t)p->body.len)
+        if (++p->framing > p->limits.head_bytes + 8 * p->body_len)
             return fail(p, 431, "too much around the chunks of a body");
         if (*at == '\n' && p->framing_last != '\r')
             return fail(p, 400, "line feed without carriage return");
@@ -72,9 +74,14 @@ static int on_body(llhttp_t *l, const char *at, size_t len)
     if (!framing_good(p, p->chunk_from, at))
         return HPE_USER;
     p->chunk_from = at + len;
-    if (len > p->limits.body_bytes - p->body.len) {
+    if (len > p->limits.body_bytes - p->body_len) {
         fail(p, 413, "body too large");
         return HPE_USER;
+    }
+    p->body_len += len;
+    if (p->taken > 0) {
+        byte_buf_consume(&p->body, p->taken);
+        p->taken = 0;
     }
     byte_buf_append(&p->body, at, len);
     if (byte_buf_failed(&p->body)) {
@@ -126,6 +133,41 @@ struct slice http_parse_raw_head(const struct http_parse *p)
 struct slice http_parse_body(const struct http_parse *p)
 {
     return byte_buf_slice(&p->body);
+}
+
+void http_parse_stream(struct http_parse *p, uint64_t body_bytes)
+{
+    assert(p->stage == STAGE_BODY && p->body_len == 0);
+    p->limits.body_bytes = body_bytes;
+}
+
+size_t http_parse_waiting(const struct http_parse *p)
+{
+    return p->body.len - p->taken;
+}
+
+uint64_t http_parse_body_len(const struct http_parse *p)
+{
+    return p->body_len;
+}
+
+size_t http_parse_take(struct http_parse *p, char *to, size_t cap)
+{
+    size_t n = http_parse_waiting(p) < cap ? http_parse_waiting(p) : cap;
+
+    if (n > 0)
+        memcpy(to, p->body.data + p->taken, n);
+    p->taken += n;
+    if (p->taken == p->body.len) {
+        byte_buf_clear(&p->body);
+        p->taken = 0;
+    }
+    return n;
+}
+
+bool http_parse_fits(const struct http_parse *p)
+{
+    return p->head.content_length <= p->limits.body_bytes;
 }
 
 bool http_parse_started(const struct http_parse *p)
@@ -217,10 +259,6 @@ static enum http_parse_result head_complete(struct http_parse *p)
         fail(p, 400, "ambiguous body length");
         return over(p, HTTP_PARSE_BAD);
     }
-    if (p->head.content_length > p->limits.body_bytes) {
-        fail(p, 413, "body too large");
-        return over(p, HTTP_PARSE_BAD);
-    }
     p->stage = STAGE_BODY;
     return HTTP_PARSE_HEAD;
 }
@@ -271,6 +309,10 @@ static enum http_parse_result read_body(struct http_parse *p, const char *data, 
     llhttp_errno_t error;
     const char *end = data + len;
 
+    if (!http_parse_fits(p)) {
+        fail(p, 413, "body too large");
+        return over(p, HTTP_PARSE_BAD);
+    }
     if (!p->head.chunked && p->head.content_length == 0)
         return over(p, HTTP_PARSE_DONE);
     if (len == 0)

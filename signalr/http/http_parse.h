@@ -4,6 +4,8 @@
  * byte that passes them, so that the result never depends on how the bytes were cut. The head is
  * kept as it came: http_head.h reads it, and a request that moves to another loop takes it along.
  *
+ * The body is kept until it is whole, or, streamed, until it is taken, piece by piece.
+ *
  * One object reads one request; init it again for the next. */
 #ifndef SIGNALR_HTTP_HTTP_PARSE_H
 #define SIGNALR_HTTP_HTTP_PARSE_H
@@ -14,7 +16,7 @@
 struct http_parse_limits {
     size_t request_line_bytes; /* 414 */
     size_t head_bytes;         /* 431; request line included, and trailers of a chunked body */
-    size_t body_bytes;         /* 413 */
+    uint64_t body_bytes;       /* 413 */
 };
 
 enum http_parse_result {
@@ -32,6 +34,15 @@ void http_parse_free(struct http_parse *p); /* NULL is fine */
 
 enum http_parse_result http_parse_feed(struct http_parse *p, const char *data, size_t len,
                                        size_t *consumed);
+
+/* At HTTP_PARSE_HEAD, before the body is fed: its bytes are for http_parse_take(), and it may have
+ * up to body_bytes. The caller bounds what waits by how much it feeds. */
+void http_parse_stream(struct http_parse *p, uint64_t body_bytes);
+size_t http_parse_waiting(const struct http_parse *p);    /* bytes to be taken */
+uint64_t http_parse_body_len(const struct http_parse *p); /* bytes that have come, taken or not */
+size_t http_parse_take(struct http_parse *p, char *to, size_t cap);
+/* The head announced no longer body than the limit allows; feeding on says 413 otherwise. */
+bool http_parse_fits(const struct http_parse *p);
 
 /* From HTTP_PARSE_HEAD on. */
 const struct http_head *http_parse_head(const struct http_parse *p);

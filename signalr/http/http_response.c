@@ -56,15 +56,11 @@ static bool field_safe(struct slice s)
     return true;
 }
 
-void http_response_write(struct http_server *s, const struct http_view *v, bool http10,
-                         bool keep_alive, const struct http_response *r, struct byte_buf *out)
+void http_response_head(struct http_server *s, const struct http_view *v, bool http10,
+                        bool keep_alive, const struct http_response *r, struct byte_buf *out)
 {
-    bool has_body = r->status >= 200 && r->status != 204 && r->status != 304;
-
     byte_buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, reason_of(r->status),
                     http_server_date(s));
-    if (has_body)
-        byte_buf_printf(out, "Content-Length: %zu\r\n", r->body.len);
     if (r->content_type != NULL)
         byte_buf_printf(out, "Content-Type: %s\r\n", r->content_type);
     if (!keep_alive)
@@ -82,6 +78,16 @@ void http_response_write(struct http_server *s, const struct http_view *v, bool 
         byte_buf_put(out, r->headers[i].value);
         byte_buf_puts(out, "\r\n");
     }
+}
+
+void http_response_write(struct http_server *s, const struct http_view *v, bool http10,
+                         bool keep_alive, const struct http_response *r, struct byte_buf *out)
+{
+    bool has_body = r->status >= 200 && r->status != 204 && r->status != 304;
+
+    http_response_head(s, v, http10, keep_alive, r, out);
+    if (has_body)
+        byte_buf_printf(out, "Content-Length: %zu\r\n", r->body.len);
     byte_buf_puts(out, "\r\n");
     if (has_body && v->method != HTTP_HEAD_)
         byte_buf_put(out, r->body);
@@ -106,6 +112,10 @@ void http_respond(struct http_request *req, const struct http_response *r)
 {
     struct http_conn *c = req->conn;
 
+    if (c->state == CONN_STREAMING) {
+        http_stream_respond(req, r);
+        return;
+    }
     assert(c->state == CONN_ANSWERING && c->req == req);
     if (http_sock_closing(c->sock)) { /* the peer left; on_gone is not due any more */
         c->state = CONN_WRITING;
@@ -134,31 +144,4 @@ void http_conn_refuse(struct http_conn *c, struct http_fault fault)
         http_server_note(c->sock->server, HTTP_NOTE_BAD_REQUEST, fault.status, fault.why,
                          &c->req->client);
     answer(c, &r);
-}
-
-const struct http_view *http_request_view(const struct http_request *req)
-{
-    return &req->view;
-}
-
-void http_request_set_data(struct http_request *req, void *data)
-{
-    req->data = data;
-}
-
-void *http_request_data(const struct http_request *req)
-{
-    return req->data;
-}
-
-bool http_view_header(const struct http_view *v, const char *name, struct slice *value)
-{
-    struct slice want = slice_of(name);
-
-    for (size_t i = 0; i < v->nheaders; i++)
-        if (slice_eq_nocase(v->headers[i].name, want)) {
-            *value = v->headers[i].value;
-            return true;
-        }
-    return false;
 }

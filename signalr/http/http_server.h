@@ -4,8 +4,9 @@
  * with the exact status, keeps connections alive, answers pipelined requests in order, resolves the
  * client's address behind trusted proxies, does CORS and the Origin check of upgrades. A whole
  * request (head, and body up to limits.body_bytes) goes to on_request; the handler answers it once,
- * at once or later, by http_respond(), http_upgrade() or http_detach(). A connection has one
- * request with the handler at a time: pipelined ones wait, unread, for the answer before them.
+ * at once or later, by http_respond(), http_upgrade() or http_detach(), or streams (http_stream.h).
+ * A connection has one request with the handler at a time: pipelined ones wait, unread, for the
+ * answer before them.
  *
  * One server a loop; it may have several listeners, told apart by their tag. Not thread-safe: all
  * calls are made on the loop's thread. No logging: what an operator may want to see goes to
@@ -81,6 +82,9 @@ struct http_options {
     bool proxy_protocol;                /* trusted proxies must open with PROXY v1 or v2 */
     size_t ws_queue_bytes;              /* per WebSocket, see ws_conn.h */
     unsigned ws_stall_ms;               /* a WebSocket that takes no byte for so long is dropped */
+    /* A head is in. True: on_request has the request at once, and its body, which may have up to
+     * *body_bytes (limits.body_bytes, unless set), comes in pieces. NULL: all come whole. */
+    bool (*streams)(void *arg, const struct http_view *head, uint64_t *body_bytes);
     void (*on_request)(void *arg, struct http_request *req);
     void (*on_gone)(void *arg,
                     struct http_request *req); /* peer left before the answer; req dies */

@@ -177,6 +177,60 @@ size_t http_sock_unsent(const struct http_sock *k)
     return uv_stream_get_write_queue_size((const uv_stream_t *)&k->tcp) + http_sock_in_kernel(k);
 }
 
+struct write_op {
+    uv_write_t req;
+    struct http_sock *sock;
+    void (*written)(struct http_sock *k);
+    struct byte_buf bytes;
+};
+
+static void on_write(uv_write_t *req, int status)
+{
+    struct write_op *op = (struct write_op *)((char *)req - offsetof(struct write_op, req));
+    struct http_sock *k = op->sock;
+    void (*written)(struct http_sock * k) = op->written;
+
+    byte_buf_free(&op->bytes);
+    free(op);
+    if (status != 0)
+        http_sock_close(k);
+    else if (!http_sock_closing(k))
+        written(k);
+}
+
+enum http_written http_sock_write(struct http_sock *k, struct byte_buf *bytes, size_t *left,
+                                  void (*written)(struct http_sock *k))
+{
+    uv_buf_t buf = uv_buf_init(bytes->data, (unsigned)bytes->len);
+    struct write_op *op = NULL;
+    int n = byte_buf_failed(bytes) ? UV_ENOMEM : uv_try_write((uv_stream_t *)&k->tcp, &buf, 1);
+
+    if (n == (int)buf.len) {
+        byte_buf_clear(bytes);
+        return HTTP_WRITTEN_NOW;
+    }
+    if (n >= 0 || n == UV_EAGAIN)
+        op = malloc(sizeof *op);
+    if (op == NULL)
+        goto fail;
+    op->sock = k;
+    op->written = written;
+    op->bytes = *bytes;
+    *bytes = (struct byte_buf){0};
+    if (n > 0) {
+        buf.base += n;
+        buf.len -= (size_t)n;
+    }
+    *left = buf.len;
+    if (uv_write(&op->req, (uv_stream_t *)&k->tcp, &buf, 1, on_write) == 0)
+        return HTTP_WRITTEN_LATER;
+    byte_buf_free(&op->bytes);
+    free(op);
+fail:
+    http_sock_close(k);
+    return HTTP_WRITTEN_NEVER;
+}
+
 void http_sock_on_timer(struct wheel_timer *t, void *arg)
 {
     struct http_sock *k = (struct http_sock *)((char *)t - offsetof(struct http_sock, timer));

@@ -37,6 +37,7 @@ struct ws_conn {
     uint8_t state, how, pongs;
     bool fresh, writing;
     bool settled; /* unacked is known */
+    bool drain_awaited;
 };
 
 struct ws_write {
@@ -280,12 +281,18 @@ static void drained(struct ws_conn *ws)
     if (ws->state == WS_LAST) {
         end(ws, (enum ws_end)ws->how, ws->code);
         http_sock_linger(k);
-    } else if (pong != NULL && ws->state == WS_OPEN) { /* nothing follows a close frame */
+        return;
+    }
+    if (pong != NULL && ws->state == WS_OPEN) { /* nothing follows a close frame */
         ws->late_pong = NULL;
         ws->pongs = 1;
         if (push(ws, pong))
             http_sock_wake(k);
         hub_buf_unref(pong);
+    }
+    if (ws->drain_awaited && ws->state == WS_OPEN) {
+        ws->drain_awaited = false;
+        ws->cb.on_drained(ws, ws->arg); /* may send and close */
     }
 }
 
@@ -486,6 +493,19 @@ void ws_conn_abort(struct ws_conn *ws)
 {
     if (ws->state != WS_OVER)
         http_sock_close(ws->sock);
+}
+
+bool ws_conn_has_room(const struct ws_conn *ws, size_t len)
+{
+    const size_t limit = ws->sock->server->options.ws_queue_bytes;
+    const size_t queued = ws_conn_queued_bytes(ws);
+
+    return queued == 0 || limit == 0 || queued + len <= limit / 2;
+}
+
+void ws_conn_await_drain(struct ws_conn *ws)
+{
+    ws->drain_awaited = true;
 }
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws)

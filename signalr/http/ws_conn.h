@@ -31,6 +31,8 @@ struct ws_callbacks {
      * 1005 none, 1006 lost; with WS_END_PROTOCOL the one we sent. Never inside a call into ws_conn.
      */
     void (*on_end)(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code);
+    /* All that was queued has left, once for each ws_conn_await_drain(). */
+    void (*on_drained)(struct ws_conn *ws, void *arg);
 };
 
 enum ws_send {
@@ -43,6 +45,12 @@ enum ws_send {
 /* Takes a reference of its own. over_limit: lets a control message (Close, ping) pass the limit. An
  * empty queue takes a frame of any size: a message past the limit alone makes nobody slow. */
 enum ws_send ws_conn_send(struct ws_conn *ws, struct hub_buf *frame, bool over_limit);
+
+/* Whether len bytes more leave half of the queue's limit free, or the queue is empty: what can wait
+ * (the items of a stream) stays out of the way of what can't. Where it does not, on_drained tells
+ * when to go on. */
+bool ws_conn_has_room(const struct ws_conn *ws, size_t len);
+void ws_conn_await_drain(struct ws_conn *ws); /* something is queued */
 
 /* Flushes what is queued, sends a close frame, waits wait_ms for the peer's, then drops TCP. */
 void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms);

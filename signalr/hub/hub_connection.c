@@ -81,6 +81,7 @@ static void conn_free(struct hub_connection *c)
 
     if (c->told_host)
         s->host.disconnected(s->host.arg, c, (enum hub_end)c->ended);
+    hub_calls_free(c);
     if (c->user_data != NULL)
         s->host.release_user(s->host.arg, c->user_data);
     timer_wheel_cancel(s->wheel, &c->timer);
@@ -150,6 +151,7 @@ static void conn_enter(struct hub_connection *c, enum conn_state to)
     case CONN_CLOSING:
         hub_registry_drop_token(c); /* clients try to come back with it: that must be 404 */
         c->joined = false;
+        hub_groups_leave_all(c);
         timer_wheel_cancel(s->wheel, &c->timer);
         break;
     case CONN_CLOSED:
@@ -298,6 +300,7 @@ static void take_handshake(struct hub_connection *c, struct slice body)
         return;
     }
     conn_enter(c, CONN_OPEN);
+    hub_groups_opened(c);
     c->told_host = true;
     s->host.connected(s->host.arg, c);
 }
@@ -416,6 +419,11 @@ void hub_connection_complete(struct hub_connection *c, struct slice invocation_i
 {
     if (c->state == CONN_OPEN && invocation_id.len > 0)
         hub_connection_send_new(c, hub_message_completion(invocation_id, result, slice_of(error)));
+}
+
+void hub_connection_drained(struct hub_connection *c)
+{
+    hub_calls_resume(c);
 }
 
 /* ---- what the host may ask ---- */

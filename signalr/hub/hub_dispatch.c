@@ -47,6 +47,10 @@ static void put_refusal(struct byte_buf *b, const struct hub_invocation *inv,
         put_quoted(b, "The client attempted to invoke the non-streaming '", inv->target,
                    "' method with a streaming invocation.");
         return;
+    case HUB_REFUSE_STREAMING:
+        put_quoted(b, "The client attempted to invoke the streaming '", inv->target,
+                   "' method with a non-streaming invocation.");
+        return;
     case HUB_REFUSE_STREAM_IDS:
         put_quoted(b, "An unexpected error occurred invoking '", inv->target, "' on the server.");
         byte_buf_printf(b, " HubException: Client sent %zu stream(s), Hub method expects 0.",
@@ -94,6 +98,15 @@ static void invoke(struct hub_connection *c, const struct hub_json_message *m)
     hub_connection_refuse(c, &inv, HUB_REFUSE_UNKNOWN);
 }
 
+static void cancel(struct hub_connection *c, const struct hub_json_message *m)
+{
+    char *scratch = c->server->scratch;
+    struct slice id;
+
+    if (text_of(m->invocation_id, &scratch, &id))
+        hub_calls_cancel(c, id);
+}
+
 void hub_dispatch(struct hub_connection *c, struct slice body)
 {
     struct hub_json_message m;
@@ -118,9 +131,11 @@ void hub_dispatch(struct hub_connection *c, struct slice body)
         c->for_good = true;
         hub_connection_end(c, HUB_END_CLIENT, c->server->close_plain);
         return;
+    case HUB_CANCEL_INVOCATION:
+        cancel(c, &m);
+        return;
     case HUB_STREAM_ITEM: /* these name a stream, an invocation or a buffer that does not exist */
     case HUB_COMPLETION:
-    case HUB_CANCEL_INVOCATION:
     case HUB_ACK:
     case HUB_SEQUENCE:
     case HUB_UNKNOWN:

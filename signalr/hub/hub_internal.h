@@ -5,6 +5,7 @@
  *   hub_negotiate.c   negotiate
  *   hub_connection.c  life of a connection: states, time-outs, sending, closing
  *   hub_dispatch.c    one received hub message
+ *   hub_calls.c       calls that are answered later, and how many may come
  *   hub_registry.c    by token, by serial, by user
  *   signalr_server.c  construction, clock, drain, sending to many
  */
@@ -15,6 +16,7 @@
 #include "base/timer_wheel.h"
 #include "signalr/http/http_server.h"
 #include "signalr/hub/hub_connection.h"
+#include "signalr/hub/hub_ids.h"
 #include "signalr/hub/hub_inbox.h"
 #include "signalr/hub/hub_receipt.h"
 #include "signalr/hub/hub_token.h"
@@ -41,16 +43,21 @@ struct hub_user {
     char key[];
 };
 
+struct hub_membership;
+struct hub_calls;
+
 struct hub_connection {
     struct signalr_server *server;
     struct ws_conn *ws;    /* NULL: none yet, or gone */
     struct hub_user *user; /* NULL: anonymous */
     struct hub_connection *user_prev, *user_next;
-    void *data;      /* the host's, about this connection */
-    void *user_data; /* signalr_user.host_data of the transport request */
+    void *data;              /* the host's, about this connection */
+    void *user_data;         /* signalr_user.host_data of the transport request */
+    struct hub_calls *calls; /* NULL: it made none yet */
     char *client_address;
     struct hub_inbox inbox;
     struct hub_receipt receipt;
+    struct hub_membership *groups; /* hub_groups_internal.h */
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
     uint64_t serial;
@@ -63,10 +70,14 @@ struct hub_connection {
     bool pinged;            /* the first ping arms the client time-out */
     bool told_host;         /* connected() was called, so disconnected() is due */
     bool joined;
-    bool for_good;   /* ended by its client, which will not be back for what it did not get */
-    bool may_return; /* closed by the host with allowReconnect */
+    bool for_good;    /* ended by its client, which will not be back for what it did not get */
+    bool may_return;  /* closed by the host with allowReconnect */
+    bool passed_over; /* by the send under way: excepted, or has it already */
     char token[HUB_TOKEN_LEN], id[HUB_TOKEN_LEN];
 };
+
+struct hub_group;
+struct hub_group_user;
 
 struct signalr_server {
     struct signalr_options options;
@@ -78,7 +89,12 @@ struct signalr_server {
     struct timer_wheel *wheel;
     struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
     struct hub_user *users;
-    uint64_t next_serial;
+    struct hub_ids ids;
+    struct hub_group *groups;           /* uthash, by name */
+    struct hub_group_user *group_users; /* uthash, by user key */
+    unsigned ngroup_users;              /* entries of all of them */
+    uint64_t next_serial, next_call;
+    unsigned open_calls;
     unsigned gauge[CONN_NSTATES];
     struct signalr_shared own;  /* where the options name none to share */
     struct signalr_stats stats; /* its totals; the gauges are filled in when asked */
@@ -105,6 +121,11 @@ struct hub_user *hub_registry_user(struct signalr_server *s, struct slice key); 
 /* Makes c the user's, away from the one it was. Empty key: anonymous. False: no memory. */
 bool hub_registry_set_user(struct hub_connection *c, struct slice key);
 
+/* ---- hub_groups.c ---- */
+void hub_groups_opened(struct hub_connection *c);    /* joins the groups of its user */
+void hub_groups_leave_all(struct hub_connection *c); /* none: nothing */
+void hub_groups_free(struct signalr_server *s);      /* no connection is left */
+
 /* ---- hub_connection.c ---- */
 
 /* A connection in CONN_NEGOTIATED, registered, with a fresh id and, where asked for, a token.
@@ -128,6 +149,11 @@ void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
 
 /* ---- hub_dispatch.c ---- */
 void hub_dispatch(struct hub_connection *c, struct slice body);
+
+/* ---- hub_calls.c ---- */
+void hub_calls_cancel(struct hub_connection *c, struct slice invocation_id); /* by the client */
+void hub_calls_resume(struct hub_connection *c); /* what waited for room goes on */
+void hub_calls_free(struct hub_connection *c);
 
 /* ---- hub_endpoint.c, hub_negotiate.c ---- */
 void hub_endpoint(struct signalr_server *s, struct http_request *req);

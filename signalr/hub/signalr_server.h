@@ -36,13 +36,19 @@ struct signalr_options {
     /* 0: none. Past max_per_user (negotiated ones count too): 429, else 503. Of this server alone,
      * but for max_pending, which is of all that share `shared`. */
     unsigned max_connections, max_per_user, max_pending;
+    /* Groups (hub_address.h); 0: none. Memberships are of all that share `shared`. */
+    unsigned max_groups_per_connection, max_group_memberships;
     struct signalr_shared *shared; /* NULL: this server's own */
     bool close_on_expiry;
+    /* Of each connection; 0: no limit. Calls that are answered later, and how fast calls come: a
+     * bucket of call_burst that fills by calls_per_second. */
+    unsigned max_open_calls, calls_per_second, call_burst;
 };
 
 /* What the servers of one process count together; zero at first, outlives them. */
 struct signalr_shared {
-    atomic_uint pending; /* negotiated, not connected yet */
+    atomic_uint pending;     /* negotiated, not connected yet */
+    atomic_uint memberships; /* of connections in groups */
 };
 
 enum signalr_auth {
@@ -88,6 +94,7 @@ enum hub_refusal {
     HUB_REFUSE_ARGUMENTS,     /* wrong number or types of arguments */
     HUB_REFUSE_UNAUTHORIZED,  /* this user may not call it */
     HUB_REFUSE_NOT_STREAMING, /* type 4 for a method that returns one result */
+    HUB_REFUSE_STREAMING,     /* type 1 for a method that returns a stream */
     HUB_REFUSE_STREAM_IDS,    /* upload streams for a method that takes none */
     HUB_REFUSE_FAILED,        /* the method broke */
 };
@@ -103,6 +110,12 @@ struct signalr_host {
      * has an invocation id. False: unknown method, the server answers. Borrowed for the call. */
     bool (*invoke)(void *arg, struct hub_connection *c, const struct hub_invocation *inv);
     void (*hand_over)(void *arg, unsigned home, struct http_handoff *handoff);
+    /* An item of this stream had to wait (HUB_ITEM_LATER): there is room again. NULL: the host
+     * sends none. */
+    void (*stream_resumed)(void *arg, struct hub_connection *c, uint64_t call, void *data);
+    /* A call with data (hub_connection_set_call_data) ended: answered, cancelled by the client, or
+     * gone with its connection. The data is the host's again. NULL: the host sets none. */
+    void (*call_ended)(void *arg, void *data);
     void *arg;
 };
 
@@ -123,7 +136,9 @@ void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *a
 
 struct signalr_stats {
     uint64_t negotiations, opened, ended[HUB_END_NEND], invocations, unknown_methods, refused_auth;
-    unsigned pending, handshaking, open, closing;
+    uint64_t groups_missed; /* a new connection found no room in a group of its user */
+    uint64_t calls_too_fast, calls_too_many;
+    unsigned pending, handshaking, open, closing, open_calls;
 };
 void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *out);
 
@@ -159,10 +174,40 @@ void hub_connection_complete(struct hub_connection *c, struct slice invocation_i
 void hub_connection_refuse(struct hub_connection *c, const struct hub_invocation *inv,
                            enum hub_refusal refusal);
 
+/* ---- calls that are answered later (hub_calls.c) ----
+ * A call is known by a number, unique within the shard and never reused, so an answer may come when
+ * call and connection are long gone: it is then dropped. */
+
+/* Takes one call's turn from the connection's rate. False: too fast; it may try again in *retry_ms.
+ */
+bool hub_connection_take_turn(struct hub_connection *c, uint64_t *retry_ms);
+
+enum hub_keep {
+    HUB_KEPT,
+    HUB_KEEP_TOO_MANY,  /* max_open_calls */
+    HUB_KEEP_ID_IN_USE, /* a stream of this id is open; the client was told in .NET's words */
+    HUB_KEEP_NOMEM,
+};
+/* Keeps the invocation open, also one that wants no answer: it counts. */
+enum hub_keep hub_connection_keep(struct hub_connection *c, const struct hub_invocation *inv,
+                                  uint64_t *call);
+void hub_connection_set_call_data(struct hub_connection *c, uint64_t call, void *data);
+
+/* Ends the call. result: raw JSON, empty: null; a stream's end has none. error: text, not empty;
+ * then result is ignored. What does not fit into the queue now is sent when it does. */
+void hub_connection_answer(struct hub_connection *c, uint64_t call, struct slice result,
+                           const char *error);
+enum hub_item {
+    HUB_ITEM_SENT,
+    HUB_ITEM_LATER, /* not sent: the client is slow. host.stream_resumed tells when to go on */
+    HUB_ITEM_GONE,  /* the call has ended */
+};
+enum hub_item hub_connection_item(struct hub_connection *c, uint64_t call, struct slice item);
+
 /* ---- addressing ----
  * A connection hears what is sent to its user from the moment the host joins it, which lets the
  * host put a replay in front. from, torn: hub_receipt_start(). Joined already: nothing;
- * closing: it hears no more, but its receipt is right. */
+ * closing: it hears no more, but its receipt is right. For other addressees see hub_address.h. */
 void hub_connection_join_user(struct hub_connection *c, uint64_t from, bool torn);
 /* Sends to every joined connection of the user here; returns how many. */
 unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key,

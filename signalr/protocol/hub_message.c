@@ -113,6 +113,35 @@ struct hub_buf *hub_message_completion(struct slice invocation_id, struct slice 
     return b;
 }
 
+struct hub_buf *hub_message_stream_end(struct slice invocation_id)
+{
+    struct json_text id;
+    struct hub_buf *b = NULL;
+
+    if (json_text_of(&id, invocation_id)) {
+        const struct slice head[] = {SLICE_LIT("{\"type\":3,\"invocationId\":\""), id.inside};
+
+        b = build(head, 2, NULL, 0, SLICE_LIT("\"}"));
+    }
+    byte_buf_free(&id.escaped);
+    return b;
+}
+
+struct hub_buf *hub_message_stream_item(struct slice invocation_id, struct slice item)
+{
+    struct json_text id;
+    struct hub_buf *b = NULL;
+
+    if (json_text_of(&id, invocation_id)) {
+        const struct slice head[] = {SLICE_LIT("{\"type\":2,\"invocationId\":\""), id.inside,
+                                     SLICE_LIT("\",\"item\":")};
+
+        b = build(head, 3, &item, 1, SLICE_LIT("}"));
+    }
+    byte_buf_free(&id.escaped);
+    return b;
+}
+
 struct hub_buf *hub_message_ping(void)
 {
     return build(NULL, 0, NULL, 0, SLICE_LIT("{\"type\":6}"));

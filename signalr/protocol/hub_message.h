@@ -18,6 +18,9 @@ struct hub_buf *hub_message_invocation_parts(struct slice target, const struct s
                                              size_t n);
 struct hub_buf *hub_message_completion(struct slice invocation_id, struct slice result,
                                        struct slice error);
+/* The end of a stream that went well. */
+struct hub_buf *hub_message_stream_end(struct slice invocation_id);
+struct hub_buf *hub_message_stream_item(struct slice invocation_id, struct slice item);
 struct hub_buf *hub_message_ping(void);
 struct hub_buf *hub_message_close(struct slice error, bool allow_reconnect);
 struct hub_buf *hub_message_handshake(struct slice error); /* empty: success */

@@ -33,9 +33,16 @@ static void on_end(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code
     hub_connection_transport_ended(arg, reason_of(how), code == WS_CLOSE_GOING_AWAY);
 }
 
+static void on_drained(struct ws_conn *ws, void *arg)
+{
+    (void)ws;
+    hub_connection_drained(arg);
+}
+
 struct ws_conn *websocket_attach(struct http_request *req, struct hub_connection *c)
 {
-    static const struct ws_callbacks callbacks = {.on_data = on_data, .on_end = on_end};
+    static const struct ws_callbacks callbacks = {
+        .on_data = on_data, .on_end = on_end, .on_drained = on_drained};
 
     return http_upgrade(req, &callbacks, c);
 }

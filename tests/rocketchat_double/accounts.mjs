@@ -4,16 +4,18 @@ import { MeteorError } from './codec.mjs';
 const BLOCK_AFTER_FAILURES = { user: 10, ip: 50 };
 const BLOCK_MS = 5 * 60_000;
 const ATTEMPTS_KEPT = 20_000;
+const TOTP_ATTEMPTS = 5; // of codes that came by mail
 export const TOTP_CODE = '123456';
 
 export class Accounts {
   attempts = []; // {at, via, type, user, ok, error}: what tests count
   #failures = new Map(); // 'user x' or 'ip y' -> {count, since}
+  #codes = new Map(); // uid -> wrong codes since one was sent
   #store;
   #faults;
   #options;
 
-  /** options: timeFactor, blockFailedLogins, flavour, version */
+  /** options: timeFactor, blockFailedLogins, emailVerification, flavour, version */
   constructor(store, faults, options) {
     this.#store = store;
     this.#faults = faults;
@@ -56,7 +58,7 @@ export class Accounts {
     if (!user) throw this.#failed(attempt, ip, new MeteorError(403, 'User not found'));
     if (!this.#store.passwordMatches(user, options.password)) throw this.#failed(attempt, ip, new MeteorError(403, 'Incorrect password'));
     this.#checkAllowed(user, attempt, ip);
-    if (user.totp) this.#checkTotp(totp);
+    this.checkSecondFactor(user, totp?.code);
     const { token, expires } = this.#store.addToken(user);
     return { id: user._id, token, tokenExpires: expires, type: 'password' };
   }
@@ -91,6 +93,8 @@ export class Accounts {
   #checkAllowed(user, attempt, ip) {
     if (!user.active) throw new MeteorError('error-user-is-not-activated', 'User is not activated');
     if (user.roles.length === 0) throw new MeteorError('error-user-has-no-roles', 'User has no roles');
+    if (user.type === 'app') throw new MeteorError('error-app-user-is-not-allowed-to-login', 'App user is not allowed to login');
+    if (this.#options.emailVerification && !user.emails.some((e) => e.verified)) throw new MeteorError('error-invalid-email', 'Invalid email');
     if (!this.#options.blockFailedLogins) return;
     if (this.#blocked(`ip ${ip}`, BLOCK_AFTER_FAILURES.ip))
       throw new MeteorError('error-login-blocked-for-ip', 'Login has been temporarily blocked For IP');
@@ -98,24 +102,38 @@ export class Accounts {
       throw new MeteorError('error-login-blocked-for-user', 'Login has been temporarily blocked For User');
   }
 
-  #checkTotp(totp) {
-    const details = { method: 'totp', codeGenerated: false, availableMethods: ['totp'] };
-    if (!totp) throw new MeteorError('totp-required', 'TOTP Required', details);
-    if (totp.code !== TOTP_CODE) throw new MeteorError('totp-invalid', 'TOTP Invalid', details);
+  /** For logins by password and for guarded REST calls. Asking for the code sends it, where it comes by mail. */
+  checkSecondFactor(user, code) {
+    if (!user.totp) return;
+    const method = user.totp === 'email' ? 'email' : 'totp';
+    const details = { method, codeGenerated: method === 'email', availableMethods: [method] };
+    if (code === undefined) {
+      this.#codes.set(user._id, 0);
+      throw new MeteorError('totp-required', 'TOTP Required', details);
+    }
+    if (code === TOTP_CODE) return void this.#codes.delete(user._id);
+    const wrong = (this.#codes.get(user._id) ?? 0) + 1;
+    this.#codes.set(user._id, wrong);
+    if (method === 'email' && wrong > TOTP_ATTEMPTS) throw new MeteorError('totp-max-attempts', 'TOTP Maximun Failed Attempts Reached', details);
+    throw new MeteorError('totp-invalid', 'TOTP Invalid', details);
   }
 
   #failed(attempt, ip, error) {
     for (const key of [`ip ${ip}`, `user ${attempt.user}`]) {
       const entry = this.#failures.get(key);
-      if (entry && Date.now() - entry.since < BLOCK_MS * this.#options.timeFactor) entry.count++;
-      else this.#failures.set(key, { count: 1, since: Date.now() });
+      if (entry && this.#recent(entry)) entry.count++;
+      else this.#failures.set(key, { count: 1, since: this.#store.clock.now() });
     }
     return error;
   }
 
   #blocked(key, limit) {
     const entry = this.#failures.get(key);
-    return Boolean(entry && entry.count >= limit && Date.now() - entry.since < BLOCK_MS * this.#options.timeFactor);
+    return Boolean(entry && entry.count >= limit && this.#recent(entry));
+  }
+
+  #recent({ since }) {
+    return this.#store.clock.now() - since < BLOCK_MS * this.#options.timeFactor;
   }
 
   #forget(attempt) {

@@ -20,7 +20,7 @@ export class Control {
     if (!run) return reply(res, 404, { error: `unknown: ${req.method} ${name}` });
     try {
       const args = req.method === 'GET' ? url.searchParams : await readJson(req);
-      const answer = (await run(this.#server, args)) ?? {};
+      const answer = (await run(this.#server, args, this)) ?? {};
       return reply(res, 200, answer);
     } catch (error) {
       if (!(error instanceof MeteorError || error instanceof TypeError || error instanceof SyntaxError)) throw error;
@@ -30,10 +30,17 @@ export class Control {
 
   /** The same operations from a script: an array of {"op": NAME, ...} carried out in order. */
   async run(steps) {
-    for (const { op, ...args } of steps) {
-      if (!OPERATIONS[op]) throw new TypeError(`unknown operation ${op}`);
-      await OPERATIONS[op](this.#server, args);
-    }
+    for (const step of steps) await this.#runStep(step);
+  }
+
+  /** The same where none of them has to wait: nothing comes in between. */
+  runNow(steps) {
+    for (const step of steps) this.#runStep(step);
+  }
+
+  #runStep({ op, ...args }) {
+    if (!OPERATIONS[op]) throw new TypeError(`unknown operation ${op}`);
+    return OPERATIONS[op](this.#server, args, this);
   }
 }
 
@@ -87,8 +94,11 @@ const OPERATIONS = {
     const user = store.createUser(args);
     return { _id: user._id, username: user.username };
   },
-  'create-users': ({ store }, { prefix, count, password }) => {
-    for (let i = 0; i < count; i++) store.createUser({ username: `${prefix}${i}`, _id: `${prefix}id${i}`, password });
+  // Many at once, members of a room where one is named; their tokens come back where asked for.
+  'create-users': ({ store }, { prefix, count, password, room, tokens = false }) => {
+    const users = Array.from({ length: count }, (_, i) => store.createUser({ username: `${prefix}${i}`, _id: `${prefix}id${i}`, password }));
+    if (room !== undefined) for (const user of users) store.subscribe(store.requireRoom(room)._id, user);
+    return tokens ? { tokens: users.map((user) => store.addToken(user).token) } : {};
   },
   'create-room': ({ store }, { t, name, owner, members = [], _id }) => {
     const users = members.map((m) => store.requireUser(m));
@@ -115,6 +125,11 @@ const OPERATIONS = {
   },
   react: ({ store }, { id, user, emoji, add }) => void store.react(messageOf(store, id), store.requireUser(user), emoji, add),
   attach: ({ store }, { id, change }) => void store.attach(messageOf(store, id), change),
+  // Several operations within one millisecond.
+  together: ({ store }, { steps }, control) => store.together(() => control.runNow(steps)),
+  prune: ({ store }, { room, oldest = 0, latest = Number.MAX_SAFE_INTEGER, ...rest }) => ({
+    count: store.prune(store.requireRoom(room)._id, { oldest: new Date(oldest), latest: new Date(Math.min(latest, 8.64e15)), ...rest }),
+  }),
   delete: ({ store }, { id, keepHistory }) => {
     const message = messageOf(store, id);
     store.remove(message, store.users.get(message.u._id), { keepHistory });
@@ -132,11 +147,20 @@ const OPERATIONS = {
   'add-token': ({ store }, { user, personal }) => ({ token: store.addToken(store.requireUser(user), { personal }).token }),
   'revoke-tokens': ({ store }, { user }) => store.removeAllTokens(store.requireUser(user)),
   'set-active': ({ store }, { user, active }) => store.setActive(store.requireUser(user), active),
-  'set-password': ({ store }, { user, password }) => {
-    store.requireUser(user).password = password;
+  'change-user': ({ store }, { user, ...diff }) => store.changeUser(store.requireUser(user), diff),
+  'delete-user': ({ store }, { user }) => store.deleteUser(store.requireUser(user)),
+  'set-status': ({ store, presence }, { user, status, text }) => presence.choose(store.requireUser(user), status, text),
+  // Tells a user's connections to log out; those of a streamer from 8 on are ended as well.
+  'force-logout': (server, { user, session }) => {
+    const { _id } = server.store.requireUser(user);
+    server.streams.notifyUser(_id, 'force_logout', []);
+    const told = server.sessionsOf(_id).filter((s) => session === undefined || s.id === session);
+    for (const each of told) each.forceLogout();
+    return { sessions: told.length };
   },
 
   // faults and the connections themselves: of a user, of a session id, or all
+  advance: ({ clock }, { ms }) => clock.advance(ms),
   fault: ({ faults }, rule) => ({ id: faults.add(rule) }),
   'clear-faults': ({ faults }) => faults.clear(),
   options: ({ options }, change) => {
@@ -154,13 +178,9 @@ const OPERATIONS = {
   }),
   'send-fragmented': each((session, { text, size = 1 }) => session.sendFragmented(text, size)),
   'send-big': each((session, args) => session.sendRaw(bigFrame({ ...args, uid: session.userId }))),
-  pings: each((session, { count = 1000, control = false }) => {
-    for (let i = 0; i < count; i++)
-      if (control) session.ws.ping();
-      else session.send({ msg: 'ping', id: String(i) });
-  }),
-  restart: async (server, { downMs }) => {
-    setImmediate(() => server.restart({ downMs })); // answer first: the restart ends this connection too
+  pings: each((session, how) => session.sendPings(how)),
+  restart: async (server, how) => {
+    setImmediate(() => server.restart(how)); // answer first: the restart ends this connection too
   },
 };
 

@@ -16,7 +16,7 @@ export class MonolithSession extends DdpSession {
 
   constructor(server, ws, how) {
     super(server, ws, how);
-    this.#timeout = setTimeout(() => this.close(1000, ''), CONNECT_WITHIN_MS * server.options.timeFactor);
+    this.#timeout = server.clock.after(CONNECT_WITHIN_MS * server.options.timeFactor, () => this.close(1000, ''));
     const first = server.options.preConnected;
     if (first !== null) this.sendRaw(JSON.stringify(first));
   }
@@ -26,28 +26,32 @@ export class MonolithSession extends DdpSession {
   heard() {
     this.#seen = true;
     if (this.id === null) return;
-    clearTimeout(this.#timeout);
+    this.#stopTimeout();
+  }
+
+  #stopTimeout() {
+    this.server.clock.cancel(this.#timeout);
     this.#timeout = null;
   }
 
   written() {}
 
   #startHeartbeat() {
-    clearTimeout(this.#timeout);
-    this.#timeout = null;
+    this.#stopTimeout();
+    const { clock } = this.server;
     const interval = HEARTBEAT_MS * this.server.options.timeFactor;
-    this.#tick = setInterval(() => {
+    this.#tick = clock.every(interval, () => {
       if (!this.#seen && this.#timeout === null) {
         this.send({ msg: 'ping' });
-        this.#timeout = setTimeout(() => this.close(1000, 'Normal closure'), interval);
+        this.#timeout = clock.after(interval, () => this.close(1000, 'Normal closure'));
       }
       this.#seen = false;
-    }, interval);
+    });
   }
 
   stopTimers() {
-    clearInterval(this.#tick);
-    clearTimeout(this.#timeout);
+    this.server.clock.cancel(this.#tick);
+    this.#stopTimeout();
   }
 
   // ---- frames ----
@@ -166,7 +170,8 @@ export class MonolithSession extends DdpSession {
       const [{ stream, params }] = subs;
       this.dropSub(id);
       try {
-        this.subs.set(id, new Set([this.server.streams.open(this, id, stream, params)]));
+        const sub = this.server.streams.open(this, id, stream, params);
+        this.subs.set(id, new Set([sub]));
         again.push(id);
       } catch (error) {
         this.send({ msg: 'nosub', id, error: wireError(error) });
@@ -175,10 +180,18 @@ export class MonolithSession extends DdpSession {
     if (again.length > 0) this.sendFrame(ddpStringify({ msg: 'ready', subs: again }), { msg: 'ready' });
   }
 
+  /** Later versions of the `users` document, which only carry what changed. */
+  documentChanged(fields) {
+    this.send({ msg: 'changed', collection: 'users', id: this.user._id, fields });
+  }
+
   /** Logging out leaves the connection open, as nobody. */
   loggedOut() {
     this.setUser(null);
   }
+
+  /** The client is told and expected to leave. */
+  forceLogout() {}
 
   tokenGone() {
     this.close(1000, 'Normal closure');

@@ -22,8 +22,9 @@ export class StreamerSession extends DdpSession {
   // ---- idle timer ----
 
   #arm(ms) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#idle(), ms);
+    const { clock } = this.server;
+    clock.cancel(this.#timer);
+    this.#timer = clock.after(ms, () => this.#idle());
   }
 
   #idle() {
@@ -43,7 +44,7 @@ export class StreamerSession extends DdpSession {
   }
 
   stopTimers() {
-    clearTimeout(this.#timer);
+    this.server.clock.cancel(this.#timer);
   }
 
   // ---- frames ----
@@ -95,6 +96,8 @@ export class StreamerSession extends DdpSession {
     if (this.server.options.usersAdded !== 'none') setImmediate(() => this.user && this.send(this.usersDocument()));
   }
 
+  documentChanged() {} // it publishes no changes
+
   loggedOut() {
     setTimeout(() => this.close(CLOSE.PROTOCOL_ERROR, ''), 1);
   }
@@ -103,6 +106,10 @@ export class StreamerSession extends DdpSession {
   tokenGone() {
     if (this.server.options.version < 8) return;
     this.server.streams.notifyUser(this.userId, 'force_logout', []);
-    this.close(1000, '');
+    this.forceLogout();
+  }
+
+  forceLogout() {
+    if (this.server.options.version >= 8) this.close(1000, '');
   }
 }

@@ -5,12 +5,15 @@ import http from 'node:http';
 import https from 'node:https';
 import { WebSocketServer } from 'ws';
 import { Accounts } from './accounts.mjs';
+import { Clock } from './clock.mjs';
 import { Control } from './control.mjs';
 import { MonolithSession } from './ddp_monolith.mjs';
 import { StreamerSession } from './ddp_streamer.mjs';
 import { Faults } from './faults.mjs';
+import { Presence } from './presence.mjs';
 import { DdpRateLimiter, RestRateLimiter } from './rate_limit.mjs';
 import { Rest } from './rest.mjs';
+import { download } from './rest_files.mjs';
 import { Store } from './store.mjs';
 import { Streams } from './streams.mjs';
 
@@ -25,15 +28,24 @@ const DEFAULTS = {
   flavour: 'monolith', // or 'streamer'
   version: 7, // 6, 7 or 8
   seed: 1,
-  start: undefined, // epoch ms: a virtual clock; else real time
+  start: undefined, // epoch ms: a virtual clock (clock.mjs); else real time
   equalStamps: false,
   timeFactor: 1, // multiplies heartbeats, limiter windows and block times
   rateLimits: true, // or {rest: {limit, intervalMs}, ddp: {name: count}}; false switches them off
   blockFailedLogins: true,
+  emailVerification: false, // who has no verified address is refused
   deflate: undefined, // permessage-deflate; default: as the flavour does
   historyLimit: 10_000,
   storeLastMessage: true,
-  showDeletedStatus: false,
+  showDeletedStatus: false, // Message_ShowDeletedStatus
+  keepHistory: false, // Message_KeepHistory
+  hideSystemMessages: [], // Hide_System_Messages: types that the message streams leave out
+  readReceipts: false,
+  notifications: 'mentions', // desktop notifications: mentions (and direct messages), all, none
+  useRealName: false, // UI_Use_Real_Name: what typing is told under
+  presenceLimit: 200, // connections beyond which presence is not told; 0: a licence
+  maxFileSize: 100 * 1024 * 1024, // FileUpload_MaxFileSize
+  passwordFallback: false, // guarded REST calls ask who has no second factor for the password
   createTokens: false, // users.createToken: true, or for 8 the secret
   missingMethods: undefined, // DDP methods that answer 404; default: the catch-up ones on the 8.x streamer
   preConnected: null, // a frame before `connected`
@@ -41,9 +53,9 @@ const DEFAULTS = {
   usersAdded: undefined, // before, after, none: the `users` document around the login's result
   batchReady: false,
   hookDelayMs: 5, // from `ready` to the first delivered rooms-changed
-  removedShape: undefined, // full, rid, u: what a removed subscription carries
+  removedShape: undefined, // full, rid, u: what a removed subscription carries; none: not told
   subscriptionStamps: undefined, // does an updated subscription carry _updatedAt?
-  keepRoomStreamOnKick: false,
+  keepRoomStreamOnKick: false, // true, or 'several': only where a session follows several rooms
 };
 
 function withDefaults(given) {
@@ -67,13 +79,17 @@ export class RocketChatDouble {
   #byUser = new Map();
   #byToken = new Map();
   #sockets = new Set(); // upgraded and stalled ones too, which http.Server forgets
+  #given;
   #server = null;
   #wss = null;
 
   constructor(options = {}) {
+    this.#given = options;
     this.options = withDefaults(options);
     this.faults = new Faults();
-    this.store = new Store(this.options);
+    this.clock = new Clock(this.options.start);
+    this.store = new Store(this.options, this.clock);
+    this.presence = new Presence(this.store, this.options);
     this.accounts = new Accounts(this.store, this.faults, this.options);
     this.streams = new Streams(this.store, this.faults, this.options);
     this.rest = new Rest(this);
@@ -82,6 +98,10 @@ export class RocketChatDouble {
     this.store.on('token-removed', ({ hash }) => {
       for (const session of [...(this.#byToken.get(hash) ?? [])]) session.tokenGone();
     });
+    const documentChanged = ({ user, diff }) => {
+      for (const session of this.sessionsOf(user._id)) session.documentChanged(diff);
+    };
+    this.store.on('user-updated', documentChanged);
   }
 
   /** Listens; resolves to the address, without a slash at its end. */
@@ -95,18 +115,23 @@ export class RocketChatDouble {
       socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.keepAliveTimeout = 60_000;
-    this.#wss = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      maxPayload: MAX_PAYLOAD[this.options.flavour],
-      perMessageDeflate: this.options.deflate ? { threshold: 1024, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
-    });
+    this.#makeWebSocketServer();
     await this.#listen(this.options.port);
     this.port = this.#server.address().port;
     const name = host.includes(':') ? `[${host}]` : host;
     this.url = `${tls ? 'https' : 'http'}://${name}:${this.port}${this.options.prefix}`;
     this.webSocketUrl = `${this.url.replace(/^http/, 'ws')}/websocket`;
     return this.url;
+  }
+
+  #makeWebSocketServer() {
+    const { flavour, deflate } = this.options;
+    this.#wss = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: MAX_PAYLOAD[flavour],
+      perMessageDeflate: deflate ? { threshold: 1024, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
+    });
   }
 
   #listen(port) {
@@ -132,10 +157,16 @@ export class RocketChatDouble {
 
   /**
    * As if the server process were started again: every socket ends with 1006, sessions and limiter
-   * windows are gone, data and tokens stay. With `downMs` the port refuses for that long.
+   * windows are gone, data and tokens stay. With `downMs` the port refuses for that long. Other
+   * options change with it: {version: 8} is an upgrade.
    */
-  async restart({ downMs = 0 } = {}) {
+  async restart({ downMs = 0, ...change } = {}) {
     for (const session of [...this.sessions]) session.drop();
+    if (Object.keys(change).length > 0) {
+      this.#given = { ...this.#given, ...change };
+      Object.assign(this.options, withDefaults({ ...this.#given, port: this.port }));
+      this.#makeWebSocketServer();
+    }
     this.#resetLimits();
     if (downMs === 0) return;
     await this.#closePort();
@@ -146,8 +177,9 @@ export class RocketChatDouble {
   #resetLimits() {
     const { rateLimits, timeFactor } = this.options;
     const enabled = rateLimits !== false;
-    this.restLimiter = new RestRateLimiter({ enabled, timeFactor, ...rateLimits.rest });
-    this.ddpLimiter = new DdpRateLimiter({ enabled, timeFactor, counts: rateLimits.ddp });
+    const { clock } = this;
+    this.restLimiter = new RestRateLimiter({ clock, enabled, timeFactor, ...rateLimits.rest });
+    this.ddpLimiter = new DdpRateLimiter({ clock, enabled, timeFactor, counts: rateLimits.ddp });
   }
 
   countCall(name) {
@@ -159,12 +191,14 @@ export class RocketChatDouble {
   bind(session) {
     addTo(this.#byUser, session.userId, session);
     addTo(this.#byToken, session.tokenHash, session);
+    this.presence.connected(session.user);
   }
 
   unbind(session) {
-    if (!session.user) return;
+    if (!session.user || !this.#byUser.get(session.userId)?.has(session)) return;
     removeFrom(this.#byUser, session.userId, session);
     removeFrom(this.#byToken, session.tokenHash, session);
+    this.presence.gone(session.user, this.sessionsOf(session.userId).length);
   }
 
   sessionsOf(uid) {
@@ -192,6 +226,7 @@ export class RocketChatDouble {
     const path = this.#pathOf(url);
     if (url.pathname.startsWith('/__double/')) return this.control.handle(req, res, url);
     if (path === '/health') return void res.writeHead(200, { 'Content-Type': 'text/plain' }).end('ok');
+    if (path?.startsWith('/file-upload/') && req.method === 'GET') return download(this.store, req, res, path, url.searchParams);
     if (path?.startsWith('/api/')) return this.rest.handle(req, res, path, url.searchParams, this.#clientAddress(req));
     // Whatever else is the web client's page.
     return void res.writeHead(200, { 'Content-Type': 'text/html' }).end('<!DOCTYPE html><title>Rocket.Chat</title>');

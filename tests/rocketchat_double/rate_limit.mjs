@@ -5,19 +5,21 @@ import { MeteorError } from './codec.mjs';
 class Rule {
   #counters = new Map();
   #start;
+  #clock;
 
-  constructor({ limit, intervalMs, key }) {
+  constructor({ clock, limit, intervalMs, key }) {
+    this.#clock = clock;
     this.limit = limit;
     this.intervalMs = intervalMs;
     this.key = key;
-    this.#start = Date.now();
+    this.#start = clock.now();
   }
 
   /** {allowed, left, timeToReset} after counting this call, or null where the rule does not apply. */
   hit(input) {
     const key = this.key(input);
     if (key === null) return null;
-    const now = Date.now();
+    const now = this.#clock.now();
     if (now - this.#start > this.intervalMs) {
       this.#counters.clear();
       this.#start = now;
@@ -37,12 +39,12 @@ const isStream = (name) => name.startsWith('stream-');
 export class DdpRateLimiter {
   #rules;
 
-  constructor({ enabled = true, timeFactor = 1, counts = {} } = {}) {
-    const rule = (name, limit, ms, key) => new Rule({ limit: counts[name] ?? limit, intervalMs: ms * timeFactor, key });
+  constructor({ clock, enabled = true, timeFactor = 1, counts = {} }) {
+    const rule = (name, limit, ms, key) => new Rule({ clock, limit: counts[name] ?? limit, intervalMs: ms * timeFactor, key });
     const byMethod = (name, limit, ms, key) => [
       rule(name, limit, ms, (i) => (isStream(i.name) ? null : key(i))),
       // Streams get four times the count in four times the time: the same rate, larger bursts.
-      new Rule({ limit: (counts[name] ?? limit) * 4, intervalMs: ms * 4 * timeFactor, key: (i) => (isStream(i.name) ? key(i) : null) }),
+      new Rule({ clock, limit: (counts[name] ?? limit) * 4, intervalMs: ms * 4 * timeFactor, key: (i) => (isStream(i.name) ? key(i) : null) }),
     ];
     this.#rules = !enabled
       ? []
@@ -78,21 +80,22 @@ export class RestRateLimiter {
   #rules = new Map();
   #options;
 
-  constructor({ enabled = true, timeFactor = 1, limit = 10, intervalMs = 60_000 } = {}) {
-    this.#options = { enabled, limit, intervalMs: intervalMs * timeFactor };
+  constructor({ clock, enabled = true, timeFactor = 1, limit = 10, intervalMs = 60_000 }) {
+    this.#options = { clock, enabled, timeFactor, limit, intervalMs };
   }
 
-  /** null where there is no limit, else {allowed, headers, seconds}. */
-  check(ip, route, method) {
-    const { enabled, limit, intervalMs } = this.#options;
+  /** own: {limit, intervalMs} of the route. null where there is no limit, else {allowed, headers, seconds}. */
+  check(ip, route, method, own) {
+    const { clock, enabled, timeFactor, ...all } = this.#options;
     if (!enabled) return null;
     const name = `${method} ${route}`;
-    if (!this.#rules.has(name)) this.#rules.set(name, new Rule({ limit, intervalMs, key: (i) => i }));
+    const { limit, intervalMs } = own ?? all;
+    if (!this.#rules.has(name)) this.#rules.set(name, new Rule({ clock, limit, intervalMs: intervalMs * timeFactor, key: (i) => i }));
     const { allowed, left, timeToReset } = this.#rules.get(name).hit(ip);
     return {
       allowed,
       seconds: Math.ceil(timeToReset / 1000),
-      headers: { 'X-RateLimit-Limit': limit, 'X-RateLimit-Remaining': left, 'X-RateLimit-Reset': Date.now() + timeToReset },
+      headers: { 'X-RateLimit-Limit': limit, 'X-RateLimit-Remaining': left, 'X-RateLimit-Reset': clock.now() + timeToReset },
     };
   }
 }

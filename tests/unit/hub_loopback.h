@@ -3,7 +3,8 @@
  * The client's waits pump the loop, so a test reads like a script and can look into the server
  * between any two lines. Two shards live on the one loop; a hand-over goes straight to the other.
  * Users: "Authorization: Bearer NAME" or "Bearer NAME@EXPIRY_MS"; none is anonymous, "refuse" 401.
- * Methods: Echo, Void, Later (completed by complete_later), Throw; all others are unknown. */
+ * Methods: Echo, Void, Later (completed by complete_later), Throw, Keep and Stream (kept open; the
+ * test answers w->call); all others are unknown. */
 #ifndef TESTS_UNIT_HUB_LOOPBACK_H
 #define TESTS_UNIT_HUB_LOOPBACK_H
 
@@ -52,6 +53,10 @@ struct world {
     struct hub_connection *last;
     char last_id[32]; /* of the invocation that was left open */
     char last_target[64];
+    uint64_t call; /* the last one kept */
+    enum hub_keep kept;
+    unsigned calls_ended, resumed;
+    uint64_t retry_ms;
 };
 
 /* ---- host ---- */
@@ -112,6 +117,14 @@ static inline bool world_invoke(void *arg, struct hub_connection *c,
     const struct slice none = {0};
 
     snprintf(w->last_target, sizeof w->last_target, "%.*s", (int)inv->target.len, inv->target.ptr);
+    if (slice_eq(inv->target, SLICE_LIT("Keep")) || slice_eq(inv->target, SLICE_LIT("Stream"))) {
+        w->kept = HUB_KEEP_NOMEM;
+        if (hub_connection_take_turn(c, &w->retry_ms))
+            w->kept = hub_connection_keep(c, inv, &w->call);
+        if (w->kept == HUB_KEPT)
+            hub_connection_set_call_data(c, w->call, w);
+        return true;
+    }
     if (!slice_eq_nocase(inv->target, SLICE_LIT("Echo")) &&
         !slice_eq_nocase(inv->target, SLICE_LIT("Void")) &&
         !slice_eq_nocase(inv->target, SLICE_LIT("Later")) &&
@@ -137,6 +150,21 @@ static inline bool world_invoke(void *arg, struct hub_connection *c,
         snprintf(w->last_id, sizeof w->last_id, "%.*s", (int)inv->invocation_id.len,
                  inv->invocation_id.ptr);
     return true;
+}
+
+static inline void world_call_ended(void *arg, void *data)
+{
+    (void)arg;
+    ((struct world *)data)->calls_ended++;
+}
+
+static inline void world_resumed(void *arg, struct hub_connection *c, uint64_t call, void *data)
+{
+    struct world *w = data;
+
+    (void)arg, (void)c;
+    assert_int_equal(call, w->call);
+    w->resumed++;
 }
 
 static inline void world_hand_over(void *arg, unsigned home, struct http_handoff *handoff)
@@ -205,6 +233,8 @@ static inline void shard_start(struct world *w, unsigned number, struct signalr_
         .disconnected = world_disconnected,
         .invoke = world_invoke,
         .hand_over = world_hand_over,
+        .stream_resumed = world_resumed,
+        .call_ended = world_call_ended,
         .arg = shard,
     };
     static const char *const none[] = {NULL};

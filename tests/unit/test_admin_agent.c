@@ -331,6 +331,103 @@ static void test_stop_is_bounded(void **state)
     assert_true(w.stopped);
 }
 
+/* ---- lending ---- */
+
+static struct {
+    unsigned loans, refusals;
+    char token[64], username[64], code[64];
+    enum rc_result result;
+} lent;
+
+static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
+{
+    (void)arg;
+    if (error != NULL) {
+        lent.refusals++;
+        lent.result = error->result;
+        snprintf(lent.code, sizeof lent.code, "%s", error->code);
+        return;
+    }
+    lent.loans++;
+    snprintf(lent.token, sizeof lent.token, "%.*s", (int)loan->auth_token.len,
+             loan->auth_token.ptr);
+    snprintf(lent.username, sizeof lent.username, "%.*s", (int)loan->username.len,
+             loan->username.ptr);
+}
+
+static void borrow(const char *refused)
+{
+    admin_agent_lend(w.agent, slice_of(refused), on_loan, NULL);
+}
+
+static void test_lends_when_ready(void **state)
+{
+    (void)state;
+    memset(&lent, 0, sizeof lent);
+    start();
+    borrow(NULL);
+    assert_int_equal(lent.refusals, 1);
+    assert_int_equal(lent.result, RC_UNREACHABLE);
+    assert_string_equal(lent.code, "admin-logging-in");
+    log_in("tokA");
+    borrow("other");
+    assert_int_equal(lent.loans, 1);
+    assert_string_equal(lent.token, "tokA");
+    assert_string_equal(lent.username, "boss");
+    assert_null(rest_pending(REST_ME));
+}
+
+static void test_a_doubted_token_is_looked_into(void **state)
+{
+    struct rest_me me = {SLICE_LIT("uA"), SLICE_LIT("boss")};
+
+    (void)state;
+    memset(&lent, 0, sizeof lent);
+    start();
+    log_in("tokA");
+    borrow("tokA");
+    borrow("tokA");
+    assert_int_equal(lent.loans, 2);
+    assert_int_equal(rest_count(REST_ME), 1);
+    rest_answer(rest_pending(REST_ME), NULL, &me, NULL, NULL); /* alive after all */
+    check_state(ADMIN_READY, "");
+    assert_int_equal(w.acquires, 1);
+    borrow("tokA");
+    rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
+    check_state(ADMIN_LOGGING_IN, "");
+    borrow("tokA");
+    assert_int_equal(lent.refusals, 1);
+    fire_timer();
+    assert_int_equal(w.acquires, 2);
+    log_in("tokB");
+    assert_null(rest_pending(REST_LOGOUT)); /* it is dead */
+    borrow("tokA");
+    assert_string_equal(lent.token, "tokB");
+}
+
+static void test_no_admin_lends_nothing(void **state)
+{
+    (void)state;
+    memset(&lent, 0, sizeof lent);
+    w.settings.im.admin_user_name = empty;
+    start();
+    borrow(NULL);
+    assert_int_equal(lent.result, RC_REFUSED);
+    assert_string_equal(lent.code, "admin-off");
+}
+
+static void test_stop_while_the_token_is_looked_into(void **state)
+{
+    (void)state;
+    start();
+    log_in("tokA");
+    borrow("tokA");
+    admin_agent_stop(w.agent, 1000, on_stopped, &w.stopped);
+    rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
+    rest_answer(rest_pending(REST_LOGOUT), NULL, NULL, NULL, NULL);
+    run_until(&w.stopped);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -349,6 +446,10 @@ int main(void)
         T(test_stop_while_waiting_for_a_turn),
         T(test_stop_during_the_login_logs_its_token_out),
         T(test_stop_is_bounded),
+        T(test_lends_when_ready),
+        T(test_a_doubted_token_is_looked_into),
+        T(test_no_admin_lends_nothing),
+        T(test_stop_while_the_token_is_looked_into),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static void on_end(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code
     (void)code;
 }
 
-static const struct ws_callbacks callbacks = {on_data, on_end};
+static const struct ws_callbacks callbacks = {on_data, on_end, NULL};
 
 static void on_request(void *arg, struct http_request *req)
 {

@@ -34,6 +34,9 @@ static void test_messages(void **state)
                    "{\"type\":1,\"target\":\"a\",\"arguments\":[]}");
     assert_message(hub_message_invocation_parts(SLICE_LIT("a\"\xc3\xa9\n"), parts, 3),
                    "{\"type\":1,\"target\":\"a\\\"\xc3\xa9\\n\",\"arguments\":[{\"msg\":1.10}]}");
+    assert_message(hub_message_stream_item(SLICE_LIT("a\"b"), SLICE_LIT("{\"x\":1.0}")),
+                   "{\"type\":2,\"invocationId\":\"a\\\"b\",\"item\":{\"x\":1.0}}");
+    assert_message(hub_message_stream_end(SLICE_LIT("7")), "{\"type\":3,\"invocationId\":\"7\"}");
     assert_message(hub_message_completion(SLICE_LIT("0"), none, none),
                    "{\"type\":3,\"invocationId\":\"0\",\"result\":null}");
     assert_message(hub_message_completion(SLICE_LIT("a\\b"), SLICE_LIT("[1]"), none),

@@ -59,7 +59,7 @@ static void on_end(struct ws_conn *w, void *arg, enum ws_end h, unsigned c)
     ws = NULL;
 }
 
-static const struct ws_callbacks callbacks = {on_data, on_end};
+static const struct ws_callbacks callbacks = {on_data, on_end, NULL};
 
 static void on_request(void *arg, struct http_request *req)
 {
