@@ -178,6 +178,8 @@
       "Tokens whose time ended.")                                                                  \
     X(LOG_DROPPED, COUNTER, "pushbridge_log_lines_dropped_total", "",                              \
       "Log lines dropped because stderr took no more.")                                            \
+    X(HEAP_TRIMS, COUNTER, "pushbridge_heap_trims_total", "",                                      \
+      "Times that freed memory was given back after many had left.")                               \
     X(START_TIME, GAUGE, "process_start_time_seconds", "",                                         \
       "When the process started, in seconds since the epoch.")
 
@@ -224,6 +226,9 @@ void metrics_observe_push(struct metrics_block *b, uint64_t ns);
 
 /* By any thread, on the process's own block. */
 void metrics_add_shared(struct metrics *m, enum metric which, int64_t delta);
+
+/* Over all blocks. */
+uint64_t metrics_total(const struct metrics *m, enum metric which);
 
 /* Appends the whole exposition. */
 void metrics_write(const struct metrics *m, struct byte_buf *out);
