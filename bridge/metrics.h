@@ -121,6 +121,14 @@
     X(DDP_SOCKETS, GAUGE, "pushbridge_ddp_connections", "", "DDP connections open.")               \
     X(DDP_RECONNECTS, COUNTER, "pushbridge_ddp_reconnects_total", "",                              \
       "DDP connections opened again after a loss.")                                                \
+    X(DDP_ENDED_UNREACHABLE, COUNTER, "pushbridge_ddp_ended_total", "how=\"unreachable\"",         \
+      "DDP connections ended, by how; closed are those we closed.")                                \
+    X(DDP_ENDED_TIMED_OUT, COUNTER, "pushbridge_ddp_ended_total", "how=\"timed-out\"", "")         \
+    X(DDP_ENDED_FAILED, COUNTER, "pushbridge_ddp_ended_total", "how=\"ddp-version\"", "")          \
+    X(DDP_ENDED_DEAD, COUNTER, "pushbridge_ddp_ended_total", "how=\"silent\"", "")                 \
+    X(DDP_ENDED_CLOSED, COUNTER, "pushbridge_ddp_ended_total", "how=\"connection-lost\"", "")      \
+    X(DDP_ENDED_MALFORMED, COUNTER, "pushbridge_ddp_ended_total", "how=\"malformed\"", "")         \
+    X(DDP_ENDED_LOCAL, COUNTER, "pushbridge_ddp_ended_total", "how=\"closed\"", "")                \
     X(EVENTS_IN_ROOMS, COUNTER, "pushbridge_events_in_total", "event=\"rooms-changed\"",           \
       "Events from Rocket.Chat, by stream event.")                                                 \
     X(EVENTS_IN_SUBSCRIPTIONS, COUNTER, "pushbridge_events_in_total",                              \
