@@ -13,6 +13,11 @@ static const char *const event_names[SESSION_NSUBS] = {
     [SESSION_SUB_SUBSCRIPTIONS] = "subscriptions-changed",
 };
 
+const char *session_sub_event(enum session_sub which)
+{
+    return event_names[which];
+}
+
 static void subscribe(struct user_session *s, enum session_sub which);
 
 /* ---- resume ---- */
@@ -138,6 +143,7 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         uint64_t again_ms = session_now_ms(s->table) + wait;
 
         if (again_ms >= s->subscribing_until_ms) {
+            s->failed_sub = (uint8_t)which;
             session_back_off(s, error->code, wait);
             return;
         }
@@ -149,6 +155,7 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         log_warn("session_sub_refused", LOG_ID("user", slice_of(s->key)),
                  LOG_STR("event", event_names[which]), LOG_STR("code", error->code));
     } else {
+        s->failed_sub = (uint8_t)which;
         if (error->result != RC_UNREACHABLE)
             session_back_off(s, error->code, error->retry_after_ms);
         return;
@@ -282,6 +289,7 @@ static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_erro
     struct user_session *s = arg;
 
     (void)sub_id;
+    s->failed_sub = SESSION_NSUBS;
     if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)
         session_back_off(s, error != NULL ? error->code : "subscription-ended", 0);
 }
@@ -313,6 +321,7 @@ static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detai
 
     s->ddp = NULL;
     metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;

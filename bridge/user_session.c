@@ -58,6 +58,7 @@ static void set_failure(struct user_session *s, const char *code)
     session_set_code(s, code);
     snprintf(s->failure, sizeof s->failure, "%s", code);
     s->failed_at_ms = session_now_ms(s->table);
+    s->failed_in = s->state;
 }
 
 static void count_state(struct user_session *s, int by)

@@ -11,6 +11,7 @@
  *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
+ *   session_why.c     and the one thing that is wrong
  *
  * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
  * session still waits for it; DDP answers come with the session, since all of them come before the
@@ -108,11 +109,13 @@ struct user_session {
     uint32_t op_seq; /* answers of older ops are stale */
     uint32_t holds;  /* ops under way: the session must live until they answered */
     uint32_t connections;
-    uint8_t state;    /* enum session_state; written by session_enter() alone */
-    uint8_t then;     /* enum session_state: where CLOSING leads */
-    uint8_t told;     /* enum session_told */
-    uint8_t failures; /* in a row; the exponent of the backoff */
-    uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
+    uint8_t state;      /* enum session_state; written by session_enter() alone */
+    uint8_t then;       /* enum session_state: where CLOSING leads */
+    uint8_t told;       /* enum session_told */
+    uint8_t failed_in;  /* enum session_state: where the last failure struck */
+    uint8_t failed_sub; /* enum session_sub: refused or ended; SESSION_NSUBS: unknown which */
+    uint8_t failures;   /* in a row; the exponent of the backoff */
+    uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t queries; /* in the window */
     uint16_t nrepairs;
@@ -269,11 +272,13 @@ void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */
 void session_connect(struct user_session *s);
-void session_subscribe(struct user_session *s); /* logged in and ours: on with it */
-void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING or LIVE */
+void session_subscribe(struct user_session *s);        /* logged in and ours: on with it */
+const char *session_sub_event(enum session_sub which); /* "rooms-changed", ... */
+void session_link_step(struct user_session *s);        /* a step is due in SUBSCRIBING or LIVE */
 
-/* ---- session_report.c ---- */
+/* ---- session_report.c, session_why.c ---- */
 void session_report(const struct user_session *s, struct byte_buf *json);
+void session_why(const struct user_session *s, struct session_why *why);
 
 /* ---- session_lists.c ---- */
 void session_lists_ask(struct user_session *s);
