@@ -460,7 +460,8 @@ static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
 {
     struct merge *m = arg;
 
-    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id, deleted_ms))
+    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id, deleted_ms,
+                                m->repair->asked_ms))
         room_merge_add(&m->all, &(struct rc_message){.id = id}, ROOM_SIGHT_NONE);
 }
 

@@ -90,6 +90,7 @@ struct user_session {
     struct lost_slots slots;
     struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
     struct rest_call *rest;         /* under way, of the latest op */
+    struct rest_call *history_call; /* for a room\'s messages */
     struct session_borrow *borrows; /* callers who wait for the token */
     uint64_t borrow_at_ms;          /* when the first of them has waited long enough; 0: none */
     struct rest_call *check;        /* asks whether the token is alive */
@@ -133,8 +134,9 @@ struct user_session {
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
-    bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
-    bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
+    bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
+    bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
+    bool history_by_rest : 1; /* this server has no messages/get */
 
     uint16_t username_len, key_len;
     uint32_t *interest;   /* connections per shard; into tail */
@@ -153,6 +155,7 @@ struct session_table {
     uv_timer_t tick;
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
+    uint64_t history_limited_until_ms; /* over REST */
     uint64_t random;
     size_t replay_bytes; /* in all rings */
     unsigned by_state[SESSION_NSTATES];

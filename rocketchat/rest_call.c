@@ -10,6 +10,7 @@ static const char *const paths[] = {
     [ROUTE_INFO] = "/api/info",
     [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
     [ROUTE_ROOMS] = "/api/v1/rooms.get",
+    [ROUTE_MESSAGES] = "/api/v1/chat.syncMessages",
 };
 
 /* ---- the life of a call ---- */
@@ -26,6 +27,7 @@ void rest_call_free(struct rest_call *c)
     rest_transport_free_headers(c->request_headers);
     rest_transport_wipe(&c->request);
     rest_transport_wipe(&c->body);
+    byte_buf_free(&c->query);
     free(c);
 }
 
@@ -99,6 +101,7 @@ static void answer(struct rest_call *c, const struct rc_error *error)
     case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
     case ROUTE_ROOMS:
+    case ROUTE_MESSAGES:
         c->fn.json(c->arg, error == NULL ? byte_buf_slice(&c->body) : (struct slice){0}, error);
         break;
     }
@@ -223,6 +226,19 @@ struct rest_call *rest_call_new(struct rest_client *client, enum route route, vo
     return c;
 }
 
+static bool set_url(struct rest_call *c)
+{
+    struct byte_buf target = {0};
+    bool ok;
+
+    byte_buf_puts(&target, paths[c->route]);
+    byte_buf_put(&target, byte_buf_slice(&c->query));
+    ok = !byte_buf_failed(&target) && !byte_buf_failed(&c->query) &&
+         rest_transport_url(&c->client->transport, c->easy, byte_buf_slice(&target));
+    byte_buf_free(&target);
+    return ok;
+}
+
 struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
 {
     struct rest_client *client = c->client;
@@ -233,8 +249,7 @@ struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request.data);
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->request.len);
     }
-    if (byte_buf_failed(&c->request) ||
-        !rest_transport_url(&client->transport, c->easy, slice_of(paths[c->route]))) {
+    if (byte_buf_failed(&c->request) || !set_url(c)) {
         rest_call_free(c);
         return NULL;
     }

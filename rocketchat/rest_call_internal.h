@@ -8,7 +8,15 @@
 #include "rocketchat/rest_answer.h"
 #include "rocketchat/rest_transport_internal.h"
 
-enum route { ROUTE_LOGIN, ROUTE_LOGOUT, ROUTE_ME, ROUTE_INFO, ROUTE_SUBSCRIPTIONS, ROUTE_ROOMS };
+enum route {
+    ROUTE_LOGIN,
+    ROUTE_LOGOUT,
+    ROUTE_ME,
+    ROUTE_INFO,
+    ROUTE_SUBSCRIPTIONS,
+    ROUTE_ROOMS,
+    ROUTE_MESSAGES,
+};
 
 struct rest_client {
     struct curl_loop *curl;
@@ -36,6 +44,7 @@ struct rest_call {
     CURL *easy;
     struct curl_slist *request_headers;
     struct byte_buf request; /* may hold a password: wiped */
+    struct byte_buf query;   /* "?..."; empty: none */
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;

@@ -1,5 +1,6 @@
 #include "rocketchat/rest_client.h"
 #include "base/json_slice.h"
+#include "rocketchat/rc_date.h"
 #include "rocketchat/rest_call_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -20,12 +21,10 @@ static bool says_json(struct rest_call *c)
                                  SLICE_LIT("application/json"));
 }
 
-static struct rest_call *authorized_call(struct rest_client *client, enum route route, bool is_post,
-                                         struct slice user_id, struct slice token,
-                                         union answer_fn fn, void *arg)
+/* c is taken over; NULL too. */
+static struct rest_call *authorize(struct rest_call *c, bool is_post, struct slice user_id,
+                                   struct slice token, union answer_fn fn)
 {
-    struct rest_call *c = rest_call_new(client, route, arg);
-
     if (c == NULL)
         return NULL;
     assert(is_header_safe(user_id) &&
@@ -69,15 +68,15 @@ struct rest_call *rest_login(struct rest_client *client, struct slice username,
 struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
                               rest_done_fn fn, void *arg)
 {
-    return authorized_call(client, ROUTE_LOGOUT, true, user_id, token,
-                           (union answer_fn){.done = fn}, arg);
+    return authorize(rest_call_new(client, ROUTE_LOGOUT, arg), true, user_id, token,
+                     (union answer_fn){.done = fn});
 }
 
 struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
                           rest_me_fn fn, void *arg)
 {
-    return authorized_call(client, ROUTE_ME, false, user_id, token, (union answer_fn){.me = fn},
-                           arg);
+    return authorize(rest_call_new(client, ROUTE_ME, arg), false, user_id, token,
+                     (union answer_fn){.me = fn});
 }
 
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg)
@@ -93,15 +92,43 @@ struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *a
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg)
 {
-    return authorized_call(client, ROUTE_SUBSCRIPTIONS, false, user_id, token,
-                           (union answer_fn){.json = fn}, arg);
+    return authorize(rest_call_new(client, ROUTE_SUBSCRIPTIONS, arg), false, user_id, token,
+                     (union answer_fn){.json = fn});
 }
 
 struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
                                  struct slice token, rest_json_fn fn, void *arg)
 {
-    return authorized_call(client, ROUTE_ROOMS, false, user_id, token,
-                           (union answer_fn){.json = fn}, arg);
+    return authorize(rest_call_new(client, ROUTE_ROOMS, arg), false, user_id, token,
+                     (union answer_fn){.json = fn});
+}
+
+static void put_escaped(struct byte_buf *out, struct slice text)
+{
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+
+    for (size_t i = 0; i < text.len; i++)
+        if (memchr(safe, text.ptr[i], sizeof safe - 1) != NULL)
+            byte_buf_putc(out, text.ptr[i]);
+        else
+            byte_buf_printf(out, "%%%02X", (unsigned char)text.ptr[i]);
+}
+
+struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
+                                      struct slice token, struct slice rid, int64_t since_ms,
+                                      rest_json_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_MESSAGES, arg);
+    char date[RC_DATE_ISO_SIZE];
+
+    if (c != NULL) {
+        rc_date_to_iso(since_ms, date);
+        byte_buf_puts(&c->query, "?roomId=");
+        put_escaped(&c->query, rid);
+        byte_buf_puts(&c->query, "&lastUpdate=");
+        put_escaped(&c->query, slice_of(date));
+    }
+    return authorize(c, false, user_id, token, (union answer_fn){.json = fn});
 }
 
 /* ---- the client ---- */
