@@ -150,9 +150,9 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
-    session_repair_saw_return(s, &e->message);
+    session_saw_return(s, &e->message);
     sight = room_memory_see_message(s->rooms, &e->message);
-    session_repair_saw_leave(s, &e->message, sight);
+    session_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
         session_tell_message(s, &e->message, sight, born);
 }

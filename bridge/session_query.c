@@ -81,13 +81,15 @@ static void on_rest(void *arg, struct slice json, const struct rc_error *error)
     struct user_session *s = session_op_end(q->op);
     struct byte_buf with_dates = {0};
 
+    if (s != NULL)
+        s->history_call = NULL;
     if (error != NULL && error->result == RC_RATE_LIMITED) {
         uint64_t wait = error->retry_after_ms > 0 ? error->retry_after_ms : REST_LIMITED_MS;
 
         t->history_limited_until_ms = session_now_ms(t) + wait;
+        report_failure(q, RC_RATE_LIMITED, wait);
+        return;
     }
-    if (s != NULL)
-        s->history_call = NULL;
     if (error != NULL) {
         report(q, NULL, error);
         return;

@@ -7,7 +7,8 @@
  *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
- *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_repair.c  rooms whose messages are incomplete: hold, ask
+ *   session_merge.c   the answer, put in order
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
@@ -27,6 +28,7 @@
 #include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
 #include "bridge/replay_ring.h"
+#include "bridge/room_hold.h"
 #include "bridge/session_table.h"
 #include "bridge/settings.h"
 #include "cache/token_cache.h"
@@ -303,12 +305,24 @@ void session_repair_stop(struct user_session *s); /* what waits goes out; nothin
 /* The DDP connection is lost, and comes back: what waits may still find its place. */
 void session_repair_pause(struct user_session *s);
 void session_repair_resume(struct user_session *s); /* the lists after the gap are compared */
+void session_repair_due(struct user_session *s);
+
+struct held *session_take_held(struct user_session *s, struct room_hold *hold);
+
+/* ---- session_merge.c ---- */
+/* Sends on what of the answer is news, and what is held, in the room's order. asked_ms: what was
+ * asked for begins there; *passed_ms: the newest message of the room that went out since. False:
+ * json is no answer, and nothing was done. */
+bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
+                   struct room_hold *hold, int64_t *passed_ms);
+/* A message of a room under repair goes out before its answer. */
+void session_tell_passed(struct user_session *s, const struct rc_message *message,
+                         enum room_sight sight, uint64_t born, int64_t *passed_ms);
 /* The room's own messages tell of the user's comings and goings (uj, au; ul, ru): before a message
  * is judged, and after. */
-void session_repair_saw_return(struct user_session *s, const struct rc_message *message);
-void session_repair_saw_leave(struct user_session *s, const struct rc_message *message,
-                              enum room_sight sight);
-void session_repair_due(struct user_session *s);
+void session_saw_return(struct user_session *s, const struct rc_message *message);
+void session_saw_leave(struct user_session *s, const struct rc_message *message,
+                       enum room_sight sight);
 
 /* ---- session_query.c ---- */
 /* Reports its end to the gate. */
