@@ -128,7 +128,7 @@ export class Oracle {
     const blame = (what, rid, at, detail) => {
       const excuse = excused(rid, at);
       if (excuse) verdict.excuse(excuse.reason, what);
-      else verdict.violate(what, { user: tab.user, life: tab.lives.indexOf(life), rid, ...detail });
+      else verdict.violate(what, { trace: () => this.#trace(uid, life, rid, at), user: tab.user, life: tab.lives.indexOf(life), rid, ...detail });
     };
     for (const r of resyncs) verdict.count(`resync ${r.reason}`);
     const got = this.#judgeHeard(verdict, uid, life, blame);
@@ -138,6 +138,15 @@ export class Oracle {
     if (end !== Infinity) return;
     this.#judgeDeletions(life, got, blame);
     this.#judgeMemberships(uid, life, blame);
+  }
+
+  /** What happened in a room around a time, as this life heard it and as it was written. */
+  #trace(uid, life, rid, at) {
+    const near = (x) => Math.abs(x.at - at) < 40_000;
+    const heard = life.heard.filter((h) => (h.rid === rid || h.rid === null) && near(h)).map((h) => `${h.at} heard ${h.target} ${h.id ?? h.method ?? h.reason}`);
+    const written = (this.#byRoom.get(rid) ?? []).filter(near).map((m) => `${m.at} written ${m.id} ${m.type ?? ''}`);
+    const lists = this.#listsOf(uid).map((t) => `${t} lists`);
+    return [...heard, ...written, ...lists].sort();
   }
 
   /** What was heard, one after the other: twice, out of order, or none of the user's business. */
@@ -157,7 +166,7 @@ export class Oracle {
       this.#judgeEntitled(verdict, uid, life, m, h);
       if (!m.inOrder) continue;
       const before = last.get(m.rid);
-      if (before && before.n > m.n) blame('out of order', m.rid, h.at, { id: m.id, behind: before.id, at: h.at, written: m.at });
+      if (before && before.n > m.n) blame('out of order', m.rid, h.at, { id: m.id, written: m.at, at: h.at, behind: before.id, behindWritten: before.at, behindAt: got.get(before.id) });
       else last.set(m.rid, m);
     }
     return got;

@@ -324,8 +324,8 @@ static void test_calls_on_one_connection(void **state)
     assert_non_null(rest_me(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_me, &g));
     run_until(&g.calls, 6);
     assert_int_equal(g.result, RC_MALFORMED); /* a login's answer is no `me` */
-    assert_non_null(rest_messages_since(client, SLICE_LIT("u9"), SLICE_LIT("tok"),
-                                        SLICE_LIT("r&1"), 1714557600123, on_json, &g));
+    assert_non_null(rest_messages_since(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("r&1"),
+                                        1714557600123, on_json, &g));
     run_until(&g.calls, 7);
     assert_true(server_saw("GET /chat/api/v1/chat.syncMessages?roomId=r%261&lastUpdate="
                            "2024-05-01T10%3A00%3A00.123Z HTTP/1.1\r\n"));
