@@ -70,13 +70,19 @@ class Scene {
     return text;
   }
 
-  /** Everything bob has written so far is with this user once, in order. */
-  async hasAll(name, timeoutMs = 15_000) {
-    const written = this.store.messagesOf(this.general._id).map((m) => m.msg);
+  /** Everything bob has written so far is with this user once, in each room's order. */
+  async hasAllOf(name, rooms, timeoutMs = 15_000) {
     const tab = this.tabs[name];
-    await tab.until(`${written.length} messages at ${name}`, (x) => x.texts().length >= written.length, timeoutMs);
-    assert.deepEqual(tab.texts(), written, name);
-    return written.length;
+    for (const room of rooms) {
+      const written = this.store.messagesOf(room._id).map((m) => m.msg);
+      const heard = () => tab.of('getRoomMessageNotification').filter((m) => m.rid === room._id);
+      await tab.until(`${written.length} messages at ${name}`, () => heard().length >= written.length, timeoutMs);
+      assert.deepEqual(heard().map((m) => m.msg), written, name);
+    }
+  }
+
+  hasAll(name, timeoutMs) {
+    return this.hasAllOf(name, [this.general], timeoutMs);
   }
 
   /** bridgeStatus of the tab, without repetitions: ['backoff', 'live']. */
