@@ -91,8 +91,9 @@ class Scene {
     return all.filter((state, i) => state !== all[i - 1]);
   }
 
-  /** A new DDP connection of the user follows its rooms. */
+  /** A new DDP connection of the user follows its rooms, and the old one is over in the double too, unless it is half-open. */
   async backAgain(name, ended) {
+    await until(`the end of ${name}'s old connection`, () => ended.gone || ended.describe().silent, 15_000);
     await until(`another connection of ${name}`, () => this.session(name) && this.session(name) !== ended, 15_000);
     await this.live(name);
   }
