@@ -1,6 +1,7 @@
 #include "bridge/program.h"
 
 #include "bridge/admin_agent.h"
+#include "bridge/im_counts.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
@@ -283,6 +284,7 @@ static void program_close(struct run *run)
     free(p->shards);
     metrics_free(p->metrics);
     http_counts_free(p->counts);
+    im_counts_free(p->proxied);
     user_rules_close(&p->rules);
     jwt_keys_unref(p->first_keys);
     mailbox_close(p->mailbox);
@@ -327,7 +329,9 @@ int program_run(const struct settings *settings)
     }
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
-    rc = p->metrics == NULL || p->counts == NULL ? UV_ENOMEM : open_main_loop(&run);
+    p->proxied = im_counts_new();
+    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL ? UV_ENOMEM
+                                                                       : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)

@@ -4,6 +4,7 @@
 #include "base/json_slice.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
+#include "bridge/im_proxy.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/login_desk.h"
@@ -131,6 +132,13 @@ static void on_request(void *arg, struct http_request *req)
     routes_handle(arg, req);
 }
 
+static bool streams(void *arg, const struct http_view *head, uint64_t *body_bytes)
+{
+    const struct shard *s = arg;
+
+    return head->listener_tag == ROUTES_PUBLIC && im_proxy_streams(s->proxy, head, body_bytes);
+}
+
 static void on_gone(void *arg, struct http_request *req)
 {
     routes_gone(arg, req);
@@ -178,6 +186,7 @@ static int open_http(struct shard *s)
         .proxy_protocol = set->proxy_protocol,
         .ws_queue_bytes = set->limits.queue_bytes,
         .ws_stall_ms = set->hub.client_timeout_ms,
+        .streams = streams,
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
@@ -235,6 +244,25 @@ static void on_orphan(void *arg, struct slice key, const struct token_entry *ent
     session_table_orphan(s->sessions, entry);
 }
 
+struct rest_client_options shard_rest_options(const struct shard *s, char *base_url)
+{
+    const struct settings *set = s->program->settings;
+
+    rc_address_url(&set->im.address.rest, base_url);
+    return (struct rest_client_options){
+        .base_url = base_url,
+        .ca_file = or_null(set->im.ca_file),
+        .client_cert_file = or_null(set->im.client_cert_file),
+        .client_key_file = or_null(set->im.client_key_file),
+        .proxy = or_null(set->im.proxy),
+        .tls_verify = set->im.tls_verify,
+        .timeout_ms = set->logins.timeout_ms,
+        .connect_timeout_ms = set->session.connect_timeout_ms,
+        .max_body_bytes = set->limits.rest_body_bytes,
+        .max_connections = set->logins.max_running,
+    };
+}
+
 static int open_clients(struct shard *s)
 {
     const struct settings *set = s->program->settings;
@@ -254,23 +282,11 @@ static int open_clients(struct shard *s)
         .ping_ms = set->ddp.ping_ms,
         .dead_ms = set->ddp.dead_ms,
     };
-    const struct rest_client_options rest = {
-        .base_url = base_url,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .proxy = or_null(set->im.proxy),
-        .tls_verify = set->im.tls_verify,
-        .timeout_ms = set->logins.timeout_ms,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .max_body_bytes = set->limits.rest_body_bytes,
-        .max_connections = set->logins.max_running,
-    };
+    const struct rest_client_options rest = shard_rest_options(s, base_url);
     int rc = ddp_client_new(&s->loop, &ddp, &s->ddp);
 
     if (rc != 0)
         return rc;
-    rc_address_url(&set->im.address.rest, base_url);
     return rest_client_new(&s->loop, &rest, &s->rest);
 }
 
@@ -364,6 +380,8 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     if (rc == 0)
         rc = open_sessions(s);
     if (rc == 0)
+        rc = im_proxy_open(s, &s->proxy);
+    if (rc == 0)
         rc = open_http(s);
     if (rc != 0)
         return rc;
@@ -456,24 +474,27 @@ static void close_next(void *arg)
 
     switch (s->closed_parts++) {
     case 0:
-        session_table_free(s->sessions, close_next, s);
+        im_proxy_close(s->proxy, close_next, s);
         break;
     case 1:
-        token_cache_free(s->cache, close_next, s);
+        session_table_free(s->sessions, close_next, s);
         break;
     case 2:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 3:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 4:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 5:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 5:
+    case 6:
         publisher_close(&s->publisher);
         repair_post_close(&s->repairs);
         program_report_step(s, STOP_PARTS);

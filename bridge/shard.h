@@ -16,6 +16,7 @@
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
 #include "bridge/repair_post.h"
+#include "rocketchat/rest_client.h"
 #include <uv.h>
 
 struct program;
@@ -38,6 +39,7 @@ struct shard {
     struct session_table *sessions;
     struct publisher publisher;
     struct repair_post repairs;
+    struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
@@ -47,6 +49,10 @@ struct shard {
 
 int shard_open(struct shard *s, struct program *program, unsigned index);
 int shard_start(struct shard *s); /* the thread */
+
+/* What every REST client of the shard has in common. base_url: room for RC_ADDRESS_URL_MAX, which
+ * the options point to. */
+struct rest_client_options shard_rest_options(const struct shard *s, char *base_url);
 
 /* Posts to a shard's mailbox from the shard `from`. A control mail is always taken. */
 enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail);

@@ -162,20 +162,40 @@ static enum metric metric_of_refusal(const struct identity_result *r)
                             : (enum metric)(METRIC_AUTH_NO_TOKEN + (int)r->jwt);
 }
 
+static void find_carriers(const struct http_view *request, struct token_carriers *out)
+{
+    *out = (struct token_carriers){0};
+    http_query_get(request->query, "enc_auth_token", &out->enc_auth_token);
+    http_query_get(request->query, "access_token", &out->access_token);
+    http_view_header(request, "authorization", &out->authorization);
+}
+
+bool user_carries_token(const struct shard *s, const struct http_view *request)
+{
+    const struct user_rules *rules = &s->program->rules;
+    struct token_carriers carriers;
+    char buffer[JWT_MAX_BYTES];
+    struct slice token;
+
+    if (!rules->tokens_checked)
+        return false;
+    find_carriers(request, &carriers);
+    return token_carrier_find(&carriers, rules->enc_token, buffer, &token) >=
+           TOKEN_CARRIER_ENCRYPTED;
+}
+
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out)
 {
     const struct user_rules *rules = &s->program->rules;
-    struct token_carriers carriers = {0};
+    struct token_carriers carriers;
     struct identity_result r;
     enum signalr_auth auth = SIGNALR_AUTH_REFUSED;
 
     *out = (struct signalr_user){0};
     if (!rules->tokens_checked)
         return SIGNALR_AUTH_ANONYMOUS; /* with Anonymous=mute only (settings_check.c) */
-    http_query_get(request->query, "enc_auth_token", &carriers.enc_auth_token);
-    http_query_get(request->query, "access_token", &carriers.access_token);
-    http_view_header(request, "authorization", &carriers.authorization);
+    find_carriers(request, &carriers);
     identity_from_request(&rules->identity, s->keys, &carriers, wall_clock_ms(), &r);
     switch (r.outcome) {
     case IDENTITY_USER:

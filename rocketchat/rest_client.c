@@ -20,9 +20,10 @@ static bool says_json(struct rest_call *c)
                                  SLICE_LIT("application/json"));
 }
 
-static struct rest_call *authorized_call(struct rest_client *client, enum route route, bool is_post,
-                                         struct slice user_id, struct slice token,
-                                         union answer_fn fn, void *arg)
+/* Not started yet. NULL: no memory. */
+static struct rest_call *authorized_new(struct rest_client *client, enum route route,
+                                        struct slice user_id, struct slice token,
+                                        union answer_fn fn, void *arg)
 {
     struct rest_call *c = rest_call_new(client, route, arg);
 
@@ -31,11 +32,25 @@ static struct rest_call *authorized_call(struct rest_client *client, enum route 
     assert(is_header_safe(user_id) &&
            is_header_safe(token)); /* whoever took them in checked them */
     c->fn = fn;
+    if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static struct rest_call *authorized_call(struct rest_client *client, enum route route, bool is_post,
+                                         struct slice user_id, struct slice token,
+                                         union answer_fn fn, void *arg)
+{
+    struct rest_call *c = authorized_new(client, route, user_id, token, fn, arg);
+
+    if (c == NULL)
+        return NULL;
     if (is_post)
         byte_buf_puts(&c->request, "{}");
-    if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
-        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token) ||
-        (is_post && !says_json(c))) {
+    if (is_post && !says_json(c)) {
         rest_call_free(c);
         return NULL;
     }
@@ -78,6 +93,22 @@ struct rest_call *rest_me(struct rest_client *client, struct slice user_id, stru
 {
     return authorized_call(client, ROUTE_ME, false, user_id, token, (union answer_fn){.me = fn},
                            arg);
+}
+
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg)
+{
+    struct rest_call *c =
+        authorized_new(client, ROUTE_ME, user_id, token, (union answer_fn){.me = fn}, arg);
+
+    if (c == NULL)
+        return NULL;
+    if (client_address.len > 0 &&
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return rest_call_start(c, false);
 }
 
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg)
