@@ -354,6 +354,15 @@ bool session_table_describe(const struct session_table *t, struct slice key, str
     return s != NULL;
 }
 
+bool session_table_why(const struct session_table *t, struct slice key, struct session_why *why)
+{
+    const struct user_session *s = find(t, key);
+
+    if (s != NULL)
+        session_why(s, why);
+    return s != NULL;
+}
+
 void session_table_stats(const struct session_table *t, struct session_stats *out)
 {
     memcpy(out->by_state, t->by_state, sizeof out->by_state);

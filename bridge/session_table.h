@@ -153,6 +153,12 @@ bool session_table_resync(struct session_table *t, struct slice key, unsigned sh
  */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
+/* The first thing that keeps messages from the user, as far as the session knows. */
+struct session_why {
+    const char *code; /* stable, for programs; "ok": nothing is wrong */
+    char text[400];   /* a plain sentence or two; no secrets */
+};
+bool session_table_why(const struct session_table *t, struct slice key, struct session_why *why);
 /* Ends the session: token logged out, entry removed, connections closed. False: no such session. */
 bool session_table_revoke(struct session_table *t, struct slice key, enum session_revoke why);
 

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
+#include "bridge/refused_tokens.h"
 #include "bridge/repair_post.h"
 #include "rocketchat/rest_client.h"
 #include <uv.h>
@@ -29,6 +30,8 @@ struct shard {
     struct mailbox *mailbox;
     struct metrics_block *metrics;
     struct jwt_keys *keys; /* this shard's reference to the key snapshot in force */
+
+    struct refused_tokens refused_tokens; /* user.h: those that came to this shard */
 
     struct http_server *http;       /* NULL from shard_close_http() on */
     struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */

@@ -184,6 +184,24 @@ bool user_carries_token(const struct shard *s, const struct http_view *request)
            TOKEN_CARRIER_ENCRYPTED;
 }
 
+/* For GET /admin/users: a user whose token is refused has no session that could tell. */
+static void note_refused(struct shard *s, const struct token_carriers *carriers, const char *reason,
+                         struct slice address)
+{
+    const struct user_rules *rules = &s->program->rules;
+    char username[RC_ACCOUNT_MAX_BYTES + 1] = "";
+    struct identity_result r;
+
+    if (!identity_unproven(&rules->identity, carriers, &r))
+        return;
+    if (rc_account_name(rules->account, r.identity, r.claims, username) != RC_ACCOUNT_OK)
+        username[0] = '\0';
+    refused_tokens_note(&s->refused_tokens, slice_of(r.identity->user_key),
+                        slice_of(username[0] == '\0' ? r.identity->name : username), reason,
+                        address, uv_now(&s->loop));
+    identity_result_free(&r);
+}
+
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out)
 {
@@ -220,6 +238,8 @@ enum signalr_auth user_authenticate(struct shard *s, const struct http_view *req
         metrics_inc(s->metrics, metric_of_refusal(&r));
         log_info("auth_refused", LOG_STR("reason", r.reason),
                  LOG_SLICE("address", request->client_address));
+        if (r.outcome == IDENTITY_REFUSED)
+            note_refused(s, &carriers, r.reason, request->client_address);
     }
     identity_result_free(&r);
     return auth;

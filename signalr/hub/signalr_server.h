@@ -141,6 +141,8 @@ struct signalr_stats {
 };
 void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *out);
 
+unsigned signalr_server_anonymous(const struct signalr_server *s); /* open, without a user */
+
 /* ---- connections ---- */
 struct slice hub_connection_id(const struct hub_connection *c); /* the public one */
 /* Unique within the shard, never reused. */

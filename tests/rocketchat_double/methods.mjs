@@ -79,6 +79,12 @@ export function markUnread({ store, user }, { roomId, firstUnreadMessage }) {
   store.updateSubscription(rid, user._id, { alert: true, open: true });
 }
 
+export function join({ store, user }, rid) {
+  login('joinRoom', user);
+  if (store.rooms.get(rid)?.t !== 'c') fail('error-not-allowed', 'Not allowed', { method: 'joinRoom' });
+  store.subscribe(rid, user);
+}
+
 export function leave({ store, user }, rid) {
   login('leaveRoom', user);
   if (!store.subscription(rid, user._id)) fail('error-user-not-in-room', 'You are not in this room', { method: 'leaveRoom' });
@@ -169,10 +175,8 @@ export const methods = {
   readMessages: markRead,
   leaveRoom: leave,
 
-  joinRoom({ store, user }, rid) {
-    login('joinRoom', user);
-    if (store.rooms.get(rid)?.t !== 'c') fail('error-not-allowed', 'Not allowed', { method: 'joinRoom' });
-    store.subscribe(rid, user);
+  joinRoom(context, rid) {
+    join(context, rid);
     return true;
   },
 

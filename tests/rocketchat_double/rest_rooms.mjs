@@ -1,6 +1,6 @@
 // REST: rooms.*, channels.*, groups.*, im.* (also named dm.*) and subscriptions.*.
 import { MeteorError, RestAnswer } from './codec.mjs';
-import { history, leave, markRead, markUnread, roomsGet, subscriptionsGet } from './methods.mjs';
+import { history, join, leave, markRead, markUnread, roomsGet, subscriptionsGet } from './methods.mjs';
 import { may } from './permissions.mjs';
 import { page } from './rest_page.mjs';
 import { findUser } from './rest_users.mjs';
@@ -64,6 +64,27 @@ function kick(t, answer) {
       store.unsubscribe(room._id, target);
     }
     return answer(store.rooms.get(room._id));
+  };
+}
+
+function joined({ store, user, body }) {
+  const channel = namedRoom(store, 'c', body);
+  join({ store, user }, channel._id);
+  return { channel: store.rooms.get(channel._id) };
+}
+
+function left(t, answer) {
+  return ({ store, user, body }) => {
+    const room = namedRoom(store, t, body);
+    leave({ store, user }, room._id);
+    return answer(store.rooms.get(room._id));
+  };
+}
+
+function infoOf(t, key) {
+  return ({ store, user, query }) => {
+    const room = namedRoom(store, t, Object.fromEntries(query));
+    return store.canAccess(room._id, user._id) ? { [key]: room } : fail('error-room-not-found', 'Room not found');
   };
 }
 
@@ -133,16 +154,19 @@ const directRoutes = {
   messages: { GET: { run: messagesOf('d') } },
 };
 const named = (prefix, some) => Object.fromEntries(Object.entries(some).map(([name, route]) => [`${prefix}.${name}`, route]));
-const roomRoutesOf = (t, key, kicked) => ({
+const roomRoutesOf = (t, key, answer) => ({
+  info: { GET: { run: infoOf(t, key) } },
+  leave: { POST: { run: left(t, answer) } },
   create: { POST: { permission: `create-${t}`, run: createRoom(t, key) } },
   invite: { POST: { run: invite(t, key) } },
-  kick: { POST: { run: kick(t, kicked) } },
+  kick: { POST: { run: kick(t, answer) } },
   history: { GET: { run: historyOf(t) } },
   messages: { GET: { run: messagesOf(t) } },
 });
 
 export const roomRoutes = {
   ...named('channels', roomRoutesOf('c', 'channel', (channel) => ({ channel }))),
+  'channels.join': { POST: { run: joined } },
   ...named('groups', roomRoutesOf('p', 'group', () => ({}))),
   ...named('im', directRoutes),
   ...named('dm', directRoutes),

@@ -331,6 +331,7 @@ static inline void world_start(void)
     w.settings.session.backoff_max_ms = 30 * 1000;
     w.settings.session.max_rooms = 1000;
     w.settings.limits.remembered_messages = 64;
+    w.settings.token_cache.ttl_ms = 3600 * 1000;
     w.settings.token_cache.on_expiry = ON_EXPIRY_RESUME;
     w.settings.logins.timeout_ms = 20 * 1000;
     w.settings.events.updates = UPDATES_SEPARATE;
