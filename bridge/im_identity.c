@@ -112,7 +112,7 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
 
     if (me != NULL && slice_eq(me->user_id, (struct slice){e->id, e->id_len}))
         answer = IM_IDENTITY_ACCEPTED;
-    else if (me != NULL || error->result == RC_REFUSED)
+    else if (me != NULL || error->result == RC_UNAUTHORIZED || error->result == RC_DEACTIVATED)
         answer = IM_IDENTITY_REFUSED;
     c->asking--;
     /* Those who come meanwhile find the answer. */
