@@ -8,6 +8,7 @@
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *   session_why.c     and the one thing that is wrong
@@ -22,13 +23,16 @@
 #include "base/hash.h"
 #include "base/timer_wheel.h"
 #include "bridge/logout_queue.h"
+#include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
+#include "bridge/replay_ring.h"
 #include "bridge/session_table.h"
 #include "bridge/settings.h"
 #include "cache/token_cache.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
 #include "rocketchat/room_memory.h"
+#include "signalr/protocol/hub_buf.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
 #define HASH_NONFATAL_OOM 1
@@ -71,13 +75,16 @@ struct user_session {
     uint64_t step_at_ms;            /* retry, slow start, list retry: by state; 0: none */
     uint64_t linger_at_ms;          /* 0: wanted, or already left */
     uint64_t repair_at_ms;          /* 0: none is due */
+    uint64_t replay_at_ms;          /* a slot ends, or events are too old to keep; 0: neither */
     uint64_t queries_until_ms;      /* of the window of messages/get */
     uint64_t lost_at_ms;            /* the last DDP connection that was logged in */
     struct session_repair *repairs; /* rooms being repaired */
     uint32_t held_bytes;            /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login;    /* a fresh login under way */
+    struct session_login *login; /* a fresh login under way */
+    struct replay_ring ring;     /* numbers what all tabs are sent */
+    struct lost_slots slots;
     struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
     struct rest_call *rest;         /* under way, of the latest op */
     struct session_borrow *borrows; /* callers who wait for the token */
@@ -144,6 +151,7 @@ struct session_table {
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t random;
+    size_t replay_bytes; /* in all rings */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -287,6 +295,18 @@ void session_repair_gap(struct user_session *s, struct slice rid);  /* it moved 
 void session_repair_left(struct user_session *s, struct slice rid); /* the user left the room */
 void session_repair_stop(struct user_session *s); /* what waits goes out; nothing is asked for */
 void session_repair_due(struct user_session *s);
+
+/* ---- session_replay.c ---- */
+/* Before it is pushed to all: numbers it, and keeps it while somebody may come back for it. */
+void session_replay_keep(struct user_session *s, struct hub_buf *message);
+void session_replay_lost(struct user_session *s, const struct session_loss *loss);
+/* Where a new connection starts; a slot of its kind is used up. Then, behind the answer to its
+ * attach, what it missed: */
+struct session_start session_replay_claim(struct user_session *s, uint64_t client);
+void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_start *start);
+void session_replay_due(struct user_session *s);
+void session_replay_free(struct user_session *s);
 
 /* ---- session_events.c ---- */
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
