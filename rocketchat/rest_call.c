@@ -12,6 +12,7 @@ static const char *const paths[] = {
     [ROUTE_INFO] = "/api/info",
     [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
     [ROUTE_ROOMS] = "/api/v1/rooms.get",
+    [ROUTE_ANY] = "/api/v1/",
 };
 
 /* ---- the life of a call ---- */
@@ -42,6 +43,7 @@ void rest_call_free(struct rest_call *c)
     free_headers(c->request_headers);
     wipe(&c->request);
     wipe(&c->body);
+    free(c->target);
     free(c);
 }
 
@@ -111,6 +113,9 @@ static void answer(struct rest_call *c, const struct rc_error *error)
         break;
     case ROUTE_LOGOUT:
         c->fn.done(c->arg, error);
+        break;
+    case ROUTE_ANY:
+        c->fn.any(c->arg, c->status, byte_buf_slice(&c->body), error);
         break;
     case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
@@ -182,7 +187,6 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
     struct rest_call *c;
     struct rc_error error;
     const char *word;
-    long status = 0;
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
@@ -191,8 +195,8 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
         answer_result(c, result, word);
         return;
     }
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, status,
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &c->status);
+    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, c->status,
                          &c->headers, wall_clock_ms(), byte_buf_slice(&c->body), &error) == RC_OK)
         answer(c, NULL);
     else
@@ -310,6 +314,8 @@ static bool set_url(struct rest_call *c)
 
     byte_buf_puts(&url, c->client->base_url);
     byte_buf_puts(&url, paths[c->route]);
+    if (c->target != NULL)
+        byte_buf_puts(&url, c->target);
     byte_buf_putc(&url, '\0');
     if (!byte_buf_failed(&url))
         ok = curl_easy_setopt(c->easy, CURLOPT_URL, url.data) == CURLE_OK;

@@ -7,7 +7,15 @@
 #include "rocketchat/curl_loop_internal.h"
 #include "rocketchat/rest_answer.h"
 
-enum route { ROUTE_LOGIN, ROUTE_LOGOUT, ROUTE_ME, ROUTE_INFO, ROUTE_SUBSCRIPTIONS, ROUTE_ROOMS };
+enum route {
+    ROUTE_LOGIN,
+    ROUTE_LOGOUT,
+    ROUTE_ME,
+    ROUTE_INFO,
+    ROUTE_SUBSCRIPTIONS,
+    ROUTE_ROOMS,
+    ROUTE_ANY
+};
 
 struct rest_client {
     struct curl_loop *curl;
@@ -27,6 +35,7 @@ union answer_fn {
     rest_me_fn me;
     rest_json_fn json;
     rest_done_fn done;
+    rest_any_fn any;
 };
 
 struct rest_call {
@@ -38,6 +47,8 @@ struct rest_call {
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;
+    char *target; /* ROUTE_ANY: path and query behind /api/v1/ */
+    long status;  /* of the answer; 0: none came */
     enum route route;
     enum rc_result failed; /* RC_OK: in libcurl's hands; else to be answered by `deferred` */
     union answer_fn fn;
