@@ -48,8 +48,9 @@ static bool next_raw_pair(struct slice *query, struct slice *name, struct slice 
     query->len -= pair.len;
     equals = memchr(pair.ptr, '=', pair.len);
     *name = (struct slice){pair.ptr, equals == NULL ? pair.len : (size_t)(equals - pair.ptr)};
-    *value =
-        equals == NULL ? (struct slice){0} : (struct slice){equals + 1, pair.len - name->len - 1};
+    *value = (struct slice){0};
+    if (equals != NULL)
+        *value = (struct slice){equals + 1, pair.len - name->len - 1};
     return true;
 }
 

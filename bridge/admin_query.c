@@ -5,100 +5,59 @@
 #include "bridge/program.h"
 #include "bridge/session_table.h"
 #include "bridge/shard.h"
+#include "bridge/shard_ask.h"
 #include "signalr/hub/signalr_server.h"
 #include <stdlib.h>
 
-enum round { ROUND_FIND, ROUND_TABS };
-
-struct admin_query {
-    struct shard *shard;
-    enum admin_action action;
-    admin_query_fn fn; /* NULL: abandoned */
-    void *arg;
-    enum round round;
-    unsigned waiting; /* shards that have not answered this round */
+/* One shard's answers. */
+struct part {
     bool found;
-    char *key;               /* the user's, once found */
+    char *key;               /* the user's, where found */
     struct byte_buf session; /* the description, an object */
     struct byte_buf tabs;    /* objects with commas between */
 };
 
-/* Travels to a shard, is filled there, and travels back. */
-struct query_mail {
-    struct mail mail;
-    struct admin_query *query; /* touched on the asking shard alone */
-    unsigned from;
+struct admin_query {
+    struct shard_ask ask; /* first */
     enum admin_action action;
-    enum round round;
-    char *who; /* name or id, then the key */
-    bool found;
-    char *key;
-    struct byte_buf json;
+    admin_query_fn fn;
+    void *arg;
+    char *who;       /* name or id */
+    const char *key; /* in the part that found it */
+    unsigned nparts;
+    struct part parts[]; /* one for each shard */
 };
-
-static void start_round(struct admin_query *q, enum round round, const char *who);
 
 static void query_free(struct admin_query *q)
 {
-    free(q->key);
-    byte_buf_free(&q->session);
-    byte_buf_free(&q->tabs);
+    for (unsigned i = 0; i < q->nparts; i++) {
+        free(q->parts[i].key);
+        byte_buf_free(&q->parts[i].session);
+        byte_buf_free(&q->parts[i].tabs);
+    }
+    free(q->who);
     free(q);
 }
 
-static void mail_free(struct mail *mail)
+/* ---- the first round ---- */
+
+static void find_on_shard(struct shard_ask *ask, struct shard *s)
 {
-    struct query_mail *m = (struct query_mail *)mail;
+    const struct admin_query *q = (const struct admin_query *)ask;
+    struct part *part = &((struct admin_query *)ask)->parts[s->index];
+    struct slice key;
 
-    free(m->who);
-    free(m->key);
-    byte_buf_free(&m->json);
-    free(m);
-}
-
-static void finish(struct admin_query *q)
-{
-    struct byte_buf json = {0};
-
-    if (q->fn != NULL) {
-        if (q->found && q->action == ADMIN_DESCRIBE && q->session.len > 0) {
-            /* The description is an object: its last brace makes room for the tabs. */
-            byte_buf_append(&json, q->session.data, q->session.len - 1);
-            byte_buf_puts(&json, ",\"tabs\":[");
-            byte_buf_put(&json, byte_buf_slice(&q->tabs));
-            byte_buf_puts(&json, "]}");
-        }
-        q->fn(q->arg, q->found, byte_buf_slice(&json));
-    }
-    byte_buf_free(&json);
-    query_free(q);
-}
-
-/* Back on the asking shard. */
-static void answer_deliver(struct mail *mail, void *consumer)
-{
-    struct query_mail *m = (struct query_mail *)mail;
-    struct admin_query *q = m->query;
-
-    (void)consumer;
-    if (m->round == ROUND_FIND && m->found && !q->found) {
-        q->found = true;
-        q->key = m->key;
-        m->key = NULL;
-        byte_buf_put(&q->session, byte_buf_slice(&m->json));
-    } else if (m->round == ROUND_TABS && m->json.len > 0) {
-        if (q->tabs.len > 0)
-            byte_buf_putc(&q->tabs, ',');
-        byte_buf_put(&q->tabs, byte_buf_slice(&m->json));
-    }
-    mail_free(mail);
-    if (--q->waiting > 0)
+    if (!session_table_find(s->sessions, slice_of(q->who), &key))
         return;
-    if (q->round == ROUND_FIND && q->found && q->action == ADMIN_DESCRIBE && q->fn != NULL)
-        start_round(q, ROUND_TABS, q->key);
-    else
-        finish(q);
+    part->key = slice_dup(key);
+    part->found = part->key != NULL;
+    if (part->found && q->action == ADMIN_DESCRIBE)
+        session_table_describe(s->sessions, key, &part->session);
+    else if (part->found)
+        session_table_revoke(s->sessions, slice_of(part->key), SESSION_LOGGED_OUT);
 }
+
+/* ---- the second ---- */
 
 struct describing {
     struct byte_buf *json;
@@ -122,79 +81,83 @@ static void describe_tab(struct hub_connection *c, void *arg)
         byte_buf_printf(d->json, "%llu}", (unsigned long long)(d->now_ms - last_write_ms));
 }
 
-/* On the asked shard. */
-static void question_deliver(struct mail *mail, void *consumer)
+static void tabs_on_shard(struct shard_ask *ask, struct shard *s)
 {
-    struct query_mail *m = (struct query_mail *)mail;
-    struct shard *s = consumer;
-    struct slice key;
+    struct admin_query *q = (struct admin_query *)ask;
+    struct describing d = {&q->parts[s->index].tabs, uv_now(&s->loop)};
 
-    if (m->round == ROUND_TABS) {
-        struct describing d = {&m->json, uv_now(&s->loop)};
-
-        if (s->signalr != NULL)
-            signalr_server_each_of_user(s->signalr, slice_of(m->who), describe_tab, &d);
-    } else if (session_table_find(s->sessions, slice_of(m->who), &key)) {
-        m->key = slice_dup(key);
-        m->found = m->key != NULL;
-        if (m->found && m->action == ADMIN_DESCRIBE)
-            session_table_describe(s->sessions, key, &m->json);
-        else if (m->found)
-            session_table_revoke(s->sessions, slice_of(m->key), SESSION_LOGGED_OUT);
-    }
-    m->mail.deliver = answer_deliver;
-    shard_post(s, m->from, &m->mail);
+    if (s->signalr != NULL)
+        signalr_server_each_of_user(s->signalr, slice_of(q->key), describe_tab, &d);
 }
 
-static void start_round(struct admin_query *q, enum round round, const char *who)
+/* ---- the answer ---- */
+
+static const struct part *who_found(const struct admin_query *q)
 {
-    const unsigned nshards = q->shard->program->nshards;
+    for (unsigned i = 0; i < q->nparts; i++)
+        if (q->parts[i].found)
+            return &q->parts[i];
+    return NULL;
+}
 
-    q->round = round;
-    q->waiting = 1; /* this function's own: nobody finishes the round before all are asked */
-    for (unsigned i = 0; i < nshards; i++) {
-        struct query_mail *m = calloc(1, sizeof *m);
+static void answer(struct shard_ask *ask)
+{
+    struct admin_query *q = (struct admin_query *)ask;
+    const struct part *found = who_found(q);
+    struct byte_buf json = {0};
+    bool first = true;
 
-        if (m == NULL || (m->who = slice_dup(slice_of(who))) == NULL) {
-            free(m);
-            continue; /* that shard's part will be missing */
+    if (found != NULL && found->session.len > 0) {
+        /* The description is an object: its last brace makes room for the tabs. */
+        byte_buf_append(&json, found->session.data, found->session.len - 1);
+        byte_buf_puts(&json, ",\"tabs\":[");
+        for (unsigned i = 0; i < q->nparts; i++) {
+            if (q->parts[i].tabs.len == 0)
+                continue;
+            byte_buf_puts(&json, first ? "" : ",");
+            byte_buf_put(&json, byte_buf_slice(&q->parts[i].tabs));
+            first = false;
         }
-        m->mail = (struct mail){.deliver = question_deliver, .discard = mail_free, .control = true};
-        m->query = q;
-        m->from = q->shard->index;
-        m->action = q->action;
-        m->round = round;
-        q->waiting++;
-        shard_post(q->shard, i, &m->mail);
+        byte_buf_puts(&json, "]}");
     }
-    q->waiting--;
+    if (byte_buf_failed(&json))
+        byte_buf_free(&json);
+    q->fn(q->arg, found != NULL, byte_buf_slice(&json));
+    byte_buf_free(&json);
+    query_free(q);
 }
 
-struct admin_query *admin_query_start(struct shard *s, enum admin_action action, struct slice who,
-                                      admin_query_fn fn, void *arg)
+static void ask_for_tabs(struct shard_ask *ask)
 {
-    struct admin_query *q = calloc(1, sizeof *q);
-    char *text = slice_dup(who);
+    struct admin_query *q = (struct admin_query *)ask;
+    const struct part *found = who_found(q);
 
-    if (q == NULL || text == NULL) {
-        free(q);
-        free(text);
-        return NULL;
+    if (found != NULL && q->action == ADMIN_DESCRIBE) {
+        q->key = found->key;
+        q->ask.on_shard = tabs_on_shard;
+        q->ask.done = answer;
+        if (shard_ask_start(&q->ask) == SHARD_ASK_SENT)
+            return;
     }
-    q->shard = s;
-    q->action = action;
-    q->fn = fn;
-    q->arg = arg;
-    start_round(q, ROUND_FIND, text);
-    free(text);
-    if (q->waiting == 0) {
-        query_free(q);
-        return NULL;
-    }
-    return q;
+    answer(ask);
 }
 
-void admin_query_abandon(struct admin_query *q)
+bool admin_query_start(struct shard *s, enum admin_action action, struct slice who,
+                       admin_query_fn fn, void *arg)
 {
-    q->fn = NULL;
+    const unsigned nshards = s->program->nshards;
+    struct admin_query *q = calloc(1, sizeof *q + nshards * sizeof q->parts[0]);
+
+    if (q == NULL)
+        return false;
+    *q = (struct admin_query){.ask = {.on_shard = find_on_shard, .done = ask_for_tabs, .from = s},
+                              .action = action,
+                              .fn = fn,
+                              .arg = arg,
+                              .who = slice_dup(who),
+                              .nparts = nshards};
+    if (q->who != NULL && shard_ask_start(&q->ask) == SHARD_ASK_SENT)
+        return true;
+    query_free(q);
+    return false;
 }

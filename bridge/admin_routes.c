@@ -1,6 +1,8 @@
 #include "bridge/admin_routes.h"
 
+#include "bridge/admin_push.h"
 #include "bridge/admin_query.h"
+#include "bridge/admin_reply.h"
 #include "bridge/log.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
@@ -10,32 +12,22 @@
 
 #define WHO_MAX_BYTES 320
 
-/* One request that waits for the shards' answers; the request's data points here. */
+/* A query, and who waits for its answer. */
 struct waiting {
-    struct http_request *req;
-    struct admin_query *query;
+    struct admin_reply *reply;
     enum admin_action action;
 };
-
-static void respond(struct http_request *req, int status, struct slice json)
-{
-    const struct http_response r = {
-        .status = status, .content_type = json.len > 0 ? "application/json" : NULL, .body = json};
-
-    http_respond(req, &r);
-}
 
 static void on_answer(void *arg, bool found, struct slice json)
 {
     struct waiting *w = arg;
 
-    http_request_set_data(w->req, NULL);
     if (!found)
-        respond(w->req, 404, SLICE_LIT("{\"error\":\"no such session\"}"));
+        admin_reply_error(w->reply, 404, "no such session");
     else if (w->action == ADMIN_END_SESSION)
-        respond(w->req, 204, (struct slice){0});
+        admin_reply_send(w->reply, 204, (struct slice){0});
     else
-        respond(w->req, json.len > 0 ? 200 : 503, json);
+        admin_reply_send(w->reply, json.len > 0 ? 200 : 503, json);
     free(w);
 }
 
@@ -68,63 +60,67 @@ static bool cut_suffix(struct slice *text, struct slice suffix)
 static void ask(struct shard *s, struct http_request *req, enum admin_action action,
                 struct slice who)
 {
-    struct waiting *w = calloc(1, sizeof *w);
+    struct waiting *w;
     char decoded[WHO_MAX_BYTES];
     size_t len;
 
     if (!http_percent_decode(who, decoded, sizeof decoded, &len) || len == 0) {
-        free(w);
-        respond(req, 400, SLICE_LIT("{\"error\":\"the user's name is malformed or too long\"}"));
+        admin_respond_error(req, 400, "the user's name is malformed or too long");
         return;
     }
-    if (w != NULL) {
-        w->req = req;
-        w->action = action;
-        w->query = admin_query_start(s, action, (struct slice){decoded, len}, on_answer, w);
-    }
-    if (w == NULL || w->query == NULL) {
-        free(w);
-        respond(req, 503, (struct slice){0});
+    w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        admin_respond(req, 503, (struct slice){0});
         return;
     }
-    http_request_set_data(req, w);
-    if (action == ADMIN_END_SESSION)
+    w->action = action;
+    w->reply = admin_reply_new(req);
+    if (w->reply == NULL) {
+        free(w);
+    } else if (!admin_query_start(s, action, (struct slice){decoded, len}, on_answer, w)) {
+        admin_reply_send(w->reply, 503, (struct slice){0});
+        free(w);
+    } else if (action == ADMIN_END_SESSION) {
         log_info("admin_session_ended", LOG_ID("user", ((struct slice){decoded, len})));
+    }
+}
+
+static bool handle_user(struct shard *s, struct http_request *req, struct slice who)
+{
+    const enum http_method method = http_request_view(req)->method;
+    const bool session = cut_suffix(&who, SLICE_LIT("/session"));
+
+    if (who.len == 0 || memchr(who.ptr, '/', who.len) != NULL)
+        return false;
+    if (session && method == HTTP_DELETE_)
+        ask(s, req, ADMIN_END_SESSION, who);
+    else if (!session && (method == HTTP_GET_ || method == HTTP_HEAD_))
+        ask(s, req, ADMIN_DESCRIBE, who);
+    else
+        admin_respond(req, 405, (struct slice){0});
+    return true;
 }
 
 bool admin_routes_handle(struct shard *s, struct http_request *req)
 {
     const struct settings *settings = s->program->settings;
     const struct http_view *v = http_request_view(req);
-    struct slice who = v->path;
-    bool session;
+    struct slice path = v->path;
 
-    if (!cut_prefix(&who, SLICE_LIT("/admin/users/")) || settings->admin_api_key[0] == '\0')
+    if (settings->admin_api_key[0] == '\0' || !cut_prefix(&path, SLICE_LIT("/admin/")))
         return false;
     if (!key_is_right(settings, v)) {
-        respond(req, 401, (struct slice){0});
+        admin_respond(req, 401, (struct slice){0});
         return true;
     }
-    session = cut_suffix(&who, SLICE_LIT("/session"));
-    if (who.len == 0 || memchr(who.ptr, '/', who.len) != NULL)
-        return false;
-    if (session && v->method == HTTP_DELETE_)
-        ask(s, req, ADMIN_END_SESSION, who);
-    else if (!session && (v->method == HTTP_GET_ || v->method == HTTP_HEAD_))
-        ask(s, req, ADMIN_DESCRIBE, who);
-    else
-        respond(req, 405, (struct slice){0});
-    return true;
+    if (cut_prefix(&path, SLICE_LIT("users/")))
+        return handle_user(s, req, path);
+    return admin_push_handle(s, req);
 }
 
-/* The peer left before the answer: the shards' mail still comes back, to nobody. */
+/* The shards' answers still come, to nobody. */
 void admin_routes_gone(struct shard *s, struct http_request *req)
 {
-    struct waiting *w = http_request_data(req);
-
     (void)s;
-    if (w == NULL)
-        return;
-    admin_query_abandon(w->query);
-    free(w);
+    admin_reply_gone(req);
 }

@@ -3,8 +3,9 @@
  *   GET    /admin/users/{name or id}           the user's session and tabs, as one JSON object
  *   DELETE /admin/users/{name or id}/session   ends it: token logged out, tabs closed; 204
  *
- * {name or id}: user key, Rocket.Chat user name or Rocket.Chat user id, percent-encoded. 404 for
- * all of it while no key is set, 401 without the right one in X-Api-Key. */
+ * and those of admin_push.h. {name or id}: user key, Rocket.Chat user name or Rocket.Chat user id,
+ * percent-encoded. 404 for all of it while no key is set, 401 without the right one in X-Api-Key.
+ */
 #ifndef BRIDGE_ADMIN_ROUTES_H
 #define BRIDGE_ADMIN_ROUTES_H
 

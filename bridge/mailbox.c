@@ -142,6 +142,15 @@ fail:
     return rc;
 }
 
+bool mailbox_has_room(const struct mailbox *m, unsigned producer, size_t bytes)
+{
+    const size_t queued = mailbox_lane_bytes(m, producer);
+
+    /* Only the producer's thread adds, so what it reads can only have shrunk meanwhile. An empty
+     * lane takes a message of any size, or one larger than the limit could never pass. */
+    return queued == 0 || queued + bytes <= m->lane_bytes;
+}
+
 enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail *mail)
 {
     struct lane *lane = &m->lanes[producer];
@@ -149,11 +158,7 @@ enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail
 
     assert(producer < m->producers);
     if (!mail->control) {
-        size_t queued = atomic_load_explicit(&lane->bytes, memory_order_relaxed);
-
-        /* Only this thread adds, so what it reads can only have shrunk meanwhile. An empty lane
-         * takes a message of any size, or one larger than the limit could never pass. */
-        if (queued > 0 && queued + mail->bytes > m->lane_bytes)
+        if (!mailbox_has_room(m, producer, mail->bytes))
             return MAILBOX_FULL;
         atomic_fetch_add_explicit(&lane->bytes, mail->bytes, memory_order_relaxed);
     }

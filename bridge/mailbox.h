@@ -44,6 +44,8 @@ int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *co
                 struct mailbox **out);
 /* On the producer's thread; each producer index belongs to one thread at a time. */
 enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail *mail);
+/* Whether data of that size would be taken; on the producer's thread. */
+bool mailbox_has_room(const struct mailbox *m, unsigned producer, size_t bytes);
 /* Bytes of data waiting in a producer's lane; any thread. */
 size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer);
 

@@ -144,6 +144,14 @@
       "target=\"getThreadMessageNotification\"", "")                                               \
     X(EVENTS_OUT_STATUS, COUNTER, "pushbridge_events_out_total", "target=\"bridgeStatus\"", "")    \
     X(EVENTS_OUT_RESYNC, COUNTER, "pushbridge_events_out_total", "target=\"resyncRequired\"", "")  \
+    X(PUSHES_SENT, COUNTER, "pushbridge_pushes_total", "result=\"sent\"",                          \
+      "Calls of /admin/push, by result.")                                                          \
+    X(PUSHES_WRONG, COUNTER, "pushbridge_pushes_total", "result=\"wrong\"", "")                    \
+    X(PUSHES_OVERLOAD, COUNTER, "pushbridge_pushes_total", "result=\"overload\"", "")              \
+    X(PUSHED_CONNECTIONS, COUNTER, "pushbridge_pushed_connections_total", "",                      \
+      "Connections that pushes were queued for.")                                                  \
+    X(GROUPS_MISSED, COUNTER, "pushbridge_groups_missed_total", "",                                \
+      "New connections that found no room in a group of their user.")                              \
     X(REPAIRS_MISSED, COUNTER, "pushbridge_repairs_asked_total", "reason=\"missed\"",              \
       "Rooms that sessions asked to have repaired, by what made them.")                            \
     X(REPAIRS_BURST, COUNTER, "pushbridge_repairs_asked_total", "reason=\"burst\"", "")            \

@@ -106,8 +106,7 @@ static bool is_refused(const struct user_session *s, const struct session_borrow
     return strcmp(b->refused, s->token) == 0;
 }
 
-/* Nobody need ask again about the token at hand. */
-static void believe(struct user_session *s)
+void session_believe_token(struct user_session *s)
 {
     for (struct session_borrow *b = s->borrows; b != NULL; b = b->next) {
         b->check = false;
@@ -163,7 +162,7 @@ static void on_checked(void *arg, const struct rest_me *me, const struct rc_erro
     if (is_it && dead)
         bury(s);
     else if (is_it)
-        believe(s);
+        session_believe_token(s);
     session_borrows_step(s);
     session_rearm(s);
 }
@@ -209,7 +208,7 @@ static void lend(struct user_session *s)
         const struct session_loan loan = {slice_of(s->user_id), slice_of(s->token),
                                           slice_of(s->username)};
 
-        if ((is_refused(s, *link) || (b.check && !s->fresh)) && check_token(s)) {
+        if ((is_refused(s, *link) || b.check) && check_token(s)) {
             link = &(*link)->next;
             continue;
         }

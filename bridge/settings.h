@@ -168,6 +168,7 @@ struct settings {
         size_t hub_message_bytes;
         uint32_t connections, connections_per_user, connections_per_address; /* 0: no limit */
         uint32_t pending_negotiations;
+        uint32_t groups_per_connection, group_memberships;
         size_t queue_bytes;                      /* waiting for one connection */
         size_t ddp_frame_bytes, rest_body_bytes; /* from Rocket.Chat */
         size_t mailbox_bytes;                    /* from one shard to another */

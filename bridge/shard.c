@@ -198,6 +198,8 @@ static int open_http(struct shard *s)
         .max_message_bytes = set->limits.hub_message_bytes,
         .max_per_user = set->limits.connections_per_user,
         .max_pending = set->limits.pending_negotiations,
+        .max_groups_per_connection = set->limits.groups_per_connection,
+        .max_group_memberships = set->limits.group_memberships,
         .shared = &s->program->shared,
         .close_on_expiry = set->auth.close_on_expiry,
     };
@@ -360,6 +362,7 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_CONNECTIONS_CLOSING, hub.closing);
     metrics_set(m, METRIC_NEGOTIATIONS, hub.negotiations);
     metrics_set(m, METRIC_OPENED, hub.opened);
+    metrics_set(m, METRIC_GROUPS_MISSED, hub.groups_missed);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
     metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));

@@ -99,6 +99,10 @@ struct ddp_client {
     uint16_t proxy_port;
     struct lws_context *context;
     struct lws_vhost *vhost;
+    uv_handle_t *event_poll; /* libwebsockets' own; these four: see the end of ddp_socket.c */
+    uv_close_cb close_event_poll;
+    int event_number;
+    bool event_poll_closed, event_number_taken;
     SSL_CTX *tls;            /* NULL: plain */
     const char *tls_problem; /* what was wrong with the last certificate; static text */
     struct ddp_resolver resolver;

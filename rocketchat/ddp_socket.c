@@ -2,10 +2,12 @@
  * tells the connector what happened. A socket that the connector has let go of politely lingers: it
  * sends its close frame and waits for the answer; one without a user pointer is of no interest. */
 #include "rocketchat/ddp_connector_internal.h"
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 _Static_assert(LWS_PRE <= DDP_OUT_HEADROOM, "libwebsockets writes its header before the bytes");
 
@@ -231,12 +233,24 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* --- what the connector wants --- */
 
-/* The handle that the loop got last: libuv appends to its queue. */
+static uv_handle_t *handle_of(void *node)
+{
+    return (uv_handle_t *)(void *)((char *)node - offsetof(uv_handle_t, handle_queue));
+}
+
+/* libwebsockets' poll handles are its own. Those that we must know are found by when the loop got
+ * them: libuv appends to its queue. */
 static uv_handle_t *newest_handle(const uv_loop_t *loop)
 {
-    char *node = loop->handle_queue[1];
+    return handle_of(loop->handle_queue[1]);
+}
 
-    return (uv_handle_t *)(void *)(node - offsetof(uv_handle_t, handle_queue));
+static uv_handle_t *poll_made_since(const uv_loop_t *loop, const uv_handle_t *before)
+{
+    for (uv_handle_t *h = newest_handle(loop); h != before; h = handle_of(h->handle_queue[1]))
+        if (h->type == UV_POLL)
+            return h;
+    return NULL;
 }
 
 /* libwebsockets takes the proxy from the vhost: the address it shall connect to this time. */
@@ -269,15 +283,14 @@ bool ddp_socket_connect(struct ddp_connector *c, const char *address)
         .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK |
                           (client->tls != NULL ? LCCSCF_USE_SSL : 0),
     };
-    uv_handle_t *before = newest_handle(client->loop), *poll;
+    const uv_handle_t *before = newest_handle(client->loop);
+    uv_handle_t *poll;
 
     if (client->proxy_host != NULL)
         use_proxy(client, address);
     /* The user pointer comes afterwards: on failure nothing could take it back. */
     c->wsi = lws_client_connect_via_info(&info);
-    poll = newest_handle(client->loop);
-    if (poll == before || poll->type != UV_POLL)
-        poll = NULL;
+    poll = poll_made_since(client->loop, before);
     if (c->wsi == NULL) {
         client->tls_problem = NULL;
         close_forgotten_poll(poll);
@@ -336,6 +349,7 @@ static bool create(struct ddp_client *client)
         .provided_client_ssl_ctx = client->tls,
         .http_proxy_address = "", /* not NULL, or the environment's would be taken */
     };
+    const uv_handle_t *before = newest_handle(client->loop);
 
     /* Each global initialisation moves the index under which libwebsockets finds its own in an SSL:
      * handshakes under way on other shards would fail. Once is enough. */
@@ -344,6 +358,7 @@ static bool create(struct ddp_client *client)
     client->context = lws_create_context(&info);
     if (client->context == NULL)
         return false;
+    client->event_poll = poll_made_since(client->loop, before);
     if (client->tls != NULL) {
         tls_initialised = true;
         info.options |=
@@ -372,6 +387,8 @@ bool ddp_socket_init(struct ddp_client *client)
     return ok;
 }
 
+/* --- its end --- */
+
 /* Twice: the first call starts to close what is open, the second frees. */
 static void destroy(struct ddp_client *client)
 {
@@ -380,9 +397,51 @@ static void destroy(struct ddp_client *client)
     uv_mutex_unlock(&process_lock);
 }
 
+/* libwebsockets 4.1.6 closes the descriptor of a context's events twice: at once, and by its number
+ * when the poll handle is gone, a turn of the loop later. By then the number may be another
+ * thread's descriptor. So the handle's end is kept back until the number is ours, for libwebsockets
+ * to close it. */
+static void on_event_poll_closed(uv_handle_t *poll)
+{
+    struct ddp_client *client = lws_context_user(lws_get_context(poll->data));
+
+    client->event_poll_closed = true;
+}
+
+/* True: the number is taken, by us. */
+static bool take_number(struct ddp_client *client)
+{
+    int got = fcntl(uv_backend_fd(client->loop), F_DUPFD_CLOEXEC, client->event_number);
+
+    if (got == client->event_number)
+        return true;
+    if (got >= 0)
+        close(got);
+    return false;
+}
+
 void ddp_socket_destroy_begin(struct ddp_client *client)
 {
+    uv_handle_t *poll = client->event_poll;
+
+    if (poll == NULL || uv_fileno(poll, &client->event_number) != 0)
+        abort(); /* a context without events: not this libwebsockets */
     destroy(client);
+    client->event_number_taken = take_number(client);
+    client->close_event_poll = poll->close_cb;
+    poll->close_cb = on_event_poll_closed;
+}
+
+/* False: not yet. */
+static bool close_events(struct ddp_client *client)
+{
+    if (!client->event_number_taken)
+        client->event_number_taken = take_number(client);
+    if (!client->event_number_taken || !client->event_poll_closed)
+        return false;
+    client->close_event_poll(client->event_poll);
+    client->event_poll = NULL;
+    return true;
 }
 
 struct search {
@@ -403,6 +462,8 @@ bool ddp_socket_destroy_done(struct ddp_client *client)
 {
     struct search s = {.context = client->context};
 
+    if (client->event_poll != NULL && !close_events(client))
+        return false;
     uv_walk(client->loop, look_at, &s);
     if (s.found)
         return false;

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MAX_HEADER_BYTES (64 * 1024) /* of one answer; libcurl bounds only the single line */
-
 static const char *const paths[] = {
     [ROUTE_LOGIN] = "/api/v1/login",
     [ROUTE_LOGOUT] = "/api/v1/logout",
@@ -12,24 +10,9 @@ static const char *const paths[] = {
     [ROUTE_INFO] = "/api/info",
     [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
     [ROUTE_ROOMS] = "/api/v1/rooms.get",
-    [ROUTE_ANY] = "/api/v1/",
 };
 
 /* ---- the life of a call ---- */
-
-static void wipe(struct byte_buf *b)
-{
-    if (b->data != NULL)
-        explicit_bzero(b->data, b->cap);
-    byte_buf_free(b);
-}
-
-static void free_headers(struct curl_slist *list)
-{
-    for (struct curl_slist *h = list; h != NULL; h = h->next)
-        explicit_bzero(h->data, strlen(h->data)); /* X-Auth-Token */
-    curl_slist_free_all(list);
-}
 
 void rest_call_free(struct rest_call *c)
 {
@@ -40,9 +23,9 @@ void rest_call_free(struct rest_call *c)
     }
     if (c->easy != NULL)
         curl_easy_cleanup(c->easy);
-    free_headers(c->request_headers);
-    wipe(&c->request);
-    wipe(&c->body);
+    rest_transport_free_headers(c->request_headers);
+    rest_transport_wipe(&c->request);
+    rest_transport_wipe(&c->body);
     free(c->target);
     free(c);
 }
@@ -136,52 +119,6 @@ static void answer_result(struct rest_call *c, enum rc_result result, const char
     answer(c, &error);
 }
 
-/* What libcurl could not do, in words for a log. NULL: the result's own name says it. */
-static enum rc_result result_of_curl(CURLcode code, const char **word)
-{
-    *word = NULL;
-    switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-        return RC_TIMED_OUT;
-    case CURLE_OUT_OF_MEMORY:
-        return RC_NOMEM;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        *word = "name-not-found";
-        return RC_UNREACHABLE;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_PROXY:
-        *word = "proxy-failed";
-        return RC_UNREACHABLE;
-    case CURLE_COULDNT_CONNECT:
-        *word = "connection-refused";
-        return RC_UNREACHABLE;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        *word = "certificate-refused";
-        return RC_UNREACHABLE;
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_ISSUER_ERROR:
-        *word = "tls-failed";
-        return RC_UNREACHABLE;
-    case CURLE_PARTIAL_FILE:
-        *word = "answer-truncated";
-        return RC_UNREACHABLE;
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        *word = "connection-lost";
-        return RC_UNREACHABLE;
-    case CURLE_WRITE_ERROR: /* our own: on_body refused */
-    case CURLE_FILESIZE_EXCEEDED:
-        *word = "answer-too-large";
-        return RC_MALFORMED;
-    default:
-        *word = "http-broken";
-        return RC_MALFORMED;
-    }
-}
-
 void rest_call_finished(void *arg, CURL *easy, CURLcode code)
 {
     struct rest_call *c;
@@ -191,7 +128,7 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
     if (code != CURLE_OK) {
-        enum rc_result result = result_of_curl(code, &word);
+        enum rc_result result = rest_transport_result(code, &word);
         answer_result(c, result, word);
         return;
     }
@@ -248,26 +185,10 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     struct rest_call *c = arg;
 
     c->header_bytes += size * n;
-    if (c->header_bytes > MAX_HEADER_BYTES)
+    if (c->header_bytes > REST_MAX_HEADER_BYTES)
         return 0;
     rest_headers_line(&c->headers, (struct slice){bytes, size * n});
     return size * n;
-}
-
-bool rest_call_header(struct rest_call *c, const char *name, struct slice value)
-{
-    struct byte_buf line = {0};
-    struct curl_slist *longer = NULL;
-
-    byte_buf_puts(&line, name);
-    byte_buf_put(&line, value);
-    byte_buf_putc(&line, '\0');
-    if (!byte_buf_failed(&line))
-        longer = curl_slist_append(c->request_headers, line.data);
-    wipe(&line);
-    if (longer != NULL)
-        c->request_headers = longer;
-    return longer != NULL;
 }
 
 static void set_options(struct rest_call *c)
@@ -282,45 +203,9 @@ static void set_options(struct rest_call *c)
     curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->request_headers);
     curl_easy_setopt(e, CURLOPT_USERAGENT, "pushbridge");
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    /* Without it, giving up on a slow name lookup would join its thread and stop the loop. */
-    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, client->timeout_ms);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, client->connect_timeout_ms);
     curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_body_bytes);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION,
-                     0L); /* a redirect would carry the token elsewhere */
-    /* Both set, or libcurl would look into http_proxy and no_proxy. */
-    curl_easy_setopt(e, CURLOPT_PROXY, client->proxy != NULL ? client->proxy : "");
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, client->tls_verify ? 1L : 0L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, client->tls_verify ? 2L : 0L);
-    if (client->ca_file != NULL) {
-        curl_easy_setopt(e, CURLOPT_CAINFO, client->ca_file);
-        curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* this authority, and no other */
-    }
-    if (client->client_cert_file != NULL)
-        curl_easy_setopt(e, CURLOPT_SSLCERT, client->client_cert_file);
-    if (client->client_key_file != NULL)
-        curl_easy_setopt(e, CURLOPT_SSLKEY, client->client_key_file);
-}
-
-static bool set_url(struct rest_call *c)
-{
-    struct byte_buf url = {0};
-    bool ok = false;
-
-    byte_buf_puts(&url, c->client->base_url);
-    byte_buf_puts(&url, paths[c->route]);
-    if (c->target != NULL)
-        byte_buf_puts(&url, c->target);
-    byte_buf_putc(&url, '\0');
-    if (!byte_buf_failed(&url))
-        ok = curl_easy_setopt(c->easy, CURLOPT_URL, url.data) == CURLE_OK;
-    byte_buf_free(&url);
-    return ok;
+    rest_transport_apply(&client->transport, e);
 }
 
 struct rest_call *rest_call_new(struct rest_client *client, enum route route, void *arg)
@@ -351,7 +236,9 @@ struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request.data);
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->request.len);
     }
-    if (byte_buf_failed(&c->request) || !set_url(c)) {
+    if (byte_buf_failed(&c->request) ||
+        !rest_transport_url(&client->transport, c->easy,
+                            slice_of(c->target != NULL ? c->target : paths[c->route]))) {
         rest_call_free(c);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "base/byte_buf.h"
 #include "rocketchat/curl_loop_internal.h"
 #include "rocketchat/rest_answer.h"
+#include "rocketchat/rest_transport_internal.h"
 
 enum route {
     ROUTE_LOGIN,
@@ -22,9 +23,9 @@ struct rest_client {
     uv_timer_t deferred;     /* answers what can't be answered inside a call */
     uv_timer_cb on_deferred; /* of it; rest_client.c's */
     struct rest_call *calls; /* all that have not answered yet */
-    char *base_url, *ca_file, *client_cert_file, *client_key_file, *proxy;
-    bool tls_verify, freeing;
-    long timeout_ms, connect_timeout_ms;
+    struct rest_transport transport;
+    bool freeing;
+    long timeout_ms;
     size_t max_body_bytes;
     void (*done)(void *arg);
     void *done_arg;
@@ -47,7 +48,7 @@ struct rest_call {
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;
-    char *target; /* ROUTE_ANY: path and query behind /api/v1/ */
+    char *target; /* ROUTE_ANY: path and query */
     long status;  /* of the answer; 0: none came */
     enum route route;
     enum rc_result failed; /* RC_OK: in libcurl's hands; else to be answered by `deferred` */
@@ -58,8 +59,6 @@ struct rest_call {
 /* NULL: no memory. */
 struct rest_call *rest_call_new(struct rest_client *client, enum route route, void *arg);
 void rest_call_free(struct rest_call *c);
-bool rest_call_header(struct rest_call *c, const char *name,
-                      struct slice value); /* false: no memory */
 /* Takes c over, c->request as the body of a POST; NULL: freed, no memory. */
 struct rest_call *rest_call_start(struct rest_call *c, bool is_post);
 

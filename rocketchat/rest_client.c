@@ -14,15 +14,21 @@ static bool is_header_safe(struct slice s)
     return s.len > 0;
 }
 
+static bool says_json(struct rest_call *c)
+{
+    return rest_transport_header(&c->request_headers, SLICE_LIT("Content-Type"),
+                                 SLICE_LIT("application/json"));
+}
+
 /* Takes c over. */
 static struct rest_call *start_as(struct rest_call *c, bool is_post, struct slice user_id,
                                   struct slice token)
 {
     assert(is_header_safe(user_id) &&
            is_header_safe(token)); /* whoever took them in checked them */
-    if (!rest_call_header(c, "X-User-Id: ", user_id) ||
-        !rest_call_header(c, "X-Auth-Token: ", token) ||
-        (is_post && !rest_call_header(c, "Content-Type: application/json", (struct slice){0}))) {
+    if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token) ||
+        (is_post && !says_json(c))) {
         rest_call_free(c);
         return NULL;
     }
@@ -52,6 +58,7 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
     if (c == NULL)
         return NULL;
     c->fn.any = fn;
+    byte_buf_puts(&target, "/api/v1/");
     byte_buf_put(&target, request->path);
     if (request->query.len > 0)
         byte_buf_putc(&target, '?');
@@ -86,7 +93,7 @@ struct rest_call *rest_login(struct rest_client *client, struct slice username,
     byte_buf_puts(&c->request, ",\"password\":");
     json_write_string(&c->request, password);
     byte_buf_puts(&c->request, "}");
-    if (!rest_call_header(c, "Content-Type: application/json", (struct slice){0})) {
+    if (!says_json(c)) {
         rest_call_free(c);
         return NULL;
     }
@@ -135,13 +142,8 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
 
 static void client_release(struct rest_client *client)
 {
-    free(client->base_url);
-    free(client->ca_file);
-    free(client->client_cert_file);
-    free(client->client_key_file);
-    free(client->proxy);
+    rest_transport_close(&client->transport);
     free(client);
-    curl_global_cleanup();
 }
 
 static void on_curl_freed(void *arg)
@@ -170,47 +172,32 @@ static void on_deferred(uv_timer_t *timer)
         uv_close((uv_handle_t *)&client->deferred, on_deferred_closed);
 }
 
-static bool copy(char **to, const char *from)
-{
-    *to = from == NULL || *from == '\0' ? NULL : strdup(from);
-    return *to != NULL || from == NULL || *from == '\0';
-}
-
 int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options,
                     struct rest_client **out)
 {
     struct rest_client *client;
     int rc = UV_ENOMEM;
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counted, and thread-safe since 7.84 */
-        return rc;
     client = calloc(1, sizeof *client);
-    if (client == NULL) {
-        curl_global_cleanup();
+    if (client == NULL)
+        return rc;
+    if (!rest_transport_open(&client->transport, options)) {
+        free(client);
         return rc;
     }
-    client->tls_verify = options->tls_verify;
     client->timeout_ms = (long)options->timeout_ms;
-    client->connect_timeout_ms = (long)options->connect_timeout_ms;
     client->max_body_bytes = options->max_body_bytes;
-    if (!copy(&client->base_url, options->base_url) || client->base_url == NULL ||
-        !copy(&client->ca_file, options->ca_file) ||
-        !copy(&client->client_cert_file, options->client_cert_file) ||
-        !copy(&client->client_key_file, options->client_key_file) ||
-        !copy(&client->proxy, options->proxy))
-        goto fail;
     rc = curl_loop_new(loop, (long)options->max_connections, rest_call_finished, client,
                        &client->curl);
-    if (rc != 0)
-        goto fail;
+    if (rc != 0) {
+        client_release(client);
+        return rc;
+    }
     uv_timer_init(loop, &client->deferred); /* cannot fail in libuv 1.x */
     client->deferred.data = client;
     client->on_deferred = on_deferred;
     *out = client;
     return 0;
-fail:
-    client_release(client);
-    return rc;
 }
 
 void rest_client_free(struct rest_client *client, void (*done)(void *), void *arg)

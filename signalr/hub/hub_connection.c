@@ -151,6 +151,7 @@ static void conn_enter(struct hub_connection *c, enum conn_state to)
     case CONN_CLOSING:
         hub_registry_drop_token(c); /* clients try to come back with it: that must be 404 */
         c->joined = false;
+        hub_groups_leave_all(c);
         timer_wheel_cancel(s->wheel, &c->timer);
         break;
     case CONN_CLOSED:
@@ -285,6 +286,7 @@ static void take_handshake(struct hub_connection *c, struct slice body)
         return;
     }
     conn_enter(c, CONN_OPEN);
+    hub_groups_opened(c);
     c->told_host = true;
     s->host.connected(s->host.arg, c);
 }

@@ -16,6 +16,7 @@
 #include "base/timer_wheel.h"
 #include "signalr/http/http_server.h"
 #include "signalr/hub/hub_connection.h"
+#include "signalr/hub/hub_ids.h"
 #include "signalr/hub/hub_inbox.h"
 #include "signalr/hub/hub_token.h"
 
@@ -41,6 +42,7 @@ struct hub_user {
     char key[];
 };
 
+struct hub_membership;
 struct hub_calls;
 
 struct hub_connection {
@@ -53,6 +55,7 @@ struct hub_connection {
     struct hub_calls *calls; /* NULL: it made none yet */
     char *client_address;
     struct hub_inbox inbox;
+    struct hub_membership *groups; /* hub_groups_internal.h */
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
     uint64_t serial;
@@ -65,8 +68,12 @@ struct hub_connection {
     bool pinged;            /* the first ping arms the client time-out */
     bool told_host;         /* connected() was called, so disconnected() is due */
     bool joined;
+    bool passed_over; /* by the send under way: excepted, or has it already */
     char token[HUB_TOKEN_LEN], id[HUB_TOKEN_LEN];
 };
+
+struct hub_group;
+struct hub_group_user;
 
 struct signalr_server {
     struct signalr_options options;
@@ -78,6 +85,10 @@ struct signalr_server {
     struct timer_wheel *wheel;
     struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
     struct hub_user *users;
+    struct hub_ids ids;
+    struct hub_group *groups;           /* uthash, by name */
+    struct hub_group_user *group_users; /* uthash, by user key */
+    unsigned ngroup_users;              /* entries of all of them */
     uint64_t next_serial, next_call;
     unsigned open_calls;
     unsigned gauge[CONN_NSTATES];
@@ -105,6 +116,11 @@ struct hub_connection *hub_registry_by_token(struct signalr_server *s, struct sl
 struct hub_user *hub_registry_user(struct signalr_server *s, struct slice key); /* NULL: none */
 /* Makes c the user's, away from the one it was. Empty key: anonymous. False: no memory. */
 bool hub_registry_set_user(struct hub_connection *c, struct slice key);
+
+/* ---- hub_groups.c ---- */
+void hub_groups_opened(struct hub_connection *c);    /* joins the groups of its user */
+void hub_groups_leave_all(struct hub_connection *c); /* none: nothing */
+void hub_groups_free(struct signalr_server *s);      /* no connection is left */
 
 /* ---- hub_connection.c ---- */
 

@@ -9,11 +9,14 @@ bool hub_registry_add(struct hub_connection *c)
     HASH_ADD(by_serial, s->by_serial, serial, sizeof c->serial, c);
     if (c->by_serial.tbl == NULL)
         return false;
-    if (!c->has_token)
-        return true;
-    HASH_ADD(by_token, s->by_token, token, HUB_TOKEN_LEN, c);
-    if (c->by_token.tbl != NULL)
-        return true;
+    if (hub_ids_add(&s->ids, c)) {
+        if (!c->has_token)
+            return true;
+        HASH_ADD(by_token, s->by_token, token, HUB_TOKEN_LEN, c);
+        if (c->by_token.tbl != NULL)
+            return true;
+        hub_ids_remove(&s->ids, c);
+    }
     HASH_DELETE(by_serial, s->by_serial, c);
     return false;
 }
@@ -29,6 +32,7 @@ void hub_registry_drop_token(struct hub_connection *c)
 void hub_registry_remove(struct hub_connection *c)
 {
     hub_registry_drop_token(c);
+    hub_ids_remove(&c->server->ids, c);
     HASH_DELETE(by_serial, c->server->by_serial, c);
     hub_registry_set_user(c, (struct slice){0});
 }

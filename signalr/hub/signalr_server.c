@@ -1,5 +1,6 @@
 #include "signalr/hub/signalr_server.h"
 #include "signalr/http/ws_conn.h"
+#include "signalr/hub/hub_address.h"
 #include "signalr/hub/hub_internal.h"
 #include "signalr/protocol/hub_message.h"
 #include <assert.h>
@@ -56,6 +57,8 @@ static void free_memory(struct signalr_server *s)
     hub_buf_unref(s->close_reconnect);
     hub_buf_unref(s->close_error);
     timer_wheel_free(s->wheel);
+    hub_groups_free(s);
+    hub_ids_free(&s->ids);
     free(s->hub_path);
     free(s->scratch);
     free(s);
@@ -204,14 +207,7 @@ unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_ke
 
 unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *message)
 {
-    unsigned sent = 0;
-
-    for (struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
-        if (c->state == CONN_OPEN) {
-            hub_connection_send(c, message);
-            sent++;
-        }
-    return sent;
+    return signalr_server_send(s, &(struct hub_address){.to = HUB_TO_ALL}, message);
 }
 
 void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,

@@ -35,6 +35,8 @@ struct signalr_options {
     /* 0: none. Past max_per_user (negotiated ones count too): 429, else 503. Of this server alone,
      * but for max_pending, which is of all that share `shared`. */
     unsigned max_connections, max_per_user, max_pending;
+    /* Groups (hub_address.h); 0: none. Memberships are of all that share `shared`. */
+    unsigned max_groups_per_connection, max_group_memberships;
     struct signalr_shared *shared; /* NULL: this server's own */
     bool close_on_expiry;
     /* Of each connection; 0: no limit. Calls that are answered later, and how fast calls come: a
@@ -44,7 +46,8 @@ struct signalr_options {
 
 /* What the servers of one process count together; zero at first, outlives them. */
 struct signalr_shared {
-    atomic_uint pending; /* negotiated, not connected yet */
+    atomic_uint pending;     /* negotiated, not connected yet */
+    atomic_uint memberships; /* of connections in groups */
 };
 
 enum signalr_auth {
@@ -132,6 +135,7 @@ void signalr_server_free(struct signalr_server *s, void (*done)(void *), void *a
 
 struct signalr_stats {
     uint64_t negotiations, opened, ended[HUB_END_NEND], invocations, unknown_methods, refused_auth;
+    uint64_t groups_missed; /* a new connection found no room in a group of its user */
     uint64_t calls_too_fast, calls_too_many;
     unsigned pending, handshaking, open, closing, open_calls;
 };
@@ -195,7 +199,7 @@ enum hub_item hub_connection_item(struct hub_connection *c, uint64_t call, struc
 
 /* ---- addressing ----
  * A connection hears what is sent to its user from the moment the host joins it, which lets the
- * host put a replay in front. */
+ * host put a replay in front. For other addressees see hub_address.h. */
 void hub_connection_join_user(struct hub_connection *c); /* joined already: nothing */
 /* Sends to every joined connection of the user here; returns how many. */
 unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key,

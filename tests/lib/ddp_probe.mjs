@@ -112,3 +112,21 @@ function includes(have, want) {
   if (Array.isArray(want)) return want.every((w) => have.some?.((h) => includes(h, w)));
   return Object.entries(want).every(([key, value]) => includes(have[key], value));
 }
+
+/** REST calls to the double: (method, path, {as: {userId, authToken}, body, headers}) -> {status, headers, body}. A FormData body goes as it is. */
+export const api = (double) => async (method, path, { as, body, headers = {} } = {}) => {
+  const form = body instanceof FormData;
+  const sent = { ...(!form && { 'Content-Type': 'application/json' }), ...(as && { 'X-Auth-Token': as.authToken, 'X-User-Id': as.userId }), ...headers };
+  const res = await fetch(`${double.url}/api/v1/${path}`, { method, headers: sent, body: form ? body : body && JSON.stringify(body) });
+  return { status: res.status, headers: res.headers, body: await res.json() };
+};
+
+/** startDouble(), logged in by REST as alice. `root()` is an admin's login. */
+export async function withLogin(t, options) {
+  const all = await startDouble(t, options);
+  const call = api(all.double);
+  const { body } = await call('POST', 'login', { body: { user: 'alice', password: 'pw-a' } });
+  const asUser = (user) => ({ userId: user._id, authToken: all.store.addToken(user).token });
+  const root = () => asUser(all.store.createUser({ username: 'root', password: 'x', roles: ['admin'] }));
+  return { ...all, call, as: body.data, asUser, root };
+}

@@ -69,6 +69,10 @@ function fromEjson(value) {
 /** DDP text of a value that may hold Dates. REST answers use JSON.stringify: ISO dates. */
 export const ddpStringify = (value) => JSON.stringify(toEjson(value));
 
+/** An event's frame; argsText: its arguments as DDP text, undefined: a frame without any. */
+export const changedFrame = (stream, event, argsText) =>
+  `{"msg":"changed","collection":"${stream}","id":"id","fields":{"eventName":${JSON.stringify(event)}${argsText === undefined ? '' : `,"args":${argsText}`}}}`;
+
 /** null where Meteor's parser finds no DDP message: bad JSON, not an object. */
 export function ddpParse(text) {
   let value;

@@ -94,8 +94,11 @@ const OPERATIONS = {
     const user = store.createUser(args);
     return { _id: user._id, username: user.username };
   },
-  'create-users': ({ store }, { prefix, count, password }) => {
-    for (let i = 0; i < count; i++) store.createUser({ username: `${prefix}${i}`, _id: `${prefix}id${i}`, password });
+  // Many at once, members of a room where one is named; their tokens come back where asked for.
+  'create-users': ({ store }, { prefix, count, password, room, tokens = false }) => {
+    const users = Array.from({ length: count }, (_, i) => store.createUser({ username: `${prefix}${i}`, _id: `${prefix}id${i}`, password }));
+    if (room !== undefined) for (const user of users) store.subscribe(store.requireRoom(room)._id, user);
+    return tokens ? { tokens: users.map((user) => store.addToken(user).token) } : {};
   },
   'create-room': ({ store }, { t, name, owner, members = [], _id }) => {
     const users = members.map((m) => store.requireUser(m));
@@ -175,11 +178,7 @@ const OPERATIONS = {
   }),
   'send-fragmented': each((session, { text, size = 1 }) => session.sendFragmented(text, size)),
   'send-big': each((session, args) => session.sendRaw(bigFrame({ ...args, uid: session.userId }))),
-  pings: each((session, { count = 1000, control = false }) => {
-    for (let i = 0; i < count; i++)
-      if (control) session.ws.ping();
-      else session.send({ msg: 'ping', id: String(i) });
-  }),
+  pings: each((session, how) => session.sendPings(how)),
   restart: async (server, how) => {
     setImmediate(() => server.restart(how)); // answer first: the restart ends this connection too
   },

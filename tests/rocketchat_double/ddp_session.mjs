@@ -2,7 +2,7 @@
 // are in ddp_monolith.mjs and ddp_streamer.mjs.
 //
 //   OPEN --connect--> CONNECTED --login--> CONNECTED with a user --> GONE
-import { MeteorError, ddpParse, ddpStringify, hashToken, internalError } from './codec.mjs';
+import { MeteorError, changedFrame, ddpParse, ddpStringify, hashToken, internalError } from './codec.mjs';
 import { methods } from './methods.mjs';
 
 export class DdpSession {
@@ -49,6 +49,7 @@ export class DdpSession {
       const rule = faults.watches('in') ? faults.take('in', fields) : undefined;
       if (!rule) this.accept(message);
       else if (rule.do === 'error') this.#answerError(message, rule);
+      else if (rule.do === 'answer') this.answer(message.id, { result: rule.result });
       else if (rule.do === 'delay') this.enqueue(() => faults.act(rule)), this.accept(message);
       else if (rule.do !== 'ignore') this.#breakOff(rule);
     }
@@ -171,15 +172,28 @@ export class DdpSession {
       case 'fragment':
         return this.sendFragmented(text, rule.size);
       case 'replace':
-        return this.sendRaw(rule.base64 === undefined ? rule.text : Buffer.from(rule.base64, 'base64'));
+        return this.sendRaw(bytesOf(rule));
+      case 'insert':
+        this.sendRaw(bytesOf(rule));
+        break;
+      case 'args':
+        return this.#write(changedFrame(meta.collection, meta.event, rule.args && ddpStringify(rule.args)));
+      case 'big':
+        this.sendRaw(JSON.stringify({ msg: 'unheard-of', pad: 'x'.repeat(rule.bytes) }));
+        break;
+      case 'pings':
+        this.sendPings(rule);
+        break;
       case 'duplicate':
         this.#write(text);
         this.#write(text);
         return;
       default:
         this.#write(text);
-        this.#breakOff(rule);
+        return this.#breakOff(rule);
     }
+    this.#write(text);
+    this.#release(meta);
   }
 
   #release(meta) {
@@ -201,6 +215,13 @@ export class DdpSession {
     if (this.gone || this.#silent) return;
     this.frames.out++;
     this.ws.send(bytes, { binary: false });
+  }
+
+  /** `control`: of the WebSocket, else of DDP. Past the fault script. */
+  sendPings({ count = 1000, control = false }) {
+    for (let i = 0; i < count; i++)
+      if (control) this.ws.ping();
+      else this.#write(`{"msg":"ping","id":"${i}"}`);
   }
 
   sendBinary(bytes) {
@@ -272,6 +293,8 @@ export function wireError(error) {
   if (error instanceof TypeError || error instanceof RangeError) return internalError().toWire(); // a client's odd params
   throw error;
 }
+
+const bytesOf = ({ text, base64 }) => (base64 === undefined ? text : Buffer.from(base64, 'base64'));
 
 function unframe(text) {
   try {

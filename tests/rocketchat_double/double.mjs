@@ -13,6 +13,7 @@ import { Faults } from './faults.mjs';
 import { Presence } from './presence.mjs';
 import { DdpRateLimiter, RestRateLimiter } from './rate_limit.mjs';
 import { Rest } from './rest.mjs';
+import { download } from './rest_files.mjs';
 import { Store } from './store.mjs';
 import { Streams } from './streams.mjs';
 
@@ -43,6 +44,8 @@ const DEFAULTS = {
   notifications: 'mentions', // desktop notifications: mentions (and direct messages), all, none
   useRealName: false, // UI_Use_Real_Name: what typing is told under
   presenceLimit: 200, // connections beyond which presence is not told; 0: a licence
+  maxFileSize: 100 * 1024 * 1024, // FileUpload_MaxFileSize
+  passwordFallback: false, // guarded REST calls ask who has no second factor for the password
   createTokens: false, // users.createToken: true, or for 8 the secret
   missingMethods: undefined, // DDP methods that answer 404; default: the catch-up ones on the 8.x streamer
   preConnected: null, // a frame before `connected`
@@ -223,6 +226,7 @@ export class RocketChatDouble {
     const path = this.#pathOf(url);
     if (url.pathname.startsWith('/__double/')) return this.control.handle(req, res, url);
     if (path === '/health') return void res.writeHead(200, { 'Content-Type': 'text/plain' }).end('ok');
+    if (path?.startsWith('/file-upload/') && req.method === 'GET') return download(this.store, req, res, path, url.searchParams);
     if (path?.startsWith('/api/')) return this.rest.handle(req, res, path, url.searchParams, this.#clientAddress(req));
     // Whatever else is the web client's page.
     return void res.writeHead(200, { 'Content-Type': 'text/html' }).end('<!DOCTYPE html><title>Rocket.Chat</title>');

@@ -8,9 +8,12 @@
 // hook    fields                                        actions
 // accept  url, ip                                       refuse {status, body, headers}, stall, reset, delay {ms}
 // in      msg, method, name, user                       ignore, delay {ms}, error {error, reason, details},
-//                                                       close {code, reason}, drop, reset, half-open
+//                                                       answer {result}, close {code, reason}, drop, reset,
+//                                                       half-open
 // out     msg, id, collection, event, action, user      ignore, delay {ms}, duplicate, swap, fragment {size},
-//                                                       replace {text | base64}, close, drop, reset, half-open
+//                                                       replace {text | base64}, insert {text | base64},
+//                                                       args {args}, big {bytes}, pings {count, control},
+//                                                       close, drop, reset, half-open
 // login   via (rest, ddp), type, user                   error {error, reason, details}, delay {ms}
 // rest    path, method, user                            respond {status, body, headers}, stall, delay {ms},
 //                                                       drip {size, ms}, truncate, reset
@@ -18,18 +21,22 @@
 //                                                       then both carry the room as it is by then), ignore
 //
 // `drop` ends TCP without a close frame, `reset` sends RST, `half-open` goes silent for ever and
-// keeps the socket. Actions on `out` that end the connection come after the frame they matched.
+// keeps the socket. Actions on `out` that end the connection come after the frame they matched;
+// `insert`, `big` (a frame of an unknown `msg`) and `pings` come before it; `args` gives an event
+// other arguments, or none at all.
 
 const HOOKS = {
   accept: ['refuse', 'stall', 'reset', 'delay'],
-  in: ['ignore', 'delay', 'error', 'close', 'drop', 'reset', 'half-open'],
-  out: ['ignore', 'delay', 'duplicate', 'swap', 'fragment', 'replace', 'close', 'drop', 'reset', 'half-open'],
+  in: ['ignore', 'delay', 'error', 'answer', 'close', 'drop', 'reset', 'half-open'],
+  out: ['ignore', 'delay', 'duplicate', 'swap', 'fragment', 'replace', 'insert', 'args', 'big', 'pings', 'close', 'drop', 'reset', 'half-open'],
   login: ['error', 'delay'],
   rest: ['respond', 'stall', 'delay', 'drip', 'truncate', 'reset'],
   room: ['coalesce', 'ignore'],
 };
 
+const TOO_MANY = 'Error, too many requests. Please slow down. You must wait 1 seconds before trying this endpoint again. [error-too-many-requests]';
 const HTML = '<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>';
+const EVENT = { on: 'out', match: { msg: 'changed' } };
 const loginError = (error, reason, details) => ({ on: 'login', do: 'error', error, reason, details });
 
 /** Rules by name: {"preset": NAME, ...} fills in what the preset leaves open. */
@@ -42,10 +49,23 @@ export const PRESETS = {
   'html-502': { on: 'rest', do: 'respond', status: 502, headers: { 'Content-Type': 'text/html' }, body: HTML },
   unavailable: { on: 'rest', do: 'respond', status: 503, body: { success: false, error: 'Service Unavailable' } },
   'bad-json': { on: 'rest', do: 'respond', status: 200, body: '{"success":tr' },
+  'rest-429': { on: 'rest', do: 'respond', status: 429, body: { success: false, error: TOO_MANY } },
   'rest-stalled': { on: 'rest', do: 'stall' },
   'ddp-refused-html': { on: 'accept', do: 'refuse', status: 502, headers: { 'Content-Type': 'text/html' }, body: HTML },
   'ddp-stalled': { on: 'accept', do: 'stall' },
-  'swap-events': { on: 'out', match: { msg: 'changed' }, do: 'swap' },
+  'too-many-subs': { on: 'in', match: { msg: 'sub' }, do: 'error', error: 'too-many-requests', details: { timeToReset: 200 } },
+  'too-many-calls': { on: 'in', match: { msg: 'method' }, do: 'error', error: 'too-many-requests', details: { timeToReset: 200 } },
+  'swap-events': { ...EVENT, do: 'swap' },
+  'double-events': { ...EVENT, do: 'duplicate' },
+  'in-fragments': { ...EVENT, do: 'fragment', size: 7 },
+  'invalid-utf8': { ...EVENT, do: 'insert', base64: Buffer.from('{"msg":"changed","x":"\xff\xfe"}', 'latin1').toString('base64') },
+  'invalid-json': { ...EVENT, do: 'insert', text: '{"msg":"changed","fields":{' },
+  'unknown-msg': { ...EVENT, do: 'insert', text: '{"msg":"unheard-of","id":7}' },
+  'no-msg': { ...EVENT, do: 'insert', text: '{"server_id":"0"}' },
+  'no-args': { ...EVENT, do: 'args' },
+  'empty-args': { ...EVENT, do: 'args', args: [] },
+  'big-frame': { ...EVENT, do: 'big', bytes: 5 * 1024 * 1024 },
+  'ping-flood': { ...EVENT, do: 'pings', count: 1000 },
   'coalesce-rooms': { on: 'room', match: { action: 'updated' }, do: 'coalesce' },
 };
 

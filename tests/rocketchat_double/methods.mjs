@@ -1,5 +1,6 @@
 // The DDP methods, each (context, ...params) -> result. A thrown MeteorError is the client's error.
 import { MeteorError } from './codec.mjs';
+import { may } from './permissions.mjs';
 import { STATUS } from './presence.mjs';
 import { cursorPage, updatedSince } from './sync.mjs';
 
@@ -18,13 +19,20 @@ function readableRoom({ store, user }, method, rid) {
   return store.rooms.get(rid);
 }
 
-function ownMessage({ store, user }, method, id) {
+/** A message that may be changed: an own one, or by the permission that covers others'. */
+function changeableMessage({ store, user }, method, id, permission) {
   login(method, user);
   const message = store.messages.get(id);
   if (!message || message._hidden) fail('error-invalid-message', 'Invalid message', { method });
-  const allowed = message.u._id === user._id || user.roles.includes('admin');
+  const allowed = message.u._id === user._id || may(store, user, permission, message.rid);
   if (!allowed || !store.canAccess(message.rid, user._id)) fail('error-action-not-allowed', 'Not allowed', { method });
   return message;
+}
+
+export function readableMessage({ store, user }, method, id) {
+  login(method, user);
+  const found = store.messages.get(id);
+  return found && !found._hidden && store.canAccess(found.rid, user._id) ? found : fail('error-not-allowed', 'Not allowed', { method });
 }
 
 /** What `sendMessage` and REST's `chat.sendMessage` share; undefined where the `_id` is known. */
@@ -35,16 +43,18 @@ export function sendMessage(context, message) {
   if (!store.subscription(message.rid, user._id)) fail('error-not-allowed', 'Not allowed', { method: 'sendMessage' });
   if (message.t !== undefined) fail('error-action-not-allowed', 'Cannot send system messages using sendMessage', { method: 'sendMessage' });
   if (typeof message.msg === 'string' && message.msg.length > 5000) fail('error-message-size-exceeded', 'Message size exceeds Message_MaxAllowedSize');
-  const { _id, rid, msg, tmid, tshow, ts, attachments } = message;
-  return store.post({ _id, rid, msg, tmid, tshow, ts, user, ...(attachments && { attachments }) });
+  const { _id, rid, msg, tmid, tshow, ts, attachments, file, files } = message;
+  return store.post({ _id, rid, msg, tmid, tshow, ts, user, ...(attachments && { attachments }), ...(file && { file, files }) });
 }
 
 export function editMessage(context, id, text) {
-  return context.store.edit(ownMessage(context, 'updateMessage', id), context.user, text);
+  return context.store.edit(changeableMessage(context, 'updateMessage', id, 'edit-message'), context.user, text);
 }
 
-export function deleteMessage(context, id) {
-  return context.store.remove(ownMessage(context, 'deleteMessage', id), context.user);
+/** asUser: in the author's name, for whoever may force it. */
+export function deleteMessage(context, id, { asUser = false } = {}) {
+  const permission = asUser ? 'force-delete-message' : 'delete-message';
+  return context.store.remove(changeableMessage(context, 'deleteMessage', id, permission), context.user);
 }
 
 export function react(context, emoji, id, shouldReact) {
@@ -59,6 +69,20 @@ export function markRead({ store, user }, rid) {
   login('readMessages', user);
   if (!store.subscription(rid, user._id)) fail('error-invalid-subscription', 'Invalid subscription', { method: 'readMessages' });
   store.readMessages(rid, user._id);
+}
+
+/** A whole room, or what follows a message in it. */
+export function markUnread({ store, user }, { roomId, firstUnreadMessage }) {
+  login('unreadMessages', user);
+  const rid = roomId ?? store.messages.get(firstUnreadMessage?._id)?.rid;
+  if (!store.subscription(rid, user._id)) fail('error-invalid-subscription', 'Invalid subscription', { method: 'unreadMessages' });
+  store.updateSubscription(rid, user._id, { alert: true, open: true });
+}
+
+export function join({ store, user }, rid) {
+  login('joinRoom', user);
+  if (store.rooms.get(rid)?.t !== 'c') fail('error-not-allowed', 'Not allowed', { method: 'joinRoom' });
+  store.subscribe(rid, user);
 }
 
 export function leave({ store, user }, rid) {
@@ -151,10 +175,8 @@ export const methods = {
   readMessages: markRead,
   leaveRoom: leave,
 
-  joinRoom({ store, user }, rid) {
-    login('joinRoom', user);
-    if (store.rooms.get(rid)?.t !== 'c') fail('error-not-allowed', 'Not allowed', { method: 'joinRoom' });
-    store.subscribe(rid, user);
+  joinRoom(context, rid) {
+    join(context, rid);
     return true;
   },
 

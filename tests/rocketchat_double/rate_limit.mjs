@@ -81,15 +81,16 @@ export class RestRateLimiter {
   #options;
 
   constructor({ clock, enabled = true, timeFactor = 1, limit = 10, intervalMs = 60_000 }) {
-    this.#options = { clock, enabled, limit, intervalMs: intervalMs * timeFactor };
+    this.#options = { clock, enabled, timeFactor, limit, intervalMs };
   }
 
-  /** null where there is no limit, else {allowed, headers, seconds}. */
-  check(ip, route, method) {
-    const { clock, enabled, limit, intervalMs } = this.#options;
+  /** own: {limit, intervalMs} of the route. null where there is no limit, else {allowed, headers, seconds}. */
+  check(ip, route, method, own) {
+    const { clock, enabled, timeFactor, ...all } = this.#options;
     if (!enabled) return null;
     const name = `${method} ${route}`;
-    if (!this.#rules.has(name)) this.#rules.set(name, new Rule({ clock, limit, intervalMs, key: (i) => i }));
+    const { limit, intervalMs } = own ?? all;
+    if (!this.#rules.has(name)) this.#rules.set(name, new Rule({ clock, limit, intervalMs: intervalMs * timeFactor, key: (i) => i }));
     const { allowed, left, timeToReset } = this.#rules.get(name).hit(ip);
     return {
       allowed,

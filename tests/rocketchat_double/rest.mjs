@@ -1,10 +1,11 @@
 // The REST face: routing, limits, who is calling, and the envelopes in which 6, 7 and 8 answer.
 import { MeteorError, RestAnswer } from './codec.mjs';
+import { may } from './permissions.mjs';
+import { readForm } from './rest_files.mjs';
 import { routes } from './rest_routes.mjs';
 
 const BODY_LIMIT = 1024 * 1024;
-const PERMISSION_ROLES = ['admin'];
-const BYPASS_ROLES = ['admin', 'bot'];
+const FORM_SLACK = 1024 * 1024; // what a form may hold besides its file
 
 export class Rest {
   #server;
@@ -32,24 +33,25 @@ export class Rest {
   }
 
   async #answer(req, path, query, ip) {
-    const { restLimiter, options } = this.#server;
-    const known = path.startsWith('/api/v1/') ? routes[path.slice('/api/v1/'.length)] : routes[path];
-    const route = known?.[req.method];
+    const { restLimiter, options, store } = this.#server;
+    const { known, name, route, urlParams } = findRoute(req.method, path, options.version);
     if (!route) return { status: known ? 405 : 404, body: { success: false, error: 'Resource not found' } };
 
     const caller = this.#caller(req);
     let limit = null;
     try {
-      const exempt = !path.startsWith('/api/v1/') || caller?.user.roles.some((r) => BYPASS_ROLES.includes(r));
-      limit = exempt ? null : restLimiter.check(ip, path, req.method);
+      const exempt = !path.startsWith('/api/v1/') || (caller && may(store, caller.user, 'api-bypass-rate-limit'));
+      limit = exempt ? null : restLimiter.check(ip, name, req.method, route.limits?.(options));
       if (limit && !limit.allowed) {
         const text = `Error, too many requests. Please slow down. You must wait ${limit.seconds} seconds before trying this endpoint again.`;
         throw new RestAnswer(429, { success: false, error: `${text} [error-too-many-requests]` });
       }
       if (!route.open && !caller) throw notLoggedIn(options.version);
-      if (route.admin && !caller.user.roles.some((r) => PERMISSION_ROLES.includes(r))) throw notPermitted(options.version);
-      const body = req.method === 'GET' ? {} : await readBody(req);
-      const context = { ...this.#context(), user: caller?.user, token: caller?.hash, ip, query, body, headers: req.headers };
+      if (route.permission && !may(store, caller.user, route.permission)) throw notPermitted(options.version);
+      if (route.twoFactor) this.#checkSecondFactor(caller.user, req.headers);
+      const context = { ...this.#context(), user: caller?.user, token: caller?.hash, ip, query, urlParams, headers: req.headers };
+      if (route.upload) context.form = readForm(req.headers['content-type'], await readBytes(req, options.maxFileSize + FORM_SLACK));
+      else context.body = req.method === 'GET' ? {} : await readBody(req);
       const result = (await route.run(context)) ?? {};
       return { status: 200, body: route.bare ? result : { ...result, success: true }, headers: limit?.headers };
     } catch (error) {
@@ -58,8 +60,19 @@ export class Rest {
   }
 
   #context() {
-    const { store, accounts, options, streams } = this.#server;
-    return { store, accounts, options, streams };
+    const { store, accounts, options, streams, presence } = this.#server;
+    return { store, accounts, options, streams, presence };
+  }
+
+  /** Who has no factor of their own confirms by the password's digest, where that is asked for. */
+  #checkSecondFactor(user, headers) {
+    const { accounts, options, store } = this.#server;
+    const code = headers['x-2fa-code'];
+    if (user.totp) return accounts.checkSecondFactor(user, code);
+    if (!options.passwordFallback) return;
+    const details = { method: 'password', codeGenerated: false, availableMethods: [] };
+    if (code === undefined) throw new MeteorError('totp-required', 'TOTP Required', details);
+    if (!store.passwordMatches(user, { digest: code, algorithm: 'sha-256' })) throw new MeteorError('totp-invalid', 'TOTP Invalid', details);
   }
 
   /** By id and token; the token's expiry is not looked at on this road. */
@@ -88,16 +101,31 @@ function failure(error) {
   throw error;
 }
 
-async function readBody(req) {
+/** `rooms.media/RID` is the route `rooms.media` with one parameter; the limiter counts by route. */
+function findRoute(method, path, version) {
+  if (!path.startsWith('/api/v1/')) return { known: routes[path], route: routes[path]?.[method], name: path };
+  const [first, ...rest] = path.slice('/api/v1/'.length).split('/');
+  const known = Object.hasOwn(routes, first) ? routes[first] : undefined;
+  const route = known?.[method];
+  const names = route?.params ?? [];
+  if (!route || names.length !== rest.length || version >= route.until) return { known: route ? undefined : known };
+  return { known, route, name: `/api/v1/${first}`, urlParams: Object.fromEntries(names.map((key, i) => [key, decodeURIComponent(rest[i])])) };
+}
+
+async function readBytes(req, limit) {
   const chunks = [];
   let size = 0;
   for await (const chunk of req) {
     size += chunk.length;
-    if (size > BODY_LIMIT) throw new RestAnswer(413, { success: false, error: 'Request Entity Too Large' });
+    if (size > limit) throw new RestAnswer(413, { success: false, error: 'Request Entity Too Large' });
     chunks.push(chunk);
   }
-  if (size === 0) return {};
-  const text = Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
+}
+
+async function readBody(req) {
+  const text = (await readBytes(req, BODY_LIMIT)).toString();
+  if (text === '') return {};
   try {
     if ((req.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(text));
     const body = JSON.parse(text);

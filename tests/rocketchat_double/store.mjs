@@ -9,174 +9,29 @@
 //   counted {room, message, member, mentioned}   new and unread for a member
 //   token-removed {uid, hash}
 //   user-updated {user, diff}, user-deleted {user}, presence {user, diff}
-// Documents are replaced, never changed in place: an announced one is a snapshot.
-import { EventEmitter } from 'node:events';
-import { Ids, MeteorError, hashToken, sha256Hex } from './codec.mjs';
+// Documents but users are replaced, never changed in place: an announced one is a snapshot.
+import { MeteorError } from './codec.mjs';
+import { Users } from './store_users.mjs';
 
-const MAX_RESUME_LOGIN_TOKENS = 50;
-const LOGIN_EXPIRATION_MS = 90 * 24 * 3600 * 1000;
 const LAST_MESSAGE_MAX_AGE_MS = 60_000;
 
-export class Store extends EventEmitter {
-  users = new Map(); // uid -> user
+/**
+ * options: those of Users, and storeLastMessage, showDeletedStatus, keepHistory, readReceipts,
+ * historyLimit (messages kept per room)
+ */
+export class Store extends Users {
   rooms = new Map(); // rid -> room
   messages = new Map(); // _id -> message
+  #uploads = new Map(); // _id -> {_id, name, type, size, rid, userId, content, expiresAt?}
   trash = { messages: [], subscriptions: [], rooms: [] };
-  #usernames = new Map(); // folded user name -> uid
   #subsByRoom = new Map(); // rid -> Map(uid -> subscription)
   #subsByUser = new Map(); // uid -> Map(rid -> subscription)
   #roomMessages = new Map(); // rid -> [_id] in order of insertion
-  #tokenOwners = new Map(); // token hash -> user
-  #lastNow = 0;
-  #held = null; // the stamp that everything gets while together() runs
 
-  /**
-   * options: seed, equalStamps (several changes may share a millisecond), storeLastMessage,
-   * showDeletedStatus, keepHistory, readReceipts, historyLimit (messages kept per room)
-   */
-  constructor(options, clock) {
-    super();
-    this.setMaxListeners(0);
-    this.options = options;
-    this.clock = clock;
-    this.ids = new Ids(options.seed);
-    this.createUser({ username: 'rocket.cat', name: 'Rocket.Cat', _id: 'rocket.cat', roles: ['bot'] });
-  }
-
-  /** Server time. Strictly rising, so that `_updatedAt` orders changes, unless told otherwise. */
-  now() {
-    if (this.#held !== null) return new Date(this.#held);
-    const time = this.clock.now();
-    this.#lastNow = this.options.equalStamps ? time : Math.max(time, this.#lastNow + 1);
-    return new Date(this.#lastNow);
-  }
-
-  /** Whatever `act` changes shares one millisecond: rows tie at the boundary of a catch-up query. */
-  together(act) {
-    this.#held = this.now().getTime();
-    try {
-      return act();
-    } finally {
-      this.#held = null;
-    }
-  }
-
-  // ---- users and tokens ----
-
-  /** totp: true where an authenticator is set up, 'email' where codes come by mail. */
-  createUser({ username, password, name, _id, roles = ['user'], email, verified = true, totp = false, active = true, type = 'user' }) {
-    if (this.#usernames.has(username.toLowerCase()))
-      throw new MeteorError('error-field-unavailable', `${username} is already in use :(`);
-    const user = {
-      _id: _id ?? this.ids.id(),
-      username,
-      name: name ?? username,
-      emails: [{ address: email ?? `${username.replace(/[^\w.-]/g, '_')}@example.org`, verified }],
-      roles,
-      type,
-      active,
-      password,
-      totp,
-      status: 'offline',
-      statusDefault: 'online',
-      statusText: '',
-      createdAt: this.now(),
-      tokens: [], // {hash, when?, type?}; oldest first
-    };
-    this.users.set(user._id, user);
-    this.#usernames.set(username.toLowerCase(), user._id);
-    this.#subsByUser.set(user._id, new Map());
-    return user;
-  }
-
-  userByName(username) {
-    return typeof username === 'string' ? this.users.get(this.#usernames.get(username.toLowerCase())) : undefined;
-  }
-
-  userByEmail(email) {
-    for (const user of this.users.values()) if (user.emails.some((e) => e.address === email)) return user;
-    return undefined;
-  }
-
-  /** A user by id or name; throws where there is none. For scripts and the control interface. */
-  requireUser(ref) {
-    const user = this.users.get(ref) ?? this.userByName(ref);
-    if (!user) throw new MeteorError('error-invalid-user', `no user ${ref}`);
-    return user;
-  }
-
-  passwordMatches(user, password) {
-    if (typeof user.password !== 'string') return false;
-    if (typeof password === 'string') return password === user.password;
-    return password?.algorithm === 'sha-256' && password.digest === sha256Hex(user.password);
-  }
-
-  /** A new resume token. Past the cap the oldest dies, and with it whatever runs on it. */
-  addToken(user, { personal = false } = {}) {
-    const token = this.ids.token();
-    const entry = personal ? { hash: hashToken(token), type: 'personalAccessToken' } : { hash: hashToken(token), when: this.now() };
-    user.tokens.push(entry);
-    this.#tokenOwners.set(entry.hash, user);
-    const resume = user.tokens.filter((t) => !t.type);
-    if (resume.length > MAX_RESUME_LOGIN_TOKENS) this.removeToken(user, resume[0].hash);
-    return { token, expires: entry.when && this.tokenExpires(entry) };
-  }
-
-  tokenExpires(entry) {
-    return new Date(entry.when.getTime() + LOGIN_EXPIRATION_MS);
-  }
-
-  /** {user, entry} of a token, or undefined. */
-  findToken(token) {
-    if (typeof token !== 'string') return undefined;
-    const hash = hashToken(token);
-    const user = this.#tokenOwners.get(hash);
-    return user && { user, entry: user.tokens.find((t) => t.hash === hash) };
-  }
-
-  removeToken(user, hash) {
-    const i = user.tokens.findIndex((t) => t.hash === hash);
-    if (i < 0) return;
-    user.tokens.splice(i, 1);
-    this.#tokenOwners.delete(hash);
-    this.emit('token-removed', { uid: user._id, hash });
-  }
-
-  removeAllTokens(user) {
-    for (const { hash } of [...user.tokens]) this.removeToken(user, hash);
-  }
-
-  /** All tokens but the one of `hash`; personal ones stay where told so. */
-  removeOtherTokens(user, hash, { keepPersonal = false } = {}) {
-    for (const t of [...user.tokens]) if (t.hash !== hash && !(keepPersonal && t.type)) this.removeToken(user, t.hash);
-  }
-
-  /** New values of the user's own fields. A new password or a second factor ends every login. */
-  changeUser(user, diff) {
-    const { username } = diff;
-    if (username !== undefined && username !== user.username) {
-      if (this.userByName(username)) throw new MeteorError('error-field-unavailable', `${username} is already in use :(`);
-      this.#usernames.delete(user.username.toLowerCase());
-      this.#usernames.set(username.toLowerCase(), user._id);
-    }
-    const { password, totp, ...seen } = diff;
-    Object.assign(user, diff);
-    if (password !== undefined || totp) this.removeAllTokens(user);
-    if (Object.keys(seen).length > 0) this.emit('user-updated', { user, diff: seen });
-  }
-
-  setActive(user, active) {
-    this.changeUser(user, { active });
-    if (!active) this.removeAllTokens(user);
-  }
-
+  /** Leaves all rooms first. */
   deleteUser(user) {
     for (const rid of [...this.roomIdsOf(user._id)]) this.unsubscribe(rid, user);
-    this.removeAllTokens(user);
-    this.users.delete(user._id);
-    this.#usernames.delete(user.username.toLowerCase());
-    this.#subsByUser.delete(user._id);
-    this.emit('user-deleted', { user });
+    super.deleteUser(user);
   }
 
   // ---- rooms and subscriptions ----
@@ -205,15 +60,21 @@ export class Store extends EventEmitter {
     return this.rooms.get(room._id);
   }
 
-  /** The direct room of two users, made where it is missing. Its id is their ids, sorted. */
   directRoom(a, b) {
-    const users = [...new Set([a, b])].sort((x, y) => (x._id < y._id ? -1 : 1));
-    const _id = users.map((u) => u._id).join('');
-    const existing = this.rooms.get(_id);
+    return this.directRoomOf([a, b]);
+  }
+
+  /** The direct room of these users, made where it is missing. A pair's id is their ids, sorted. */
+  directRoomOf(everybody) {
+    const users = [...new Set(everybody)].sort((x, y) => (x._id < y._id ? -1 : 1));
+    const uids = users.map((u) => u._id).join('');
+    const many = users.length > 2;
+    const existing = many ? [...this.rooms.values()].find((r) => r.uids?.join('') === uids) : this.rooms.get(uids);
     if (existing) return existing;
+    const _id = many ? this.ids.id() : uids;
     this.createRoom({ t: 'd', _id });
     this.#updateRoom(_id, { usernames: users.map((u) => u.username), uids: users.map((u) => u._id) }, { silent: true });
-    for (const user of users) this.subscribe(_id, user, { peer: users.find((u) => u !== user) ?? user });
+    for (const user of users) this.subscribe(_id, user, { peers: users.length > 1 ? users.filter((u) => u !== user) : users });
     return this.rooms.get(_id);
   }
 
@@ -245,7 +106,8 @@ export class Store extends EventEmitter {
     return Boolean(room && uid && (room.t === 'c' || this.subscription(rid, uid)));
   }
 
-  subscribe(rid, user, { roles, peer } = {}) {
+  /** peers: of a direct room, which is named by them. */
+  subscribe(rid, user, { roles, peers } = {}) {
     const room = this.requireRoom(rid);
     const existing = this.subscription(rid, user._id);
     if (existing) return existing;
@@ -254,8 +116,8 @@ export class Store extends EventEmitter {
       _id: this.ids.id(),
       rid,
       t: room.t,
-      name: peer ? peer.username : room.name,
-      fname: peer ? peer.name : room.fname,
+      name: peers ? peers.map((p) => p.username).join(', ') : room.name,
+      fname: peers ? peers.map((p) => p.name).join(', ') : room.fname,
       u: { _id: user._id, username: user.username, name: user.name },
       open: true,
       alert: false,
@@ -318,13 +180,29 @@ export class Store extends EventEmitter {
 
   #putSubscription(subscription) {
     this.#subsByRoom.get(subscription.rid).set(subscription.u._id, subscription);
-    this.#subsByUser.get(subscription.u._id).set(subscription.rid, subscription);
+    const { u, rid } = subscription;
+    if (!this.#subsByUser.has(u._id)) this.#subsByUser.set(u._id, new Map());
+    this.#subsByUser.get(u._id).set(rid, subscription);
   }
 
   #updateRoom(rid, change, { silent = false } = {}) {
     const room = { ...this.rooms.get(rid), ...change, _updatedAt: this.now() };
     this.rooms.set(rid, room);
     if (!silent) this.emit('room', { action: 'updated', room });
+  }
+
+  // ---- uploads ----
+
+  addUpload(file) {
+    const upload = { _id: this.ids.id(), ...file };
+    this.#uploads.set(upload._id, upload);
+    return upload;
+  }
+
+  /** undefined also for one that was never confirmed and has expired. */
+  upload(id) {
+    const file = this.#uploads.get(id);
+    return file?.expiresAt && file.expiresAt.getTime() <= this.clock.now() ? undefined : file;
   }
 
   // ---- messages ----

@@ -1,5 +1,5 @@
 // The streams a client can subscribe to, who may, and which of the store's changes arrive where.
-import { MeteorError, ddpStringify } from './codec.mjs';
+import { MeteorError, changedFrame, ddpStringify } from './codec.mjs';
 import { announceNotices } from './notices.mjs';
 
 const splitEvent = (event) => {
@@ -9,8 +9,6 @@ const splitEvent = (event) => {
 const MY_MESSAGES = '__my_messages__';
 const roomAccess = (store, session, rid) => store.canAccess(rid, session.userId);
 
-const changedFrame = (stream, event, argsText) =>
-  `{"msg":"changed","collection":"${stream}","id":"id","fields":{"eventName":${JSON.stringify(event)},"args":${argsText}}}`;
 const PRESENCE = 'stream-user-presence'; // one subscription a connection, which names the users it follows
 
 /** stream -> may this session read this event? */

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -546,6 +547,42 @@ static void test_shards(void **state)
     SSL_CTX_free(tls);
 }
 
+/* Opens a descriptor in each turn of the loop. */
+static int opened[100];
+static size_t nopened;
+
+static void on_check(uv_check_t *check)
+{
+    (void)check;
+    if (nopened < sizeof opened / sizeof opened[0])
+        opened[nopened++] = eventfd(0, EFD_CLOEXEC);
+}
+
+/* A client that ends closes what is its own, once: whoever opens a descriptor meanwhile keeps it.
+ */
+static void test_descriptors(void **state)
+{
+    struct ddp_client_options o = probe_options(1);
+    struct ddp_client *ddp;
+    unsigned freed = 0;
+    uv_check_t check;
+
+    (void)state;
+    probe_loop_open();
+    ddp = probe_client(&o);
+    nopened = 0;
+    uv_check_init(&probe_loop, &check);
+    uv_check_start(&check, on_check);
+    ddp_client_free(ddp, probe_freed, &freed);
+    probe_until(&freed, 1);
+    uv_close((uv_handle_t *)&check, NULL);
+    uv_run(&probe_loop, UV_RUN_DEFAULT);
+    assert_in_range(nopened, 2, 100);
+    while (nopened > 0)
+        assert_int_equal(close(opened[--nopened]), 0);
+    probe_loop_close();
+}
+
 /* What is no TLS at all. */
 static void answers_plainly(struct wsd_conn *c)
 {
@@ -745,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_tls_refused_client),
         cmocka_unit_test(test_tls_to_plain),
         cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_proxy_refuses),

@@ -115,10 +115,14 @@ static void test_full_lane_refuses_data_never_control(void **state)
     consumer_open(&c, 100);
     assert_int_equal(mailbox_post(c.box, 0, &note_new(0, 0, 1000, false)->mail), MAILBOX_POSTED);
     refused = note_new(0, 1, 1, false);
+    assert_false(mailbox_has_room(c.box, 0, 1));
+    assert_true(mailbox_has_room(c.box, 1, 1000)); /* an empty lane takes any size */
     assert_int_equal(mailbox_post(c.box, 0, &refused->mail), MAILBOX_FULL);
     assert_int_equal(mailbox_post(c.box, 0, &note_new(0, 1, 1, true)->mail), MAILBOX_POSTED);
     /* Another producer's lane has its own room. */
     assert_int_equal(mailbox_post(c.box, 1, &note_new(1, 0, 60, false)->mail), MAILBOX_POSTED);
+    assert_true(mailbox_has_room(c.box, 1, 40));
+    assert_false(mailbox_has_room(c.box, 1, 41));
     assert_int_equal(mailbox_post(c.box, 1, &note_new(1, 1, 40, false)->mail), MAILBOX_POSTED);
     c.stop_at = 4;
     uv_run(&c.loop, UV_RUN_DEFAULT);

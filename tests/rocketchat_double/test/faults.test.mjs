@@ -150,6 +150,51 @@ test('raw frames: fragments, 5 MiB, invalid UTF-8 and JSON, binary, ping floods'
   assert.equal((await probe.closed).code, 1006); // the client refuses it
 });
 
+test('what comes before a frame, and an event with other arguments, by preset', async (t) => {
+  const { probe, post, seen, event, fault } = await withEvents(t);
+  const frames = () => probe.frames.filter((f) => f.at >= from);
+  let from = 0;
+  const shapes = {
+    'invalid-json': (f) => f.unparsed?.startsWith('{"msg":"changed"'),
+    'unknown-msg': (f) => f.msg === 'unheard-of',
+    'no-msg': (f) => f.server_id === '0',
+    'big-frame': (f) => f.pad?.length === 5 * 1024 * 1024,
+    'ping-flood': (f) => f.msg === 'ping' && f.id === '999',
+  };
+  for (const [preset, fits] of Object.entries(shapes)) {
+    from = probe.frames.length;
+    await fault({ preset });
+    post(preset);
+    await probe.settle();
+    const [odd, real] = [frames().findIndex(fits), frames().findIndex((f) => f.msg === 'changed')];
+    assert.ok(odd >= 0 && odd < real, preset);
+    assert.equal(seen().at(-1), preset);
+  }
+  for (const [preset, args] of [['no-args', undefined], ['empty-args', []]]) {
+    from = probe.frames.length;
+    await fault({ preset });
+    post(preset);
+    await probe.settle();
+    assert.deepEqual(frames().find((f) => f.msg === 'changed').fields, { eventName: event, ...(args && { args }) });
+  }
+  await fault({ preset: 'invalid-utf8' });
+  post('x');
+  assert.equal((await probe.closed).code, 1006); // the client refuses it
+});
+
+test('a method answered otherwise, refused as too many, told by 429', async (t) => {
+  const { double, general } = await startDouble(t);
+  const probe = await Probe.connect(double, password('alice', 'pw-a'));
+  double.faults.add({ on: 'in', match: { method: 'rooms/get' }, do: 'answer', result: 'not a list' });
+  assert.equal((await probe.call('rooms/get')).result, 'not a list');
+  double.faults.add({ preset: 'too-many-calls' });
+  assert.equal((await probe.call('rooms/get')).error.details.timeToReset, 200);
+  double.faults.add({ preset: 'too-many-subs' });
+  assert.equal((await probe.sub('s', 'stream-room-messages', general._id, false)).error.error, 'too-many-requests');
+  double.faults.add({ preset: 'rest-429' });
+  assert.equal((await fetch(`${double.url}/api/info`)).status, 429);
+});
+
 test('restart: every socket ends with 1006, tokens live on; downMs refuses meanwhile', async (t) => {
   const { double } = await startDouble(t);
   const probe = await Probe.connect(double, password('alice', 'pw-a'));

@@ -1,19 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Probe, startDouble } from '../../lib/ddp_probe.mjs';
-
-const api = (double) => async (method, path, { as, body } = {}) => {
-  const headers = { 'Content-Type': 'application/json', ...(as && { 'X-Auth-Token': as.authToken, 'X-User-Id': as.userId }) };
-  const res = await fetch(`${double.url}/api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
-  return { status: res.status, headers: res.headers, body: await res.json() };
-};
-
-async function withLogin(t, options) {
-  const all = await startDouble(t, options);
-  const call = api(all.double);
-  const { body } = await call('POST', 'login', { body: { user: 'alice', password: 'pw-a' } });
-  return { ...all, call, as: body.data };
-}
+import { Probe, api, startDouble, withLogin } from '../../lib/ddp_probe.mjs';
 
 test('login, me, logout: envelopes; one token for REST and DDP', async (t) => {
   const { double, call, as, alice } = await withLogin(t);
