@@ -332,7 +332,7 @@ static struct session_ask ask_of(const struct abp_call *c)
     uint64_t now = now_ms(c->abp);
 
     return (struct session_ask){
-        .who = {slice_of(c->key), slice_of(c->username), c->not_for},
+        .who = {.key = slice_of(c->key), .username = slice_of(c->username), .refused = c->not_for},
         .refused = slice_of(c->token),
         .limit_ms = c->until_ms > now ? (unsigned)(c->until_ms - now) : 0,
     };

@@ -22,12 +22,12 @@ static void on_answer(void *arg, bool found, struct slice json)
 {
     struct waiting *w = arg;
 
-    if (!found)
-        admin_reply_error(w->reply, 404, "no such session");
-    else if (w->action == ADMIN_END_SESSION)
+    if (w->action == ADMIN_DESCRIBE)
+        admin_reply_send(w->reply, json.len > 0 ? 200 : 503, json);
+    else if (found)
         admin_reply_send(w->reply, 204, (struct slice){0});
     else
-        admin_reply_send(w->reply, json.len > 0 ? 200 : 503, json);
+        admin_reply_error(w->reply, 404, "no such session");
     free(w);
 }
 

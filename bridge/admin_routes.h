@@ -1,7 +1,9 @@
 /* bridge/admin_routes.h - the operator's routes on AdminUrls, behind PushBridge:AdminApiKey.
  *
- *   GET    /admin/users/{name or id}           the user's session and tabs, as one JSON object
- *   DELETE /admin/users/{name or id}/session   ends it: token logged out, tabs closed; 204
+ *   GET    /admin/users/{name or id}           the user's session and tabs, as one JSON object,
+ *                                              and why no messages come (admin_query.h); of a user
+ *                                              nobody knows, too: why is the question then
+ *   DELETE /admin/users/{name or id}/session   ends it: token logged out, tabs closed; 204, or 404
  *
  * and those of admin_push.h. {name or id}: user key, Rocket.Chat user name or Rocket.Chat user id,
  * percent-encoded. 404 for all of it while no key is set, 401 without the right one in X-Api-Key.

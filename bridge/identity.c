@@ -141,6 +141,32 @@ void identity_from_request(const struct identity_options *options, const struct 
     jwt_token_free(&token);
 }
 
+bool identity_unproven(const struct identity_options *options,
+                       const struct token_carriers *carriers, struct identity_result *result)
+{
+    char buffer[JWT_MAX_BYTES];
+    struct jwt_token token = {0};
+    struct slice text;
+
+    *result = (struct identity_result){.outcome = IDENTITY_REFUSED, .reason = "not verified"};
+    switch (token_carrier_find(carriers, options->enc_token, buffer, &text)) {
+    case TOKEN_CARRIER_NONE:
+    case TOKEN_CARRIER_UNREADABLE:
+        return false;
+    case TOKEN_CARRIER_ENCRYPTED:
+    case TOKEN_CARRIER_HEADER:
+    case TOKEN_CARRIER_QUERY:
+        break;
+    }
+    token.claims = jwt_read_unverified(text, JWT_PART_PAYLOAD);
+    if (token.claims == NULL || read_identity(options, &token, &result->identity) != NULL) {
+        jwt_token_free(&token);
+        return false;
+    }
+    result->claims = token.claims;
+    return true;
+}
+
 void identity_result_free(struct identity_result *result)
 {
     free(result->identity);

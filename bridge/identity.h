@@ -51,6 +51,10 @@ struct identity_result {
 void identity_from_request(const struct identity_options *options, const struct jwt_keys *keys,
                            const struct token_carriers *carriers, int64_t now_ms,
                            struct identity_result *result);
+/* Who a refused token says it is of, proven by nothing: for the operator's eyes only. False: it
+ * can't be read. Free as any other; outcome stays IDENTITY_REFUSED. */
+bool identity_unproven(const struct identity_options *options,
+                       const struct token_carriers *carriers, struct identity_result *result);
 /* Frees what is still in it: take the identity by setting the member to NULL. */
 void identity_result_free(struct identity_result *result);
 

@@ -68,6 +68,11 @@ void jwt_token_free(struct jwt_token *token); /* leaves it empty; empty is fine 
 enum jwt_result jwt_check_claims(const struct jwt_rules *rules, const struct json_t *claims,
                                  int64_t now_ms, int64_t *expires_ms);
 
+/* What a token says, whoever signed it, for a diagnosis and nothing else: never for a decision.
+ * An object, owned (json_decref); NULL: not to be read. */
+enum jwt_part { JWT_PART_HEADER, JWT_PART_PAYLOAD };
+struct json_t *jwt_read_unverified(struct slice token, enum jwt_part part);
+
 /* For logs: what failed, in a few words. */
 const char *jwt_result_text(enum jwt_result result);
 

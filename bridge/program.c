@@ -2,6 +2,7 @@
 #include "bridge/abp_map.h"
 
 #include "bridge/admin_agent.h"
+#include "bridge/heap_trim.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
@@ -27,6 +28,7 @@ struct run {
     uv_signal_t signals[2];
     uv_timer_t limit;
     uv_timer_t connections_limit;
+    struct heap_trim heap;
 };
 
 /* To a shard: take this step. From one: it is done. */
@@ -249,6 +251,7 @@ static int open_main_loop(struct run *run)
     uv_timer_init(&p->loop, &run->limit);
     uv_timer_init(&p->loop, &run->connections_limit);
     run->limit.data = run->connections_limit.data = run;
+    heap_trim_start(&run->heap, &p->loop, p->metrics);
     return rc;
 }
 
@@ -292,6 +295,7 @@ static void program_close(struct run *run)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
     uv_close((uv_handle_t *)&run->limit, NULL);
     uv_close((uv_handle_t *)&run->connections_limit, NULL);
+    uv_close((uv_handle_t *)&run->heap.timer, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
     mailbox_free(p->mailbox);

@@ -64,11 +64,15 @@ void session_touch(struct user_session *s)
 
     if (gap > SESSION_TOUCH_MS)
         gap = SESSION_TOUCH_MS;
-    if (!settings->token_cache.sliding || !s->stored || s->token == NULL ||
-        now < s->touched_ms + gap)
+    if (!settings->token_cache.sliding || s->token == NULL || now < s->touched_ms + gap)
         return;
     s->touched_ms = now;
     s->ttl_ends_ms = now + settings->token_cache.ttl_ms; /* but for the jitter */
+    if (!s->stored) {
+        if (s->token_ends_ms != 0)
+            s->token_ends_ms = s->ttl_ends_ms;
+        return;
+    }
     expect = (struct token_expect){slice_of(s->token), s->epoch};
     token_cache_touch(s->table->options.cache, slice_of(s->key), &expect);
 }
@@ -146,6 +150,14 @@ void session_fetch(struct user_session *s)
 
 static bool put(struct session_op *op);
 
+/* The time to live that the cache would have given. */
+static uint64_t draw_ttl(struct user_session *s)
+{
+    uint64_t ttl = s->table->settings->token_cache.ttl_ms;
+
+    return ttl - ttl / 10 + session_random(s->table, ttl / 5 + 1);
+}
+
 static void on_put(void *arg, enum token_cache_result result, const struct token_entry *entry)
 {
     struct session_op *op = arg;
@@ -167,10 +179,14 @@ static void on_put(void *arg, enum token_cache_result result, const struct token
         return;
     }
     s->stored = result == TOKEN_CACHE_OK;
-    if (s->stored)
+    s->token_ends_ms = 0;
+    if (s->stored) {
         s->ttl_ends_ms = session_now_ms(s->table) + entry->ttl_left_ms;
-    else
+    } else {
         log_warn("token_cache_full", LOG_ID("user", slice_of(s->key)));
+        s->ttl_ends_ms = s->token_ends_ms = session_now_ms(s->table) + draw_ttl(s);
+        session_rearm(s);
+    }
     next(s);
 }
 
@@ -207,23 +223,14 @@ void session_store(struct user_session *s, void (*next)(struct user_session *s))
 
 /* ---- notices of the cache ---- */
 
-static void on_expired(struct user_session *s, const struct token_entry *entry)
+/* The token's time is over, in whichever state that finds the session. */
+static void token_ended(struct user_session *s)
 {
     bool login = s->table->settings->token_cache.on_expiry == ON_EXPIRY_LOGIN;
-    bool wanted = s->connections > 0;
+    bool wanted = s->connections > 0 || s->slots.count > 0;
 
-    s->stored = false;
     log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)),
              LOG_STR("end", "cache timeout"));
-    /* The entry's token is the one that matters: ours, but for an instance that had taken over. */
-    if (s->token == NULL || !slice_eq(slice_of(s->token), entry->auth_token)) {
-        if (s->token != NULL || s->state == SESSION_CLOSING ||
-            !session_set_token(s, entry->rc_user_id, entry->auth_token, entry->issued_at_ms)) {
-            if (fits_header(entry->rc_user_id) && fits_header(entry->auth_token))
-                logout_queue_add(s->table->logouts, entry->rc_user_id, entry->auth_token);
-            return;
-        }
-    }
     switch ((enum session_state)s->state) {
     case SESSION_CONNECTING:
     case SESSION_AUTHENTICATING:
@@ -252,6 +259,28 @@ static void on_expired(struct user_session *s, const struct token_entry *entry)
     case SESSION_NSTATES:
         abort();
     }
+}
+
+static void on_expired(struct user_session *s, const struct token_entry *entry)
+{
+    s->stored = false;
+    /* The entry's token is the one that matters: ours, but for an instance that had taken over. */
+    if (s->token == NULL || !slice_eq(slice_of(s->token), entry->auth_token)) {
+        if (s->token != NULL || s->state == SESSION_CLOSING ||
+            !session_set_token(s, entry->rc_user_id, entry->auth_token, entry->issued_at_ms)) {
+            if (fits_header(entry->rc_user_id) && fits_header(entry->auth_token))
+                logout_queue_add(s->table->logouts, entry->rc_user_id, entry->auth_token);
+            return;
+        }
+    }
+    token_ended(s);
+}
+
+void session_token_ended(struct user_session *s)
+{
+    s->token_ends_ms = 0;
+    if (s->token != NULL && !s->stored)
+        token_ended(s);
 }
 
 static void on_replaced(struct user_session *s, const struct token_entry *entry)

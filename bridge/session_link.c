@@ -13,12 +13,17 @@ static const char *const event_names[SESSION_NSUBS] = {
     [SESSION_SUB_SUBSCRIPTIONS] = "subscriptions-changed",
 };
 
+const char *session_sub_event(enum session_sub which)
+{
+    return event_names[which];
+}
+
 static void subscribe(struct user_session *s, enum session_sub which);
 
 /* ---- resume ---- */
 
-static void on_refused_removed(void *arg, enum token_cache_result result,
-                               const struct token_entry *entry)
+static void on_entry_removed(void *arg, enum token_cache_result result,
+                             const struct token_entry *entry)
 {
     struct user_session *s = session_op_end(arg);
 
@@ -26,27 +31,45 @@ static void on_refused_removed(void *arg, enum token_cache_result result,
     (void)entry;
     if (s == NULL)
         return;
-    session_forget_token(s);
     s->stored = false;
+    if (!s->token_unwanted) /* else leaving logs it out */
+        session_forget_token(s);
     if (s->fresh)
         session_refuse(s, "resume-refused", 0); /* a new login would end the same way */
     else
         session_leave(s, SESSION_LOGGING_IN, false);
 }
 
-static void resume_refused(struct user_session *s)
+/* The token is of no use: its entry goes, and a login is next. */
+static void resume_failed_for_good(struct user_session *s)
 {
     struct token_expect expect = {slice_of(s->token), s->epoch};
     struct session_op *op = session_op_new(s);
 
     metrics_inc(s->table->options.metrics, METRIC_RESUMES_REFUSED);
-    log_info("session_resume_refused", LOG_ID("user", slice_of(s->key)));
     if (op != NULL && token_cache_remove(s->table->options.cache, slice_of(s->key), &expect,
-                                         TOKEN_REMOVAL_REFUSED, s->watch, on_refused_removed, op))
+                                         TOKEN_REMOVAL_REFUSED, s->watch, on_entry_removed, op))
         return;
     if (op != NULL)
         session_op_end(op);
     session_back_off(s, rc_result_name(RC_NOMEM), 0);
+}
+
+static void on_resumed_as(struct user_session *s, struct slice user_id)
+{
+    s->authed = true;
+    if (slice_eq(user_id, slice_of(s->user_id))) {
+        metrics_inc(s->table->options.metrics, METRIC_RESUMES_OK);
+        /* It has worked once: a later 403 tells that it was revoked since, and then a new login is
+         * the cure. If that goes on, the growing pauses of the lost connections slow it down. */
+        s->fresh = false;
+        session_subscribe(s);
+        return;
+    }
+    log_error("session_resumed_as_another", LOG_ID("user", slice_of(s->key)),
+              LOG_ID("rc_user", slice_of(s->user_id)), LOG_ID("answered", user_id));
+    s->token_unwanted = true;
+    resume_failed_for_good(s);
 }
 
 static void on_resumed(void *arg, struct slice result, const struct rc_error *error)
@@ -56,18 +79,13 @@ static void on_resumed(void *arg, struct slice result, const struct rc_error *er
 
     if (s->state != SESSION_AUTHENTICATING)
         return;
-    if (error == NULL && ddp_login_result_parse(result, &parsed) &&
-        slice_eq(parsed.user_id, slice_of(s->user_id))) {
-        metrics_inc(s->table->options.metrics, METRIC_RESUMES_OK);
-        /* It has worked once: a later 403 tells that it was revoked since, and then a new login is
-         * the cure. If that goes on, the growing pauses of the lost connections slow it down. */
-        s->fresh = false;
-        s->authed = true;
-        session_subscribe(s);
+    if (error == NULL && ddp_login_result_parse(result, &parsed)) {
+        on_resumed_as(s, parsed.user_id);
         return;
     }
     if (error != NULL && error->result == RC_UNAUTHORIZED) {
-        resume_refused(s);
+        log_info("session_resume_refused", LOG_ID("user", slice_of(s->key)));
+        resume_failed_for_good(s);
         return;
     }
     metrics_inc(s->table->options.metrics, METRIC_RESUMES_FAILED);
@@ -125,6 +143,7 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         uint64_t again_ms = session_now_ms(s->table) + wait;
 
         if (again_ms >= s->subscribing_until_ms) {
+            s->failed_sub = (uint8_t)which;
             session_back_off(s, error->code, wait);
             return;
         }
@@ -136,6 +155,7 @@ static void on_ready(struct user_session *s, enum session_sub which, const struc
         log_warn("session_sub_refused", LOG_ID("user", slice_of(s->key)),
                  LOG_STR("event", event_names[which]), LOG_STR("code", error->code));
     } else {
+        s->failed_sub = (uint8_t)which;
         if (error->result != RC_UNREACHABLE)
             session_back_off(s, error->code, error->retry_after_ms);
         return;
@@ -269,6 +289,7 @@ static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_erro
     struct user_session *s = arg;
 
     (void)sub_id;
+    s->failed_sub = SESSION_NSUBS;
     if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)
         session_back_off(s, error != NULL ? error->code : "subscription-ended", 0);
 }
@@ -300,6 +321,7 @@ static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detai
 
     s->ddp = NULL;
     metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;

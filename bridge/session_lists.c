@@ -116,12 +116,16 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
     log_warn("session_list_failed", LOG_ID("user", slice_of(s->key)),
              LOG_STR("list", which == LIST_ROOMS ? "rooms" : "subscriptions"),
              LOG_STR("code", error != NULL ? error->code : rc_result_name(RC_MALFORMED)));
-    /* The session works without, only less knowingly: a few tries, then it stays so. */
+    /* The session works without, only less knowingly: a few tries, then it stays so. Not all of a
+     * limiter's window at its very beginning. */
     if (++s->list_tries < LIST_TRIES) {
         uint64_t wait = error != NULL && error->retry_after_ms > LIST_RETRY_MS
                             ? error->retry_after_ms
                             : LIST_RETRY_MS;
-        session_arm(s, session_now_ms(s->table) + wait);
+        session_arm(s, session_now_ms(s->table) + wait + session_random(s->table, LIST_RETRY_MS));
+    } else if (s->gap) { /* which rooms moved in it will not be known */
+        s->gap = false;
+        session_resync(s, (struct slice){0}, "no-lists");
     }
 }
 

@@ -21,6 +21,7 @@ struct session_login {
     struct rest_call *call;
     enum login_road road;
     bool granted;
+    bool asked;                /* on the DDP road: the password is on its way */
     char *seen_id, *seen_name; /* of the users document on the DDP road */
 };
 
@@ -109,6 +110,7 @@ void session_login_stop(struct user_session *s)
         struct rc_error cancelled;
         rc_error_of(&cancelled, RC_CANCELLED);
         tell_done(l, &cancelled, NULL);
+        s->login_due = l->asked;
         login_free(l);
     } /* else on_rest_login() ends it */
 }
@@ -316,14 +318,37 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
     free(name);
 }
 
+/* The session has left, and kept the connection for this: the token is nobody's. */
+static void take_late_login(struct user_session *s, struct slice result,
+                            const struct rc_error *error)
+{
+    struct ddp_login_result parsed;
+    bool unwanted = false;
+
+    s->login_due = false;
+    if (error != NULL && (error->result == RC_UNREACHABLE || error->result == RC_CANCELLED))
+        return; /* the connection's end follows */
+    if (error == NULL && ddp_login_result_parse(result, &parsed)) {
+        unwanted =
+            s->token == NULL && session_set_token(s, parsed.user_id, parsed.token, unix_ms());
+        if (!unwanted)
+            logout_queue_add(s->table->logouts, parsed.user_id, parsed.token);
+    }
+    s->authed |= unwanted;
+    session_close_link(s, unwanted);
+}
+
 static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
 {
     struct user_session *s = arg;
     struct session_login *l = s->login;
     struct rc_error narrowed;
 
-    if (l == NULL) /* the session has left; its connection is being closed */
-        return;
+    if (l == NULL) {
+        if (s->login_due)
+            take_late_login(s, result, error);
+        return; /* else the connection is being closed */
+    }
     if (error == NULL) {
         tell_done(l, NULL, NULL);
         take_ddp_login(s, l, result);
@@ -360,7 +385,9 @@ void session_login_by_ddp(struct user_session *s)
     if (!sent) {
         session_login_lost(s, RC_NOMEM);
         session_back_off(s, rc_result_name(RC_NOMEM), 0);
+        return;
     }
+    s->login->asked = true;
 }
 
 void session_login_lost(struct user_session *s, enum rc_result result)

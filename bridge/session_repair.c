@@ -320,9 +320,8 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
-    if (r->ticket == 0) {
+    if (r->ticket == 0 && r->tries == 0) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
-        r->tries = 0;
         ask(r);
     }
     rearm(s);

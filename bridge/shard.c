@@ -514,6 +514,7 @@ static void close_next(void *arg)
     case 7:
         abp_close(s->abp);
         publisher_close(&s->publisher);
+        audience_close(&s->audience);
         repair_post_close(&s->repairs);
         program_report_step(s, STOP_PARTS);
         break;

@@ -13,8 +13,10 @@
 #define BRIDGE_SHARD_H
 
 #include "base/slice.h"
+#include "bridge/audience.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
+#include "bridge/refused_tokens.h"
 #include "bridge/repair_post.h"
 #include <uv.h>
 
@@ -29,8 +31,11 @@ struct shard {
     struct metrics_block *metrics;
     struct jwt_keys *keys; /* this shard's reference to the key snapshot in force */
 
+    struct refused_tokens refused_tokens; /* user.h: those that came to this shard */
+
     struct http_server *http;       /* NULL from shard_close_http() on */
     struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */
+    struct audience audience;
 
     struct token_cache *cache;
     struct ddp_client *ddp;

@@ -1,5 +1,6 @@
 #include "bridge/user.h"
 
+#include "base/hash.h"
 #include "bridge/enc_token.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
@@ -129,8 +130,10 @@ void user_rules_close(struct user_rules *rules)
 
 /* ---- requests ---- */
 
-static struct bridge_user *user_new(const struct user_rules *rules, const struct identity_result *r)
+static struct bridge_user *user_new(const struct user_rules *rules, const struct identity_result *r,
+                                    const struct http_view *request)
 {
+    struct slice user_agent = {"", 0};
     char username[RC_ACCOUNT_MAX_BYTES + 1] = "";
     enum rc_account_result account =
         rc_account_name(rules->account, r->identity, r->claims, username);
@@ -140,6 +143,8 @@ static struct bridge_user *user_new(const struct user_rules *rules, const struct
     if (user == NULL)
         return NULL;
     user->refused = account == RC_ACCOUNT_OK ? NULL : rc_account_code(account);
+    http_view_header(request, "user-agent", &user_agent);
+    user->client = hash_stable(user_agent.ptr, user_agent.len);
     memcpy(user->username, username, len);
     user->username[len] = '\0';
     return user;
@@ -163,6 +168,24 @@ static enum metric metric_of_refusal(const struct identity_result *r)
                             : (enum metric)(METRIC_AUTH_NO_TOKEN + (int)r->jwt);
 }
 
+/* For GET /admin/users: a user whose token is refused has no session that could tell. */
+static void note_refused(struct shard *s, const struct token_carriers *carriers, const char *reason,
+                         struct slice address)
+{
+    const struct user_rules *rules = &s->program->rules;
+    char username[RC_ACCOUNT_MAX_BYTES + 1] = "";
+    struct identity_result r;
+
+    if (!identity_unproven(&rules->identity, carriers, &r))
+        return;
+    if (rc_account_name(rules->account, r.identity, r.claims, username) != RC_ACCOUNT_OK)
+        username[0] = '\0';
+    refused_tokens_note(&s->refused_tokens, slice_of(r.identity->user_key),
+                        slice_of(username[0] == '\0' ? r.identity->name : username), reason,
+                        address, uv_now(&s->loop));
+    identity_result_free(&r);
+}
+
 /* Fills *r; the caller frees it. */
 static enum signalr_auth identify(struct shard *s, const struct http_view *request,
                                   bool anonymous_is_fine, struct identity_result *r)
@@ -184,6 +207,8 @@ static enum signalr_auth identify(struct shard *s, const struct http_view *reque
     metrics_inc(s->metrics, metric_of_refusal(r));
     log_info("auth_refused", LOG_STR("reason", r->reason),
              LOG_SLICE("address", request->client_address));
+    if (r->outcome == IDENTITY_REFUSED)
+        note_refused(s, &carriers, r->reason, request->client_address);
     return SIGNALR_AUTH_REFUSED;
 }
 
@@ -199,7 +224,7 @@ enum signalr_auth user_authenticate(struct shard *s, const struct http_view *req
         return SIGNALR_AUTH_ANONYMOUS; /* with Anonymous=mute only (settings_check.c) */
     auth = identify(s, request, rules->anonymous_mute, &r);
     if (auth == SIGNALR_AUTH_USER) {
-        out->host_data = user_new(rules, &r);
+        out->host_data = user_new(rules, &r, request);
         memcpy(out->key, r.identity->user_key, strlen(r.identity->user_key) + 1);
         out->expires_at_ms = (uint64_t)r.identity->expires_ms;
         if (out->host_data == NULL)
@@ -221,7 +246,7 @@ bool user_call(struct shard *s, const struct http_view *request, struct user_cal
     const struct user_rules *rules = &s->program->rules;
     bool ok = rules->tokens_checked && identify(s, request, false, &out->who) == SIGNALR_AUTH_USER;
 
-    out->user = ok ? user_new(rules, &out->who) : NULL;
+    out->user = ok ? user_new(rules, &out->who, request) : NULL;
     if (rules->tokens_checked && out->user == NULL)
         identity_result_free(&out->who);
     return out->user != NULL;

@@ -58,6 +58,7 @@ static void set_failure(struct user_session *s, const char *code)
     session_set_code(s, code);
     snprintf(s->failure, sizeof s->failure, "%s", code);
     s->failed_at_ms = session_now_ms(s->table);
+    s->failed_in = s->state;
 }
 
 static void count_state(struct user_session *s, int by)
@@ -89,6 +90,8 @@ void session_rearm(struct user_session *s)
     uint64_t at = session_sooner(session_sooner(s->step_at_ms, s->linger_at_ms),
                                  session_sooner(s->repair_at_ms, s->borrow_at_ms));
 
+    at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
+
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
         at = session_now_ms(s->table);
@@ -119,6 +122,10 @@ void user_session_due(struct user_session *s)
     }
     if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
         session_repair_due(s);
+    if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
+        session_replay_due(s);
+    if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
+        session_token_ended(s);
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
         s->step_at_ms = 0;
         switch ((enum session_state)s->state) {
@@ -219,6 +226,7 @@ struct user_session *user_session_new(struct session_table *t, const struct sess
         free(s);
         return NULL;
     }
+    replay_ring_init(&s->ring);
     count_state(s, 1);
     return s;
 }
@@ -231,6 +239,7 @@ void user_session_free(struct user_session *s)
     timer_wheel_cancel(s->table->wheel, &s->timer);
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
+    session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
     free(s);
@@ -249,8 +258,13 @@ void user_session_wanted(struct user_session *s)
 
 void user_session_unwanted(struct user_session *s)
 {
+    const uint64_t slots_end = lost_slots_last_end_ms(&s->slots);
+
     if (s->state != SESSION_IDLE && s->state != SESSION_REFUSED)
         s->linger_at_ms = session_now_ms(s->table) + s->table->settings->session.linger_ms;
+    if (s->linger_at_ms != 0 && s->linger_at_ms < slots_end)
+        s->linger_at_ms = slots_end;
+    session_replay_due(s); /* what was kept for tabs that will not ask for it */
     session_rearm(s);
 }
 
@@ -269,6 +283,19 @@ static void on_logged_out(void *arg, struct slice result, const struct rc_error 
         session_drop_token(s); /* over REST, then */
     if (error == NULL || (error->result != RC_UNREACHABLE && error->result != RC_CANCELLED))
         ddp_connector_close(s->ddp);
+}
+
+void session_close_link(struct user_session *s, bool drop_token)
+{
+    if (drop_token && s->authed && s->token != NULL) {
+        s->logging_out = ddp_connector_call(s->ddp, "logout", SLICE_LIT("[]"), SESSION_LOGOUT_MS,
+                                            on_logged_out, s);
+        if (s->logging_out)
+            return;
+    }
+    if (drop_token)
+        session_drop_token(s);
+    ddp_connector_close(s->ddp);
 }
 
 /* A session that held is a fresh start for whatever fails next; one that falls at once is not. */
@@ -304,15 +331,10 @@ void session_leave(struct user_session *s, enum session_state then, bool drop_to
         return;
     }
     session_enter(s, SESSION_CLOSING);
-    if (drop_token && s->authed && s->token != NULL) {
-        s->logging_out = ddp_connector_call(s->ddp, "logout", SLICE_LIT("[]"), SESSION_LOGOUT_MS,
-                                            on_logged_out, s);
-        if (s->logging_out)
-            return;
-    }
-    if (drop_token)
+    if (!s->login_due)
+        session_close_link(s, drop_token);
+    else if (drop_token)
         session_drop_token(s);
-    ddp_connector_close(s->ddp);
 }
 
 static void enter_pause(struct user_session *s, enum session_state to, enum session_told told)
@@ -326,7 +348,7 @@ void session_left(struct user_session *s)
 {
     if (s->authed)
         s->lost_at_ms = session_now_ms(s->table);
-    s->authed = s->logging_out = false;
+    s->authed = s->logging_out = s->login_due = false;
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
@@ -450,8 +472,8 @@ void user_session_abort(struct user_session *s)
 {
     if (s->check != NULL)
         rest_call_cancel(s->check);
-    if (s->state == SESSION_CLOSING && s->logging_out) {
-        s->logging_out = false;
+    if (s->state == SESSION_CLOSING && (s->logging_out || s->login_due)) {
+        s->logging_out = s->login_due = false;
         ddp_connector_close(s->ddp);
     }
 }

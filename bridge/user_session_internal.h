@@ -8,8 +8,10 @@
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
+ *   session_why.c     and the one thing that is wrong
  *
  * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
  * session still waits for it; DDP answers come with the session, since all of them come before the
@@ -21,13 +23,16 @@
 #include "base/hash.h"
 #include "base/timer_wheel.h"
 #include "bridge/logout_queue.h"
+#include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
+#include "bridge/replay_ring.h"
 #include "bridge/session_table.h"
 #include "bridge/settings.h"
 #include "cache/token_cache.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
 #include "rocketchat/room_memory.h"
+#include "signalr/protocol/hub_buf.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
 #define HASH_NONFATAL_OOM 1
@@ -70,13 +75,16 @@ struct user_session {
     uint64_t step_at_ms;            /* retry, slow start, list retry: by state; 0: none */
     uint64_t linger_at_ms;          /* 0: wanted, or already left */
     uint64_t repair_at_ms;          /* 0: none is due */
+    uint64_t replay_at_ms;          /* a slot ends, or events are too old to keep; 0: neither */
     uint64_t queries_until_ms;      /* of the window of messages/get */
     uint64_t lost_at_ms;            /* the last DDP connection that was logged in */
     struct session_repair *repairs; /* rooms being repaired */
     uint32_t held_bytes;            /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login;    /* a fresh login under way */
+    struct session_login *login; /* a fresh login under way */
+    struct replay_ring ring;     /* numbers what all tabs are sent */
+    struct lost_slots slots;
     struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
     struct rest_call *rest;         /* under way, of the latest op */
     struct session_borrow *borrows; /* callers who wait for the token */
@@ -88,7 +96,8 @@ struct user_session {
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
-    uint64_t ttl_ends_ms; /* of the entry, as the cache told it last */
+    uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
+    uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
@@ -100,11 +109,13 @@ struct user_session {
     uint32_t op_seq; /* answers of older ops are stale */
     uint32_t holds;  /* ops under way: the session must live until they answered */
     uint32_t connections;
-    uint8_t state;    /* enum session_state; written by session_enter() alone */
-    uint8_t then;     /* enum session_state: where CLOSING leads */
-    uint8_t told;     /* enum session_told */
-    uint8_t failures; /* in a row; the exponent of the backoff */
-    uint8_t refusals; /* in a row; the exponent of REFUSED's pause */
+    uint8_t state;      /* enum session_state; written by session_enter() alone */
+    uint8_t then;       /* enum session_state: where CLOSING leads */
+    uint8_t told;       /* enum session_told */
+    uint8_t failed_in;  /* enum session_state: where the last failure struck */
+    uint8_t failed_sub; /* enum session_sub: refused or ended; SESSION_NSUBS: unknown which */
+    uint8_t failures;   /* in a row; the exponent of the backoff */
+    uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t queries; /* in the window */
     uint16_t nrepairs;
@@ -117,6 +128,7 @@ struct user_session {
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
@@ -139,6 +151,7 @@ struct session_table {
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t random;
+    size_t replay_bytes; /* in all rings */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -185,6 +198,8 @@ void session_refuse_for_good(struct user_session *s, const char *code); /* no re
 /* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
  * drop_token: logs it out. */
 void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+/* In CLOSING. drop_token: first logs it out on the connection that uses it. */
+void session_close_link(struct user_session *s, bool drop_token);
 void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
 void session_yield(struct user_session *s, bool drop_token);
 
@@ -211,7 +226,8 @@ void session_fetch(struct user_session *s);
 /* Writes token and DDP session into the entry; next runs when it stands, or the cache is full. */
 void session_store(struct user_session *s, void (*next)(struct user_session *s));
 void session_on_notice(void *arg, const struct token_notice *notice);
-void session_touch(struct user_session *s); /* the entry was of use */
+void session_token_ended(struct user_session *s); /* token_ends_ms has come */
+void session_touch(struct user_session *s);       /* the entry was of use */
 bool session_set_token(struct user_session *s, struct slice user_id, struct slice token,
                        int64_t issued_at_ms); /* false: no memory, or unfit for a header */
 /* NULL: the account is this user's. Else why not (rc_account_code()). */
@@ -258,11 +274,13 @@ void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */
 void session_connect(struct user_session *s);
-void session_subscribe(struct user_session *s); /* logged in and ours: on with it */
-void session_link_step(struct user_session *s); /* a step is due in SUBSCRIBING or LIVE */
+void session_subscribe(struct user_session *s);        /* logged in and ours: on with it */
+const char *session_sub_event(enum session_sub which); /* "rooms-changed", ... */
+void session_link_step(struct user_session *s);        /* a step is due in SUBSCRIBING or LIVE */
 
-/* ---- session_report.c ---- */
+/* ---- session_report.c, session_why.c ---- */
 void session_report(const struct user_session *s, struct byte_buf *json);
+void session_why(const struct user_session *s, struct session_why *why);
 
 /* ---- session_lists.c ---- */
 void session_lists_ask(struct user_session *s);
@@ -279,6 +297,18 @@ void session_repair_gap(struct user_session *s, struct slice rid);  /* it moved 
 void session_repair_left(struct user_session *s, struct slice rid); /* the user left the room */
 void session_repair_stop(struct user_session *s); /* what waits goes out; nothing is asked for */
 void session_repair_due(struct user_session *s);
+
+/* ---- session_replay.c ---- */
+/* Before it is pushed to all: numbers it, and keeps it while somebody may come back for it. */
+void session_replay_keep(struct user_session *s, struct hub_buf *message);
+void session_replay_lost(struct user_session *s, const struct session_loss *loss);
+/* Where a new connection starts; a slot of its kind is used up. Then, behind the answer to its
+ * attach, what it missed: */
+struct session_start session_replay_claim(struct user_session *s, uint64_t client);
+void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_start *start);
+void session_replay_due(struct user_session *s);
+void session_replay_free(struct user_session *s);
 
 /* ---- session_events.c ---- */
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,

@@ -96,10 +96,10 @@ bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct sli
 void room_memory_repaired(struct room_memory *m,
                           struct slice rid); /* nothing is lacking any more */
 
-/* After a gap: compares rooms/get with what is remembered. Rooms that did not change lack nothing;
- * each that did is given to fn, with the number of messages its counter moved by (negative: only
- * deletions, or not known). New rooms are taken over in silence unless the user has joined them
- * meanwhile. False as for fill. */
+/* After a gap: compares rooms/get with what is remembered. Rooms that did not change lack nothing,
+ * unless they did before the gap; each that does is given to fn, with the number of messages its
+ * counter moved by (negative: only deletions; 0: none, or not known). New rooms are taken over in
+ * silence unless the user has joined them meanwhile. False as for fill. */
 bool room_memory_check_rooms(struct room_memory *m, struct slice json,
                              void (*fn)(void *arg, struct slice rid, int64_t moved), void *arg);
 /* After a gap: compares subscriptions/get. joined: a subscription that is new; left: one that is

@@ -74,9 +74,10 @@ static inline void room_begin_behind(struct room *r, const struct rc_room *liste
         r->since_ms = last + 1;
 }
 
-/* From here on its feed is incomplete; what is lacking already stays so. */
+/* From here on its feed is incomplete until it is repaired; what is lacking already stays so. */
 static inline void room_lack(struct room *r)
 {
+    r->by_gap = 0;
     if (r->lacking_ms == RC_NO_DATE)
         r->lacking_ms = r->mark_ms;
     if (r->lacking_ms == RC_NO_DATE)

@@ -30,8 +30,10 @@ void room_memory_gap(struct room_memory *m)
 {
     for (uint16_t i = 0; i < m->rooms.count; i++) {
         struct room *r = &m->rooms.rooms[i];
+        bool by_gap = r->lacking_ms == RC_NO_DATE || r->by_gap;
 
         room_lack(r);
+        r->by_gap = by_gap;
         r->ahead = r->gone = 0;
     }
 }
@@ -138,13 +140,14 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     moved = r->msgs == ROOM_NO_COUNT || room.msgs == RC_NO_COUNT ? 0 : room.msgs - r->msgs;
     if (r->seen && moved == 0 && room.updated_ms != RC_NO_DATE &&
         room.updated_ms <= r->changed_ms) {
-        r->lacking_ms = RC_NO_DATE;
-        return;
+        if (r->by_gap)
+            r->lacking_ms = RC_NO_DATE;
+    } else {
+        room_lack(r);
+        /* The counter and the date, but not the last message: that is still to be told. */
+        room_take_counter(r, &room);
+        r->ahead = r->gone = 0;
     }
-    room_lack(r);
-    /* The counter and the date, but not the last message: that is still to be told. */
-    room_take_counter(r, &room);
-    r->ahead = r->gone = 0;
     if (r->lacking_ms != RC_NO_DATE)
         to->fn(to->arg, room.id, moved);
 }

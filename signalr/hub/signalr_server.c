@@ -179,11 +179,27 @@ void signalr_server_stats(const struct signalr_server *s, struct signalr_stats *
     out->open_calls = s->open_calls;
 }
 
-struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+unsigned signalr_server_anonymous(const struct signalr_server *s)
+{
+    unsigned n = 0;
+
+    for (const struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
+        n += c->state == CONN_OPEN && c->user == NULL;
+    return n;
+}
+
+struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial)
 {
     struct hub_connection *c = NULL;
 
     HASH_FIND(by_serial, s->by_serial, &serial, sizeof serial, c);
+    return c;
+}
+
+struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+{
+    struct hub_connection *c = signalr_server_find_any(s, serial);
+
     return c != NULL && c->state == CONN_OPEN ? c : NULL;
 }
 

@@ -301,7 +301,7 @@ test('health and readiness; the operator sees a user', async (t) => {
     assert.ok(tab.lastSendMsAgo < 5000);
   }
   for (const secret of [PASSWORD, ...rc.user('alice').tokens.map((entry) => entry.hash)]) assert.equal(text.includes(secret), false);
-  assert.equal((await admin('/admin/users/nobody')).status, 404);
+  assert.equal((await (await admin('/admin/users/nobody')).json()).why.code, 'no-connection');
   await admin('/admin/users/alice/session', { method: 'DELETE' });
   await until('the session ended', () => rc.double.accepted >= 2 || rc.double.sessions.size === 0);
 });

@@ -71,6 +71,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         assert(out.key_index == 0);
         assert(token.len <= JWT_MAX_BYTES);
     }
+    for (int part = JWT_PART_HEADER; part <= JWT_PART_PAYLOAD; part++) {
+        json_t *read = jwt_read_unverified(token, (enum jwt_part)part);
+
+        assert(read == NULL || json_is_object(read));
+        assert(read != NULL || result != JWT_OK);
+        json_decref(read);
+    }
     assert(ERR_peek_error() == 0);
     jwt_token_free(&out);
     free(made);

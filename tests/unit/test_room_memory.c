@@ -633,6 +633,36 @@ static void test_gap(void **state)
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == RC_NO_DATE);
 }
 
+/* What a list or an event has shown to be missing stays so until it is repaired: neither a second
+ * look at the rooms nor another gap before that makes it complete. */
+static void test_lacking_survives_looks_and_gaps(void **state)
+{
+    const struct slice later =
+        SLICE_LIT("[{\"_id\":\"r\",\"msgs\":8,\"_updatedAt\":{\"$date\":9001000}}]");
+
+    (void)state;
+    fill_rooms("[{\"_id\":\"r\",\"msgs\":5,\"_updatedAt\":{\"$date\":9000000}}]");
+    room_memory_gap(m);
+    for (int i = 0; i < 3; i++) {
+        compared[0] = '\0';
+        assert_true(room_memory_check_rooms(m, later, on_moved, NULL));
+        assert_string_equal(compared, i == 0 ? "r+3 " : "r+0 ");
+        assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == 9000000 - 5000);
+        if (i > 0)
+            room_memory_gap(m);
+    }
+    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_gap(m);
+    compared[0] = '\0';
+    assert_true(room_memory_check_rooms(m, later, on_moved, NULL));
+    assert_string_equal(compared, "");
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == RC_NO_DATE);
+
+    room_memory_doubt(m, SLICE_LIT("r"), RC_NO_DATE);
+    assert_true(room_memory_check_rooms(m, later, on_moved, NULL));
+    assert_string_equal(compared, "r+0 ");
+}
+
 /* Random comings and goings of rooms against plain arrays: the table never mixes ids up. */
 static void test_table_against_model(void **state)
 {
@@ -692,6 +722,7 @@ int main(void)
         TEST(test_joined_room_starts_at_its_subscription),
         TEST(test_deletions_are_told_once),
         TEST(test_gap),
+        TEST(test_lacking_survives_looks_and_gaps),
         TEST(test_table_against_model),
     };
 

@@ -189,17 +189,57 @@ static void test_queries_are_paced(void **state)
     assert_int_equal(w.repair_dones, 2); /* without a query: Rocket.Chat takes 10 in 10 s */
 }
 
+static void lose_and_resume(void)
+{
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+    advance(40000); /* the longest pause */
+    connected("ddp2");
+    ddp_ok("login", RESUMED);
+    all_ready();
+}
+
+/* Neither the second look at the rooms nor another gap makes a room whole that was to be repaired.
+ */
+static void test_limited_repair_outlasts_looks_and_gaps(void **state)
+{
+    (void)state;
+    live();
+    lose_and_resume();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 1);
+    run();
+    ddp_fail("messages/get", "too-many-requests", 5000);
+    advance(1200); /* the second look */
+    ddp_ok("rooms/get", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 1); /* it waits as it was told */
+    advance(5000);
+    assert_int_equal(w.repair_asks, 2);
+    lose_and_resume();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
+    assert_int_equal(w.repair_asks, 3);
+}
+
+static void test_gap_without_lists_is_told(void **state)
+{
+    (void)state;
+    live();
+    lose_and_resume();
+    for (int i = 0; i < 3; i++) {
+        assert_false(was_pushed(0, "resyncRequired"));
+        ddp_fail("subscriptions/get", "500", 0);
+        advance(20200);
+    }
+    assert_true(was_pushed(0, "{\"rid\":null,\"reason\":\"no-lists\"}"));
+    assert_null(ddp_pending("subscriptions/get"));
+}
+
 static void test_too_much_in_a_gap(void **state)
 {
     (void)state;
     live();
     w.settings.catch_up.max_messages = 5;
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
-    advance(2000);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    lose_and_resume();
     lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(40) "]");
     assert_true(was_pushed(0, "{\"rid\":\"r1\",\"reason\":\"too-many-messages\"}"));
     assert_int_equal(w.repair_asks, 0);
@@ -217,6 +257,8 @@ int main(void)
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),
         TEST(test_queries_are_paced),
+        TEST(test_limited_repair_outlasts_looks_and_gaps),
+        TEST(test_gap_without_lists_is_told),
         TEST(test_too_much_in_a_gap),
     };
 

@@ -222,7 +222,7 @@ static void test_failed_lists_are_tried_three_times(void **state)
     for (int i = 0; i < 3; i++) {
         ddp_fail("subscriptions/get", "500", 0);
         check_state(SESSION_LIVE);
-        advance(10100);
+        advance(20200); /* ten seconds, and up to ten more */
     }
     assert_null(ddp_pending("subscriptions/get"));
 }
@@ -349,7 +349,29 @@ static void test_resume_as_somebody_else(void **state)
     attach(0, 1);
     connected("ddp1");
     ddp_ok("login", "{\"id\":\"u8\",\"token\":\"tok1\"}");
+    assert_false(entry()->is);
+    assert_null(ddp_pending("sub"));
+    ddp_ok("logout", ""); /* the token is no use to anybody */
+    check_state(SESSION_LOGGING_IN);
+    ok_login("u9", "tok2", "ana");
+    connected("ddp2");
+    assert_string_equal(ddp_pending("login")->params, "[{\"resume\":\"tok2\"}]");
+    ddp_ok("login", "{\"id\":\"u8\",\"token\":\"tok2\"}"); /* again: no loop */
+    ddp_ok("logout", "");
+    check_state(SESSION_REFUSED);
+    assert_false(entry()->is);
+    assert_int_equal(w.acquires, 1);
+}
+
+static void test_resume_answer_that_is_none_keeps_the_token(void **state)
+{
+    (void)state;
+    write_entry(NULL, "tok1", "");
+    attach(0, 1);
+    connected("ddp1");
+    ddp_ok("login", "{}");
     check_state(SESSION_BACKOFF);
+    assert_string_equal(entry()->token, "tok1");
 }
 
 /* ---- login refused for good ---- */
@@ -1054,7 +1076,7 @@ static void test_return_while_closing(void **state)
     check_state(SESSION_CLOSING);
     assert_int_equal(
         session_table_attach(
-            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2),
+            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0}, 0, 2),
         SESSION_ATTACHED);
     settle();
     check_state(SESSION_CONNECTING);
@@ -1063,7 +1085,7 @@ static void test_return_while_closing(void **state)
 
 static void test_connections_of_a_user_are_limited_over_all_shards(void **state)
 {
-    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL};
+    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0};
 
     (void)state;
     w.settings.limits.connections_per_user = 3;
@@ -1090,6 +1112,76 @@ static void test_leaving_during_the_login(void **state)
     assert_int_equal(w.dones, 1);
 }
 
+/* The password is on its way: the token it gets is logged out on the connection that got it. */
+static void leave_during_password_login(void)
+{
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    detach(0, 1);
+    advance(91 * 1000);
+    check_state(SESSION_CLOSING);
+    assert_int_equal(w.dones, 1); /* nobody else waits for it */
+    assert_int_equal(w.last_done, RC_CANCELLED);
+    assert_false(link_now()->closing);
+}
+
+static void test_leaving_during_a_password_login(void **state)
+{
+    (void)state;
+    leave_during_password_login();
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_ok("logout", "");
+    advance(100);
+    assert_null(session());
+    assert_int_equal(rest_count(REST_LOGOUT), 0);
+    assert_false(entry()->is);
+}
+
+static void test_leaving_during_a_password_login_that_fails(void **state)
+{
+    (void)state;
+    leave_during_password_login();
+    ddp_fail("login", "403", 0);
+    advance(100);
+    assert_null(session());
+    assert_null(link_now());
+}
+
+static void test_returning_during_a_password_login(void **state)
+{
+    (void)state;
+    leave_during_password_login();
+    attach(0, 2);
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_ok("logout", "");
+    check_state(SESSION_CONNECTING); /* for a login of its own */
+    assert_int_equal(w.acquires, 2);
+}
+
+static void test_password_login_lost_while_leaving(void **state)
+{
+    (void)state;
+    leave_during_password_login();
+    ddp_end(link_now(), DDP_END_CLOSED);
+    advance(100);
+    assert_null(session());
+}
+
+static void test_drain_during_a_password_login(void **state)
+{
+    (void)state;
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    session_table_drain(w.table, 3000, set_true, &w.drained);
+    settle();
+    advance(2900);
+    assert_false(w.drained); /* Rocket.Chat may answer yet */
+    advance(200);
+    assert_true(w.drained);
+}
+
 static void test_leaving_the_login_queue(void **state)
 {
     (void)state;
@@ -1113,28 +1205,42 @@ static void test_renamed_user_starts_over_when_nobody_is_attached(void **state)
     attach(0, 1);
     rest_fail(rest_pending(REST_LOGIN), RC_UNAUTHORIZED, "403");
     settle();
-    session_table_detach(w.table, slice_of(user_key), 0, 1);
+    session_table_detach(w.table, slice_of(user_key), 0, 1, NULL);
     assert_true(attach_as(user_key, "anna", NULL, 0, 2));
     assert_string_equal(rest_pending(REST_LOGIN)->user, "anna");
 }
 
 /* ---- the cache is full ---- */
 
-static void test_full_cache_still_serves(void **state)
+static struct token_cache *big_cache;
+static struct token_watch *hold;
+
+static void fill_cache(void)
 {
-    struct memory_cache_options tiny = {.ttl_ms = 1000000, .max_entries = 1};
-    struct token_cache *big = w.cache;
-    struct token_watch *hold;
+    struct memory_cache_options tiny = {
+        .ttl_ms = 100000000, .max_entries = 1, .on_orphan = on_orphan};
     struct token_entry other = {
         .rc_user_id = SLICE_LIT("u1"), .rc_username = SLICE_LIT("x"), .auth_token = SLICE_LIT("t")};
 
-    (void)state;
-    tiny.on_orphan = on_orphan;
+    big_cache = w.cache;
     w.table->options.cache = w.cache =
         memory_cache_new_with_clock(&w.loop, &tiny, cache_clock, NULL);
     hold = token_cache_watch(w.cache, SLICE_LIT("other"), (token_notice_fn)abort, NULL);
     token_cache_put(w.cache, SLICE_LIT("other"), NULL, &other, hold, session_ignore_cache, NULL);
     settle();
+}
+
+static void let_cache_go(void)
+{
+    token_cache_unwatch(hold);
+    token_cache_free(big_cache, set_true, &w.cache_freed);
+    settle();
+}
+
+static void test_full_cache_still_serves(void **state)
+{
+    (void)state;
+    fill_cache();
     go_live_now();
     assert_false(session()->stored);
     event("message", "[{\"_id\":\"e1\"}]");
@@ -1151,9 +1257,47 @@ static void test_full_cache_still_serves(void **state)
     ddp_ok("logout", ""); /* no entry would do it later */
     advance(100);
     assert_null(session());
-    token_cache_unwatch(hold);
-    token_cache_free(big, set_true, &w.cache_freed);
-    settle();
+    let_cache_go();
+}
+
+/* Without an entry the token ends by the session's own clock. */
+static void test_full_cache_does_not_prolong_a_token(void **state)
+{
+    struct ddp_connector *first;
+
+    (void)state;
+    fill_cache();
+    go_live_now();
+    first = link_now();
+    advance(3200 * 1000);
+    assert_false(first->ended);
+    advance(800 * 1000); /* 3600 s and a tenth are over */
+    assert_true(first->ended);
+    check_state(SESSION_CONNECTING);
+    connected("ddp2");
+    assert_string_equal(ddp_pending("login")->params, "[{\"resume\":\"tok1\"}]");
+    ddp_ok("login", RESUMED);
+    all_ready();
+    w.settings.token_cache.on_expiry = ON_EXPIRY_LOGIN;
+    advance(4000 * 1000);
+    ddp_ok("logout", "");
+    check_state(SESSION_LOGGING_IN);
+    assert_int_equal(w.acquires, 2);
+    let_cache_go();
+}
+
+static void test_full_cache_and_a_sliding_token(void **state)
+{
+    (void)state;
+    w.settings.token_cache.sliding = true;
+    fill_cache();
+    go_live_now();
+    for (int i = 0; i < 8; i++) {
+        advance(1000 * 1000);
+        event("message", "[{\"_id\":\"e1\"}]");
+    }
+    assert_int_equal(nconns, 1);
+    let_cache_go();
 }
 
 /* ---- shutdown ---- */
@@ -1223,6 +1367,7 @@ int main(void)
         T(test_resume_in_a_block_waits_it_out),
         T(test_a_giant_session_id_is_not_kept),
         T(test_resume_as_somebody_else),
+        T(test_resume_answer_that_is_none_keeps_the_token),
         T(test_refusals_pause_and_grow),
         T(test_late_tab_hears_of_the_refusal),
         T(test_governor_refuses),
@@ -1265,9 +1410,16 @@ int main(void)
         T(test_return_while_closing),
         T(test_connections_of_a_user_are_limited_over_all_shards),
         T(test_leaving_during_the_login),
+        T(test_leaving_during_a_password_login),
+        T(test_leaving_during_a_password_login_that_fails),
+        T(test_returning_during_a_password_login),
+        T(test_password_login_lost_while_leaving),
+        T(test_drain_during_a_password_login),
         T(test_leaving_the_login_queue),
         T(test_renamed_user_starts_over_when_nobody_is_attached),
         T(test_full_cache_still_serves),
+        T(test_full_cache_does_not_prolong_a_token),
+        T(test_full_cache_and_a_sliding_token),
         T(test_drain_logs_out_everything),
         T(test_drain_is_bounded),
     };
