@@ -114,6 +114,8 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
             count(s, METRIC_DROPS_REPEATED);
             return;
         }
+        if (room_memory_lacking_since(s->rooms, e->subscription.rid) != RC_NO_DATE)
+            session_repair_gap(s, e->subscription.rid);
         break;
     case RC_UPDATED:
         room_memory_subscription_updated(s->rooms, &e->subscription);
@@ -148,7 +150,9 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
+    session_repair_saw_return(s, &e->message);
     sight = room_memory_see_message(s->rooms, &e->message);
+    session_repair_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
         session_tell_message(s, &e->message, sight, born);
 }

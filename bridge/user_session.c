@@ -313,7 +313,10 @@ static void note_stability(struct user_session *s)
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
     note_stability(s);
-    session_repair_stop(s);
+    if (then == SESSION_BACKOFF || then == SESSION_LOGGING_IN)
+        session_repair_pause(s);
+    else
+        session_repair_stop(s);
     drop_token |= s->token_unwanted;
     session_login_stop(s);
     session_expect_nothing(s);

@@ -262,7 +262,7 @@ static inline void on_repair_done(void *arg, struct slice rid, uint64_t ticket,
     (void)arg;
     (void)rid;
     w.repair_dones++;
-    session_table_repair_answered(w.table, ticket, uv_hrtime() / 1000000, answer, error);
+    session_table_repair_answered(w.table, ticket, uv_hrtime() / 1000000 + 1, answer, error);
     repair_answer_unref(answer);
 }
 
