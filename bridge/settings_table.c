@@ -123,7 +123,8 @@ static const struct settings_row rows[] = {
      .help = "When a token's time ends and tabs are open: resume with it, or login for a fresh "
              "one."},
     {COUNT("PushBridge:TokenCache:MaxEntries", token_cache.max_entries, 1, 10000000, "200000"),
-     .unit = "tokens", .help = "Tokens kept at most."},
+     .unit = "tokens",
+     .help = "Tokens kept at most, and users with a session. A token nobody uses makes room."},
 
     {SECONDS("PushBridge:Session:LingerSeconds", session.linger_ms, 0, DAY, "90"),
      .help = "How long a user's Rocket.Chat connection outlives the last tab."},
