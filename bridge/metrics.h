@@ -174,6 +174,16 @@
     X(HOLDS_CUT, COUNTER, "pushbridge_holds_cut_total", "",                                        \
       "Rooms whose messages went out before their repair was through: time, count or bytes.")      \
     X(CATCH_UPS, COUNTER, "pushbridge_catch_ups_total", "", "Gaps of a session caught up with.")   \
+    X(REPLAY_SLOTS_LEFT, COUNTER, "pushbridge_replay_slots_total", "event=\"left\"",               \
+      "Places that lost connections left for their users' next ones, by what became of them.")     \
+    X(REPLAY_SLOTS_CLAIMED, COUNTER, "pushbridge_replay_slots_total", "event=\"claimed\"", "")     \
+    X(REPLAY_SLOTS_EXPIRED, COUNTER, "pushbridge_replay_slots_total", "event=\"expired\"", "")     \
+    X(REPLAY_EVENTS, COUNTER, "pushbridge_replay_events_total", "",                                \
+      "Events sent once more, to connections that came back.")                                     \
+    X(REPLAY_OVERRUNS, COUNTER, "pushbridge_replay_overruns_total", "",                            \
+      "Connections that came back for more than was kept, and were told so.")                      \
+    X(REPLAY_BYTES, GAUGE, "pushbridge_replay_bytes", "",                                          \
+      "Events kept for connections that may be lost.")                                             \
     X(DROPS_EXCLUDED, COUNTER, "pushbridge_events_dropped_total", "reason=\"excluded\"",           \
       "Events not sent on, by reason.")                                                            \
     X(DROPS_REPEATED, COUNTER, "pushbridge_events_dropped_total", "reason=\"repeated\"", "")       \

@@ -18,6 +18,7 @@
 #include "bridge/login_gate.h"
 #include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
+#include "signalr/hub/hub_receipt.h"
 #include <stdint.h>
 #include <uv.h>
 
@@ -37,6 +38,19 @@ struct session_who {
     struct slice username; /* Rocket.Chat's, out of the template; may be empty when refused */
     const char *refused;   /* static text: why this user can have no session (rc_account_code():
                               "tenant-template", ...); NULL: none of that */
+    uint64_t client;       /* its kind: struct bridge_user */
+};
+
+/* Where a connection begins to hear (hub_receipt_start()). */
+struct session_start {
+    uint64_t from;
+    bool torn;
+};
+
+/* A connection that was lost, or that we closed to have it back. */
+struct session_loss {
+    uint64_t client; /* as in session_who */
+    struct hub_receipt receipt;
 };
 
 enum session_revoke {
@@ -46,7 +60,8 @@ enum session_revoke {
 
 struct session_host {
     /* The answer to an attach, inside it. */
-    void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key);
+    void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                     const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
@@ -79,15 +94,17 @@ enum session_attach {
     SESSION_TOO_MANY, /* connections of this user, on all shards together */
 };
 
-/* The answer is host.attached, at once, whatever state the session is in; when the session is not
- * live for a reason worth knowing, a bridgeStatus to that connection follows it. But for
+/* The answer is host.attached, at once, whatever state the session is in. To that connection follow
+ * what it missed, if a lost one of the same kind of client left a slot, and a bridgeStatus when the
+ * session is not live for a reason worth knowing. But for
  * SESSION_ATTACHED nothing was called, and detach must not be. */
 enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
                                          unsigned shard, uint64_t conn_serial)
     __attribute__((warn_unused_result));
-/* Once for every attach that was answered by SESSION_ATTACHED. */
+/* Once for every attach that was answered by SESSION_ATTACHED. loss: it may come back for what it
+ * did not get; NULL: it left in good order. */
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
-                          uint64_t conn_serial);
+                          uint64_t conn_serial, const struct session_loss *loss);
 
 /* A user's token, for a caller who acts as the user. Slices are borrowed for the call. */
 struct session_loan {

@@ -36,6 +36,7 @@ enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
 enum settings_message_source { SOURCE_REPAIR, SOURCE_LAST_MESSAGE };
 /* What getRoomSubscriptionChangedNotification carries. */
 enum settings_subscription_shape { SHAPE_SUBSCRIPTION, SHAPE_ROOM };
+enum settings_replay_tail { REPLAY_TAIL_ACKED, REPLAY_TAIL_LAST_PING, REPLAY_TAIL_NONE };
 enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
@@ -123,6 +124,13 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct {
+        uint32_t seconds_ms; /* 0: nothing is kept */
+        enum settings_replay_tail tail;
+        size_t ring_bytes, total_bytes;
+        uint32_t ring_events;
+    } replay;
 
     struct {
         enum settings_log_format format;

@@ -40,6 +40,7 @@ static const char *const anonymous_rules[] = {"refuse", "mute", NULL};
 static const char *const update_rules[] = {"separate", "same", "off", NULL};
 static const char *const message_sources[] = {"repair", "last-message", NULL};
 static const char *const subscription_shapes[] = {"subscription", "room", NULL};
+static const char *const replay_tails[] = {"acked", "last-ping", "none", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_identities[] = {"plain", "hash", "none", NULL};
@@ -211,6 +212,21 @@ static const struct settings_row rows[] = {
      .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
+
+    {SECONDS("PushBridge:Replay:Seconds", replay.seconds_ms, 0, HOUR, "90"),
+     .help = "A lost connection's user who is back within this time is sent what was missed. 0: "
+             "nothing is kept for it."},
+    {ENUM("PushBridge:Replay:Tail", replay.tail, replay_tails, "acked"),
+     .help = "What a lost connection counts as having received: what its TCP acknowledged; what "
+             "was sent before its client last showed life, right behind proxies; or all that was "
+             "written to it."},
+    {BYTES("PushBridge:Replay:RingBytes", replay.ring_bytes, 4 * KIB, GIB, "262144"),
+     .help = "Events of one user kept for connections that are lost. What is older than that is "
+             "not repeated, but told by resyncRequired."},
+    {COUNT("PushBridge:Replay:RingEvents", replay.ring_events, 1, 1000000, "1000"),
+     .unit = "events", .help = "The same, in events."},
+    {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
+     .help = "The same, of all users together."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},

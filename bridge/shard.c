@@ -475,6 +475,7 @@ static void close_next(void *arg)
         break;
     case 5:
         publisher_close(&s->publisher);
+        audience_close(&s->audience);
         repair_post_close(&s->repairs);
         program_report_step(s, STOP_PARTS);
         break;

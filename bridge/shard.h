@@ -13,6 +13,7 @@
 #define BRIDGE_SHARD_H
 
 #include "base/slice.h"
+#include "bridge/audience.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
 #include "bridge/refused_tokens.h"
@@ -34,6 +35,7 @@ struct shard {
 
     struct http_server *http;       /* NULL from shard_close_http() on */
     struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */
+    struct audience audience;
 
     struct token_cache *cache;
     struct ddp_client *ddp;

@@ -1,5 +1,6 @@
 #include "bridge/user.h"
 
+#include "base/hash.h"
 #include "bridge/enc_token.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
@@ -128,8 +129,10 @@ void user_rules_close(struct user_rules *rules)
 
 /* ---- requests ---- */
 
-static struct bridge_user *user_new(const struct user_rules *rules, const struct identity_result *r)
+static struct bridge_user *user_new(const struct user_rules *rules, const struct identity_result *r,
+                                    const struct http_view *request)
 {
+    struct slice user_agent = {"", 0};
     char username[RC_ACCOUNT_MAX_BYTES + 1] = "";
     enum rc_account_result account =
         rc_account_name(rules->account, r->identity, r->claims, username);
@@ -139,6 +142,8 @@ static struct bridge_user *user_new(const struct user_rules *rules, const struct
     if (user == NULL)
         return NULL;
     user->refused = account == RC_ACCOUNT_OK ? NULL : rc_account_code(account);
+    http_view_header(request, "user-agent", &user_agent);
+    user->client = hash_stable(user_agent.ptr, user_agent.len);
     memcpy(user->username, username, len);
     user->username[len] = '\0';
     return user;
@@ -197,7 +202,7 @@ enum signalr_auth user_authenticate(struct shard *s, const struct http_view *req
     identity_from_request(&rules->identity, s->keys, &carriers, wall_clock_ms(), &r);
     switch (r.outcome) {
     case IDENTITY_USER:
-        out->host_data = user_new(rules, &r);
+        out->host_data = user_new(rules, &r, request);
         if (out->host_data == NULL)
             break;
         memcpy(out->key, r.identity->user_key, strlen(r.identity->user_key) + 1);

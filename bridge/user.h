@@ -14,6 +14,7 @@
 
 /* What a connection remembers of its user until its session knows it. */
 struct bridge_user {
+    uint64_t client;     /* its kind: a hash of the request's User-Agent */
     const char *refused; /* static text: no session for this user, and why; NULL: none of that */
     char username[];     /* Rocket.Chat's; "" when refused */
 };
