@@ -194,6 +194,13 @@
     X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \
     X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
       "Tokens whose time ended.")                                                                  \
+    X(HANDED_OUT, GAUGE, "pushbridge_handed_out_tokens", "", "Tokens browsers were handed.")       \
+    X(ABP_OK, COUNTER, "pushbridge_abp_requests_total", "result=\"ok\"",                           \
+      "Requests to the routes of ABP's shape.")                                                    \
+    X(ABP_REFUSED, COUNTER, "pushbridge_abp_requests_total", "result=\"refused\"", "")             \
+    X(ABP_FAILED, COUNTER, "pushbridge_abp_requests_total", "result=\"failed\"", "")               \
+    X(ABP_TIMED_OUT, COUNTER, "pushbridge_abp_timeouts_total", "",                                 \
+      "Of the failed ones, those that Rocket.Chat let wait too long.")                             \
     X(LOG_DROPPED, COUNTER, "pushbridge_log_lines_dropped_total", "",                              \
       "Log lines dropped because stderr took no more.")                                            \
     X(HEAP_TRIMS, COUNTER, "pushbridge_heap_trims_total", "",                                      \

@@ -10,6 +10,10 @@
  * FIFO: attached(), push() and push_to_connection() for one shard must be carried in the order of
  * the calls. A connection is addressable once its attached() has arrived, so that nothing overtakes
  * and nothing doubles.
+ *
+ * A shard has a second table, with a cache of its own, for the tokens handed out to browsers:
+ * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
+ * class than the session's: neither's end, renewal or time to live touches the other.
  */
 #ifndef BRIDGE_SESSION_TABLE_H
 #define BRIDGE_SESSION_TABLE_H
@@ -83,7 +87,10 @@ struct session_table_options {
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
+    uint64_t ticket_class; /* 0, or SESSION_HANDED_TICKETS: which table an answer is for */
 };
+
+#define SESSION_HANDED_TICKETS (UINT64_C(1) << 62)
 
 /* 0, or a negative libuv error. */
 int session_table_new(const struct session_table_options *options, struct session_table **out);
@@ -127,6 +134,8 @@ struct session_ask {
      * and dead indeed, it is dropped and the user logged in afresh. Where it is alive after all it
      * is lent again: a route's own 401 must not cost a login. Empty: none. */
     struct slice refused;
+    bool check;        /* a kept token is looked into first, as if it had been refused: who gets it
+                          can't come back with a 401. Where Rocket.Chat doesn't tell, it is lent */
     unsigned limit_ms; /* the longest wait for an answer */
 };
 
@@ -168,6 +177,15 @@ bool session_table_resync(struct session_table *t, struct slice key, unsigned sh
  */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
+struct session_status {
+    enum session_state state;
+    char code[40];           /* why not live; "": nothing to tell */
+    uint64_t retry_after_ms; /* until the next try; 0: none is due */
+    unsigned connections;
+};
+/* False: no such session; *out is that of one that is idle. */
+bool session_table_status(const struct session_table *t, struct slice key,
+                          struct session_status *out);
 /* The first thing that keeps messages from the user, as far as the session knows. */
 struct session_why {
     const char *code; /* stable, for programs; "ok": nothing is wrong */

@@ -252,6 +252,8 @@ void session_token_ready(struct user_session *s);
 /* Callers wait, and the state has changed: lends, begins, or turns them away. */
 void session_borrows_step(struct user_session *s);
 void session_borrows_due(struct user_session *s);
+/* Rocket.Chat has just vouched for the token: those who wait need not ask again. */
+void session_believe_token(struct user_session *s);
 /* All of them hear that they get nothing. */
 void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
                        uint64_t retry_after_ms);
