@@ -10,5 +10,7 @@
 
 void hash_seed(const uint8_t key[16]); /* before the first hash_bytes; tests pass a fixed key */
 uint64_t hash_bytes(const void *data, size_t len);
+/* The same in every process (FNV-1a), for what is compared with the past; not for tables. */
+uint64_t hash_stable(const void *data, size_t len);
 
 #endif

@@ -1,5 +1,6 @@
 #include "bridge/audience.h"
 
+#include "base/hash.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
 #include "bridge/user.h"
@@ -7,8 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A connection's host data while the session knows it; NULL before and for the mute. */
-static char attached_mark;
+#define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
+#define uthash_fatal(message) abort() /* not exit(): other threads run */
+#include <uthash.h>
+
+/* A connection's host data. NULL: mute, or refused. */
+static char waiting_mark;  /* the session is asked */
+static char attached_mark; /* the session knows it */
+
+struct audience_ended {
+    UT_hash_handle hh;
+    uint64_t serial;
+    uint64_t client;
+    bool may_return;
+};
 
 enum attach_kind { ATTACH, DETACH };
 
@@ -18,17 +31,17 @@ struct attach_mail {
     unsigned from; /* the connection's shard */
     uint64_t serial;
     const char *refused; /* static, as in session_who */
+    uint64_t client;     /* as in session_who */
+    struct session_loss loss;
+    bool lost; /* loss is filled */
     size_t key_len, username_len;
     char text[]; /* key, then user name */
 };
 
-struct answer_mail {
+struct refusal_mail {
     struct mail mail;
-    unsigned from; /* the session's shard */
     uint64_t serial;
-    enum session_attach answer; /* a refusal; the other comes by the publisher */
-    size_t key_len;
-    char key[];
+    enum session_attach why;
 };
 
 static void mail_free(struct mail *mail)
@@ -36,25 +49,22 @@ static void mail_free(struct mail *mail)
     free(mail);
 }
 
-static void answer_deliver(struct mail *mail, void *consumer)
+static void refusal_deliver(struct mail *mail, void *consumer)
 {
-    struct answer_mail *a = (struct answer_mail *)mail;
+    struct refusal_mail *r = (struct refusal_mail *)mail;
 
-    audience_answered(consumer, a->from, (struct slice){a->key, a->key_len}, a->serial, a->answer);
-    free(a);
+    audience_refused(consumer, r->serial, r->why);
+    free(r);
 }
 
-static void refuse(struct shard *s, const struct attach_mail *attach, enum session_attach answer)
+static void refuse(struct shard *s, const struct attach_mail *attach, enum session_attach why)
 {
-    struct answer_mail *a = mail_alloc(sizeof *a + attach->key_len);
+    struct refusal_mail *r = mail_alloc(sizeof *r);
 
-    a->mail = (struct mail){.deliver = answer_deliver, .discard = mail_free, .control = true};
-    a->from = s->index;
-    a->serial = attach->serial;
-    a->answer = answer;
-    a->key_len = attach->key_len;
-    memcpy(a->key, attach->text, attach->key_len);
-    shard_post(s, attach->from, &a->mail);
+    r->mail = (struct mail){.deliver = refusal_deliver, .discard = mail_free, .control = true};
+    r->serial = attach->serial;
+    r->why = why;
+    shard_post(s, attach->from, &r->mail);
 }
 
 /* On the session's shard. */
@@ -65,10 +75,12 @@ static void attach_deliver(struct mail *mail, void *consumer)
     struct shard *s = consumer;
 
     if (a->kind == DETACH) {
-        session_table_detach(s->sessions, key, a->from, a->serial);
+        session_table_detach(s->sessions, key, a->from, a->serial, a->lost ? &a->loss : NULL);
     } else {
-        struct session_who who = {
-            .key = key, .username = {a->text + a->key_len, a->username_len}, .refused = a->refused};
+        struct session_who who = {.key = key,
+                                  .username = {a->text + a->key_len, a->username_len},
+                                  .refused = a->refused,
+                                  .client = a->client};
 
         enum session_attach answer = session_table_attach(s->sessions, &who, a->from, a->serial);
 
@@ -78,61 +90,144 @@ static void attach_deliver(struct mail *mail, void *consumer)
     free(a);
 }
 
-static void post_attach(struct shard *s, enum attach_kind kind, unsigned session_shard,
-                        struct slice key, uint64_t serial, const struct bridge_user *user)
+static struct attach_mail *attach_mail_new(struct shard *s, enum attach_kind kind, struct slice key,
+                                           uint64_t serial, struct slice username)
 {
-    struct slice username = slice_of(user == NULL ? "" : user->username);
     struct attach_mail *a = mail_alloc(sizeof *a + key.len + username.len);
 
     a->mail = (struct mail){.deliver = attach_deliver, .discard = mail_free, .control = true};
     a->kind = kind;
     a->from = s->index;
     a->serial = serial;
-    a->refused = user == NULL ? NULL : user->refused;
     a->key_len = key.len;
     a->username_len = username.len;
     memcpy(a->text, key.ptr, key.len);
     if (username.len > 0)
         memcpy(a->text + key.len, username.ptr, username.len);
+    return a;
+}
+
+/* loss: NULL: none. */
+static void post_detach(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
+                        const struct session_loss *loss)
+{
+    struct attach_mail *a = attach_mail_new(s, DETACH, key, serial, (struct slice){0});
+
+    a->lost = loss != NULL;
+    if (loss != NULL)
+        a->loss = *loss;
     shard_post(s, session_shard, &a->mail);
 }
 
 void audience_connected(struct shard *s, struct hub_connection *c)
 {
+    const struct bridge_user *user = hub_connection_user_data(c);
     struct slice key = hub_connection_user_key(c);
+    struct attach_mail *a;
 
     if (key.len == 0)
         return; /* anonymous and let in: connected and mute */
-    post_attach(s, ATTACH, shard_of_user(s->program, key), key, hub_connection_serial(c),
-                hub_connection_user_data(c));
+    hub_connection_set_data(c, &waiting_mark);
+    a = attach_mail_new(s, ATTACH, key, hub_connection_serial(c), slice_of(user->username));
+    a->refused = user->refused;
+    a->client = user->client;
+    shard_post(s, shard_of_user(s->program, key), &a->mail);
 }
 
-void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
-                       enum session_attach answer)
-{
-    struct hub_connection *c = s->signalr == NULL ? NULL : signalr_server_find(s->signalr, serial);
+/* ---- the answer ---- */
 
-    if (answer != SESSION_ATTACHED) {
-        /* One too many must not come back at once, and again. */
-        if (c != NULL && answer == SESSION_TOO_MANY)
-            hub_connection_close(c, "The user is at the limit of connections.", false);
-        else if (c != NULL)
-            hub_connection_close(c, NULL, true);
+/* NULL: it has not ended. The caller's to free. */
+static struct audience_ended *take_ended(struct audience *a, uint64_t serial)
+{
+    struct audience_ended *ended;
+
+    HASH_FIND(hh, a->ended, &serial, sizeof serial, ended);
+    if (ended != NULL)
+        HASH_DEL(a->ended, ended);
+    return ended;
+}
+
+static struct hub_connection *find(struct shard *s, uint64_t serial)
+{
+    return s->signalr == NULL ? NULL : signalr_server_find_any(s->signalr, serial);
+}
+
+void audience_attached(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
+                       const struct session_start *start)
+{
+    struct hub_connection *c = find(s, serial);
+    struct audience_ended *ended;
+    struct session_loss loss = {0};
+
+    if (c != NULL) { /* closing perhaps, then its end is still to come */
+        hub_connection_set_data(c, &attached_mark);
+        hub_connection_join_user(c, start->from, start->torn);
         return;
     }
+    ended = take_ended(&s->audience, serial);
+    if (ended != NULL) {
+        loss.client = ended->client;
+        hub_receipt_start(&loss.receipt, start->from, start->torn, 0);
+        /* Not even the word of a tear has come. */
+        hub_receipt_close(&loss.receipt, 0, start->torn, start->torn);
+    }
+    post_detach(s, session_shard, key, serial, ended != NULL && ended->may_return ? &loss : NULL);
+    free(ended);
+}
+
+void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
+{
+    struct hub_connection *c = find(s, serial);
+
     if (c == NULL) {
-        /* It left while the answer was on its way; only now may it detach. */
-        post_attach(s, DETACH, session_shard, key, serial, NULL);
+        free(take_ended(&s->audience, serial));
         return;
     }
-    hub_connection_set_data(c, &attached_mark);
-    hub_connection_join_user(c);
+    hub_connection_set_data(c, NULL);
+    /* One too many must not come back at once, and again. */
+    if (why == SESSION_TOO_MANY)
+        hub_connection_close(c, "The user is at the limit of connections.", false);
+    else
+        hub_connection_close(c, NULL, true);
+}
+
+/* ---- the end ---- */
+
+/* Without memory it counts as having left in good order. */
+static void remember_ended(struct audience *a, const struct hub_connection *c, uint64_t client)
+{
+    struct audience_ended *ended = malloc(sizeof *ended);
+
+    if (ended == NULL)
+        return;
+    ended->serial = hub_connection_serial(c);
+    ended->client = client;
+    ended->may_return = hub_connection_may_return(c);
+    HASH_ADD(hh, a->ended, serial, sizeof ended->serial, ended);
 }
 
 void audience_disconnected(struct shard *s, struct hub_connection *c)
 {
+    const struct bridge_user *user = hub_connection_user_data(c);
     struct slice key = hub_connection_user_key(c);
+    struct session_loss loss;
 
-    if (hub_connection_data(c) == &attached_mark)
-        post_attach(s, DETACH, shard_of_user(s->program, key), key, hub_connection_serial(c), NULL);
+    if (hub_connection_data(c) == &waiting_mark)
+        remember_ended(&s->audience, c, user->client);
+    if (hub_connection_data(c) != &attached_mark)
+        return;
+    loss = (struct session_loss){user->client, *hub_connection_receipt(c)};
+    post_detach(s, shard_of_user(s->program, key), key, hub_connection_serial(c),
+                hub_connection_may_return(c) ? &loss : NULL);
+}
+
+void audience_close(struct audience *a)
+{
+    struct audience_ended *ended, *next;
+
+    HASH_ITER(hh, a->ended, ended, next)
+    {
+        HASH_DEL(a->ended, ended);
+        free(ended);
+    }
 }

@@ -87,7 +87,7 @@ void metrics_observe_push(struct metrics_block *b, uint64_t ns)
     bump(&b->push_sum_ns, ns);
 }
 
-static uint64_t sum(const struct metrics *m, enum metric which)
+uint64_t metrics_total(const struct metrics *m, enum metric which)
 {
     uint64_t total = 0;
 
@@ -95,7 +95,8 @@ static uint64_t sum(const struct metrics *m, enum metric which)
         return log_dropped();
     for (unsigned i = 0; i < m->nblocks; i++)
         total += atomic_load_explicit(&m->blocks[i].values[which], memory_order_relaxed);
-    return total;
+    /* A gauge read while its shards move on may sum to less than nothing for a moment. */
+    return rows[which].kind == GAUGE && (int64_t)total < 0 ? 0 : total;
 }
 
 static void write_head(struct byte_buf *out, const char *name, const char *help, const char *type)
@@ -107,14 +108,10 @@ static void write_value(const struct metrics *m, enum metric which, struct byte_
 {
     const char *label = rows[which].label;
     bool braces = label[0] != '\0';
-    uint64_t total = sum(m, which);
 
     byte_buf_printf(out, "%s%s%s%s ", rows[which].name, braces ? "{" : "", label,
                     braces ? "}" : "");
-    /* A gauge read while its shards move on may sum to less than nothing for a moment. */
-    if (rows[which].kind == GAUGE && (int64_t)total < 0)
-        total = 0;
-    byte_buf_printf(out, "%" PRIu64 "\n", total);
+    byte_buf_printf(out, "%" PRIu64 "\n", metrics_total(m, which));
 }
 
 static void write_push(const struct metrics *m, struct byte_buf *out)

@@ -121,6 +121,14 @@
     X(DDP_SOCKETS, GAUGE, "pushbridge_ddp_connections", "", "DDP connections open.")               \
     X(DDP_RECONNECTS, COUNTER, "pushbridge_ddp_reconnects_total", "",                              \
       "DDP connections opened again after a loss.")                                                \
+    X(DDP_ENDED_UNREACHABLE, COUNTER, "pushbridge_ddp_ended_total", "how=\"unreachable\"",         \
+      "DDP connections ended, by how; closed are those we closed.")                                \
+    X(DDP_ENDED_TIMED_OUT, COUNTER, "pushbridge_ddp_ended_total", "how=\"timed-out\"", "")         \
+    X(DDP_ENDED_FAILED, COUNTER, "pushbridge_ddp_ended_total", "how=\"ddp-version\"", "")          \
+    X(DDP_ENDED_DEAD, COUNTER, "pushbridge_ddp_ended_total", "how=\"silent\"", "")                 \
+    X(DDP_ENDED_CLOSED, COUNTER, "pushbridge_ddp_ended_total", "how=\"connection-lost\"", "")      \
+    X(DDP_ENDED_MALFORMED, COUNTER, "pushbridge_ddp_ended_total", "how=\"malformed\"", "")         \
+    X(DDP_ENDED_LOCAL, COUNTER, "pushbridge_ddp_ended_total", "how=\"closed\"", "")                \
     X(EVENTS_IN_ROOMS, COUNTER, "pushbridge_events_in_total", "event=\"rooms-changed\"",           \
       "Events from Rocket.Chat, by stream event.")                                                 \
     X(EVENTS_IN_SUBSCRIPTIONS, COUNTER, "pushbridge_events_in_total",                              \
@@ -166,6 +174,16 @@
     X(HOLDS_CUT, COUNTER, "pushbridge_holds_cut_total", "",                                        \
       "Rooms whose messages went out before their repair was through: time, count or bytes.")      \
     X(CATCH_UPS, COUNTER, "pushbridge_catch_ups_total", "", "Gaps of a session caught up with.")   \
+    X(REPLAY_SLOTS_LEFT, COUNTER, "pushbridge_replay_slots_total", "event=\"left\"",               \
+      "Places that lost connections left for their users' next ones, by what became of them.")     \
+    X(REPLAY_SLOTS_CLAIMED, COUNTER, "pushbridge_replay_slots_total", "event=\"claimed\"", "")     \
+    X(REPLAY_SLOTS_EXPIRED, COUNTER, "pushbridge_replay_slots_total", "event=\"expired\"", "")     \
+    X(REPLAY_EVENTS, COUNTER, "pushbridge_replay_events_total", "",                                \
+      "Events sent once more, to connections that came back.")                                     \
+    X(REPLAY_OVERRUNS, COUNTER, "pushbridge_replay_overruns_total", "",                            \
+      "Connections that came back for more than was kept, and were told so.")                      \
+    X(REPLAY_BYTES, GAUGE, "pushbridge_replay_bytes", "",                                          \
+      "Events kept for connections that may be lost.")                                             \
     X(DROPS_EXCLUDED, COUNTER, "pushbridge_events_dropped_total", "reason=\"excluded\"",           \
       "Events not sent on, by reason.")                                                            \
     X(DROPS_REPEATED, COUNTER, "pushbridge_events_dropped_total", "reason=\"repeated\"", "")       \
@@ -176,8 +194,17 @@
     X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \
     X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
       "Tokens whose time ended.")                                                                  \
+    X(HANDED_OUT, GAUGE, "pushbridge_handed_out_tokens", "", "Tokens browsers were handed.")       \
+    X(ABP_OK, COUNTER, "pushbridge_abp_requests_total", "result=\"ok\"",                           \
+      "Requests to the routes of ABP's shape.")                                                    \
+    X(ABP_REFUSED, COUNTER, "pushbridge_abp_requests_total", "result=\"refused\"", "")             \
+    X(ABP_FAILED, COUNTER, "pushbridge_abp_requests_total", "result=\"failed\"", "")               \
+    X(ABP_TIMED_OUT, COUNTER, "pushbridge_abp_timeouts_total", "",                                 \
+      "Of the failed ones, those that Rocket.Chat let wait too long.")                             \
     X(LOG_DROPPED, COUNTER, "pushbridge_log_lines_dropped_total", "",                              \
       "Log lines dropped because stderr took no more.")                                            \
+    X(HEAP_TRIMS, COUNTER, "pushbridge_heap_trims_total", "",                                      \
+      "Times that freed memory was given back after many had left.")                               \
     X(START_TIME, GAUGE, "process_start_time_seconds", "",                                         \
       "When the process started, in seconds since the epoch.")
 
@@ -224,6 +251,9 @@ void metrics_observe_push(struct metrics_block *b, uint64_t ns);
 
 /* By any thread, on the process's own block. */
 void metrics_add_shared(struct metrics *m, enum metric which, int64_t delta);
+
+/* Over all blocks. */
+uint64_t metrics_total(const struct metrics *m, enum metric which);
 
 /* Appends the whole exposition. */
 void metrics_write(const struct metrics *m, struct byte_buf *out);

@@ -1,6 +1,8 @@
 #include "bridge/program.h"
+#include "bridge/abp_map.h"
 
 #include "bridge/admin_agent.h"
+#include "bridge/heap_trim.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
@@ -26,6 +28,7 @@ struct run {
     uv_signal_t signals[2];
     uv_timer_t limit;
     uv_timer_t connections_limit;
+    struct heap_trim heap;
 };
 
 /* To a shard: take this step. From one: it is done. */
@@ -248,6 +251,7 @@ static int open_main_loop(struct run *run)
     uv_timer_init(&p->loop, &run->limit);
     uv_timer_init(&p->loop, &run->connections_limit);
     run->limit.data = run->connections_limit.data = run;
+    heap_trim_start(&run->heap, &p->loop, p->metrics);
     return rc;
 }
 
@@ -284,12 +288,14 @@ static void program_close(struct run *run)
     metrics_free(p->metrics);
     http_counts_free(p->counts);
     user_rules_close(&p->rules);
+    abp_map_free(p->abp_map);
     jwt_keys_unref(p->first_keys);
     mailbox_close(p->mailbox);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
     uv_close((uv_handle_t *)&run->limit, NULL);
     uv_close((uv_handle_t *)&run->connections_limit, NULL);
+    uv_close((uv_handle_t *)&run->heap.timer, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
     mailbox_free(p->mailbox);
@@ -314,9 +320,14 @@ int program_run(const struct settings *settings)
     static struct run run; /* shards point into it until the process ends */
     struct program *p = &run.program;
     char error[512];
+    const char *map_error, *map_row; /* told by settings_check.c */
     int rc;
 
     p->settings = settings;
+    p->handed = *settings;
+    p->handed.token_cache.ttl_ms = settings->abp.handed_out_ttl_ms;
+    p->handed.token_cache.sliding = true; /* each Authenticate hands it out anew */
+    p->handed.token_cache.max_entries = settings->abp.max_handed_out;
     p->nshards = settings->shards;
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT); /* before the threads: it is not thread-safe */
@@ -327,7 +338,9 @@ int program_run(const struct settings *settings)
     }
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
-    rc = p->metrics == NULL || p->counts == NULL ? UV_ENOMEM : open_main_loop(&run);
+    p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
+    rc = p->metrics == NULL || p->counts == NULL || p->abp_map == NULL ? UV_ENOMEM
+                                                                       : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)

@@ -31,6 +31,7 @@ struct push_mail {
     uint64_t serial;
     struct hub_buf *message; /* a reference; NULL for attached and close */
     enum session_revoke why;
+    struct session_start start; /* of attached */
     size_t key_len;
     char key[];
 };
@@ -79,8 +80,7 @@ static void push_deliver(struct mail *mail, void *consumer)
     struct shard *s = consumer;
 
     if (p->kind == PUSH_ATTACHED)
-        audience_answered(s, p->from, (struct slice){p->key, p->key_len}, p->serial,
-                          SESSION_ATTACHED);
+        audience_attached(s, p->from, (struct slice){p->key, p->key_len}, p->serial, &p->start);
     else if (s->signalr != NULL)
         push_to_connections(s, p);
     push_free(mail);
@@ -178,11 +178,13 @@ static void post(struct publisher *p, unsigned shard, struct push_mail *push)
     push_free(&push->mail);
 }
 
-static void host_attached(void *arg, unsigned shard, uint64_t conn_serial, struct slice key)
+static void host_attached(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                          const struct session_start *start)
 {
     struct push_mail *push = push_new(arg, PUSH_ATTACHED, key, NULL);
 
     push->serial = conn_serial;
+    push->start = *start;
     post(arg, shard, push);
 }
 

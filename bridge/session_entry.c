@@ -227,7 +227,7 @@ void session_store(struct user_session *s, void (*next)(struct user_session *s))
 static void token_ended(struct user_session *s)
 {
     bool login = s->table->settings->token_cache.on_expiry == ON_EXPIRY_LOGIN;
-    bool wanted = s->connections > 0;
+    bool wanted = s->connections > 0 || s->slots.count > 0;
 
     log_info("session_ttl_ended", LOG_ID("user", slice_of(s->key)),
              LOG_STR("end", "cache timeout"));

@@ -12,8 +12,10 @@ static void count(const struct user_session *s, enum metric which)
     metrics_inc(s->table->options.metrics, which);
 }
 
-/* Takes the reference. born: when the frame behind it came in; 0: none. */
-static void push(struct user_session *s, struct hub_buf *message, enum metric which, uint64_t born)
+/* To all tabs; takes the reference. kept: also for those that are lost at the moment. born: when
+ * the frame behind it came in; 0: none. */
+static void push(struct user_session *s, struct hub_buf *message, enum metric which, uint64_t born,
+                 bool kept)
 {
     const struct session_host *host = &s->table->options.host;
 
@@ -23,6 +25,8 @@ static void push(struct user_session *s, struct hub_buf *message, enum metric wh
     }
     count(s, which);
     hub_buf_set_born(message, born);
+    if (kept)
+        session_replay_keep(s, message);
     for (unsigned i = 0; i < s->table->options.nshards; i++)
         if (s->interest[i] > 0)
             host->push(host->arg, i, (struct slice){s->key, s->key_len}, message);
@@ -34,7 +38,7 @@ static void push_event(struct user_session *s, struct hub_buf *message, enum met
 {
     s->events_out++;
     s->last_event_out_ms = session_now_ms(s->table);
-    push(s, message, which, born);
+    push(s, message, which, born, true);
 }
 
 /* ---- events ---- */
@@ -96,7 +100,7 @@ void session_tell_membership(struct user_session *s, const struct rc_event *e, s
 
 void session_resync(struct user_session *s, struct slice rid, const char *reason)
 {
-    push(s, event_map_resync(rid, reason), METRIC_EVENTS_OUT_RESYNC, 0);
+    push(s, event_map_resync(rid, reason), METRIC_EVENTS_OUT_RESYNC, 0, true);
 }
 
 static void on_subscription(struct user_session *s, const struct rc_event *e, uint64_t born)
@@ -110,6 +114,8 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
             count(s, METRIC_DROPS_REPEATED);
             return;
         }
+        if (room_memory_lacking_since(s->rooms, e->subscription.rid) != RC_NO_DATE)
+            session_repair_gap(s, e->subscription.rid);
         break;
     case RC_UPDATED:
         room_memory_subscription_updated(s->rooms, &e->subscription);
@@ -144,7 +150,9 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
+    session_repair_saw_return(s, &e->message);
     sight = room_memory_see_message(s->rooms, &e->message);
+    session_repair_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
         session_tell_message(s, &e->message, sight, born);
 }
@@ -209,7 +217,7 @@ void session_tell(struct user_session *s, enum session_told what)
     if (what == TOLD_NOTHING && s->told == TOLD_NOTHING)
         return; /* it was live, for all they know */
     s->told = (uint8_t)what;
-    push(s, status(s, what), METRIC_EVENTS_OUT_STATUS, 0);
+    push(s, status(s, what), METRIC_EVENTS_OUT_STATUS, 0, false);
 }
 
 static bool is_starting(const struct user_session *s)

@@ -321,6 +321,7 @@ static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detai
 
     s->ddp = NULL;
     metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;

@@ -35,6 +35,25 @@ static const char *sub_name(uint8_t state)
     return names[state];
 }
 
+/* behind: how many events followed what the slot's connection is known to have; null: not known. */
+static void put_replay(const struct user_session *s, struct byte_buf *json, uint64_t now)
+{
+    byte_buf_printf(json, ",\"replay\":{\"events\":%u,\"bytes\":%zu,\"slots\":[", s->ring.count,
+                    s->ring.bytes);
+    for (unsigned i = 0; i < s->slots.count; i++) {
+        const struct lost_slot *slot = &s->slots.slots[i];
+
+        byte_buf_printf(json, "%s{\"endsInMs\":%" PRIu64, i == 0 ? "" : ",",
+                        slot->until_ms > now ? slot->until_ms - now : 0);
+        if (slot->position == LOST_SLOT_UNKNOWN)
+            put_text(json, "behind", NULL);
+        else
+            put_number(json, "behind", s->ring.last - slot->position);
+        byte_buf_putc(json, '}');
+    }
+    byte_buf_puts(json, "]}");
+}
+
 void session_report(const struct user_session *s, struct byte_buf *json)
 {
     uint64_t now = session_now_ms(s->table);
@@ -67,6 +86,7 @@ void session_report(const struct user_session *s, struct byte_buf *json)
     else
         put_text(json, "tokenTtlLeftMs", NULL);
     put_number(json, "connections", s->connections);
+    put_replay(s, json, now);
     put_number(json, "eventsIn", s->events_in);
     put_number(json, "eventsOut", s->events_out);
     put_age(json, "lastEventInMsAgo", s->last_event_in_ms, now);

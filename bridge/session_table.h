@@ -10,6 +10,10 @@
  * FIFO: attached(), push() and push_to_connection() for one shard must be carried in the order of
  * the calls. A connection is addressable once its attached() has arrived, so that nothing overtakes
  * and nothing doubles.
+ *
+ * A shard has a second table, with a cache of its own, for the tokens handed out to browsers:
+ * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
+ * class than the session's: neither's end, renewal or time to live touches the other.
  */
 #ifndef BRIDGE_SESSION_TABLE_H
 #define BRIDGE_SESSION_TABLE_H
@@ -18,6 +22,7 @@
 #include "bridge/login_gate.h"
 #include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
+#include "signalr/hub/hub_receipt.h"
 #include <stdint.h>
 #include <uv.h>
 
@@ -37,6 +42,19 @@ struct session_who {
     struct slice username; /* Rocket.Chat's, out of the template; may be empty when refused */
     const char *refused;   /* static text: why this user can have no session (rc_account_code():
                               "tenant-template", ...); NULL: none of that */
+    uint64_t client;       /* its kind: struct bridge_user */
+};
+
+/* Where a connection begins to hear (hub_receipt_start()). */
+struct session_start {
+    uint64_t from;
+    bool torn;
+};
+
+/* A connection that was lost, or that we closed to have it back. */
+struct session_loss {
+    uint64_t client; /* as in session_who */
+    struct hub_receipt receipt;
 };
 
 enum session_revoke {
@@ -46,7 +64,8 @@ enum session_revoke {
 
 struct session_host {
     /* The answer to an attach, inside it. */
-    void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key);
+    void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                     const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
@@ -68,7 +87,10 @@ struct session_table_options {
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
+    uint64_t ticket_class; /* 0, or SESSION_HANDED_TICKETS: which table an answer is for */
 };
+
+#define SESSION_HANDED_TICKETS (UINT64_C(1) << 62)
 
 /* 0, or a negative libuv error. */
 int session_table_new(const struct session_table_options *options, struct session_table **out);
@@ -79,15 +101,17 @@ enum session_attach {
     SESSION_TOO_MANY, /* connections of this user, on all shards together */
 };
 
-/* The answer is host.attached, at once, whatever state the session is in; when the session is not
- * live for a reason worth knowing, a bridgeStatus to that connection follows it. But for
+/* The answer is host.attached, at once, whatever state the session is in. To that connection follow
+ * what it missed, if a lost one of the same kind of client left a slot, and a bridgeStatus when the
+ * session is not live for a reason worth knowing. But for
  * SESSION_ATTACHED nothing was called, and detach must not be. */
 enum session_attach session_table_attach(struct session_table *t, const struct session_who *who,
                                          unsigned shard, uint64_t conn_serial)
     __attribute__((warn_unused_result));
-/* Once for every attach that was answered by SESSION_ATTACHED. */
+/* Once for every attach that was answered by SESSION_ATTACHED. loss: it may come back for what it
+ * did not get; NULL: it left in good order. */
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
-                          uint64_t conn_serial);
+                          uint64_t conn_serial, const struct session_loss *loss);
 
 /* A user's token, for a caller who acts as the user. Slices are borrowed for the call. */
 struct session_loan {
@@ -110,6 +134,8 @@ struct session_ask {
      * and dead indeed, it is dropped and the user logged in afresh. Where it is alive after all it
      * is lent again: a route's own 401 must not cost a login. Empty: none. */
     struct slice refused;
+    bool check;        /* a kept token is looked into first, as if it had been refused: who gets it
+                          can't come back with a 401. Where Rocket.Chat doesn't tell, it is lent */
     unsigned limit_ms; /* the longest wait for an answer */
 };
 
@@ -151,6 +177,15 @@ bool session_table_resync(struct session_table *t, struct slice key, unsigned sh
  */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
+struct session_status {
+    enum session_state state;
+    char code[40];           /* why not live; "": nothing to tell */
+    uint64_t retry_after_ms; /* until the next try; 0: none is due */
+    unsigned connections;
+};
+/* False: no such session; *out is that of one that is idle. */
+bool session_table_status(const struct session_table *t, struct slice key,
+                          struct session_status *out);
 /* The first thing that keeps messages from the user, as far as the session knows. */
 struct session_why {
     const char *code; /* stable, for programs; "ok": nothing is wrong */

@@ -36,6 +36,7 @@ enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
 enum settings_message_source { SOURCE_REPAIR, SOURCE_LAST_MESSAGE };
 /* What getRoomSubscriptionChangedNotification carries. */
 enum settings_subscription_shape { SHAPE_SUBSCRIPTION, SHAPE_ROOM };
+enum settings_replay_tail { REPLAY_TAIL_ACKED, REPLAY_TAIL_LAST_PING, REPLAY_TAIL_NONE };
 enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum settings_log_identity { LOG_IDENTITY_PLAIN, LOG_IDENTITY_HASH, LOG_IDENTITY_NONE };
@@ -105,6 +106,7 @@ struct settings {
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
+        struct settings_list role_claims;                                /* all count */
         uint32_t leeway_ms;
         enum settings_anonymous anonymous;
         bool close_on_expiry;
@@ -123,6 +125,23 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct { /* routes of ABP's shape */
+        bool enabled;
+        char *base_path; /* without a slash at its end */
+        struct settings_list admin_roles;
+        bool tenant_admins;          /* an admin role counts for people of a tenant, too */
+        struct settings_list routes; /* each row one for abp_map.h */
+        uint32_t timeout_ms;         /* for an answer */
+        uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
+    } abp;
+
+    struct {
+        uint32_t seconds_ms; /* 0: nothing is kept */
+        enum settings_replay_tail tail;
+        size_t ring_bytes, total_bytes;
+        uint32_t ring_events;
+    } replay;
 
     struct {
         enum settings_log_format format;

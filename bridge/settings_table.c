@@ -1,4 +1,5 @@
 #include "bridge/settings_table.h"
+#include "bridge/abp_map.h"
 #include "bridge/settings_syntax.h"
 #include "rocketchat/room_memory.h"
 
@@ -40,6 +41,7 @@ static const char *const anonymous_rules[] = {"refuse", "mute", NULL};
 static const char *const update_rules[] = {"separate", "same", "off", NULL};
 static const char *const message_sources[] = {"repair", "last-message", NULL};
 static const char *const subscription_shapes[] = {"subscription", "room", NULL};
+static const char *const replay_tails[] = {"acked", "last-ping", "none", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_identities[] = {"plain", "hash", "none", NULL};
@@ -177,6 +179,9 @@ static const struct settings_row rows[] = {
     {LIST("PushBridge:Auth:TenantClaims", auth.tenant_claims, 16,
           "http://www.aspnetboilerplate.com/identity/claims/tenantId,tenantid,tenantId"),
      .help = "Claims that may hold the tenant; the first that is there counts."},
+    {LIST("PushBridge:Auth:RoleClaims", auth.role_claims, 16,
+          "http://schemas.microsoft.com/ws/2008/06/identity/claims/role,role,roles"),
+     .help = "Claims that hold the user's roles, each one role or a list; all of them count."},
     {SECONDS("PushBridge:Auth:LeewaySeconds", auth.leeway_ms, 0, HOUR, "30"),
      .help = "How far the app's clock and ours may differ."},
     {ENUM("PushBridge:Auth:Anonymous", auth.anonymous, anonymous_rules, "refuse"),
@@ -210,6 +215,40 @@ static const struct settings_row rows[] = {
      .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
+
+    {BOOL("PushBridge:Abp:Enabled", abp.enabled, "true"),
+     .help = "Serve the routes of ABP's shape: Authenticate, Logout, GetStatus, CreateUser, "
+             "DeleteUser and those of PushBridge:Abp:Routes."},
+    {STRING("PushBridge:Abp:BasePath", abp.base_path, 255, "/api/services/app"), .min = 2,
+     .check = settings_check_hub_path, .help = "What their paths begin with."},
+    {LIST("PushBridge:Abp:AdminRoles", abp.admin_roles, 16, "Admin"), .min = 1,
+     .help =
+         "Roles that may call CreateUser, DeleteUser and routes that act as the administrator."},
+    {BOOL("PushBridge:Abp:TenantAdmins", abp.tenant_admins, "false"),
+     .help = "Those roles count for people of a tenant, too. They act on all of Rocket.Chat."},
+    {LIST("PushBridge:Abp:Routes", abp.routes, 256, ""), .check = abp_map_check,
+     .help = "Further routes, each \"VERB Service/Action -> GET|POST rest.method user|admin "
+             "[role=A|B]\"."},
+    {SECONDS("PushBridge:Abp:TimeoutSeconds", abp.timeout_ms, 100, 5 * MINUTE, "2.5"),
+     .help = "For the answer of such a route; ABP's sample app waits 3 seconds."},
+    {SECONDS("PushBridge:Abp:HandedOutTtlSeconds", abp.handed_out_ttl_ms, 100, 30 * DAY, "86400"),
+     .help = "How long a token that Authenticate gave lives behind the last Authenticate, give or "
+             "take a tenth."},
+
+    {SECONDS("PushBridge:Replay:Seconds", replay.seconds_ms, 0, HOUR, "90"),
+     .help = "A lost connection's user who is back within this time is sent what was missed. 0: "
+             "nothing is kept for it."},
+    {ENUM("PushBridge:Replay:Tail", replay.tail, replay_tails, "acked"),
+     .help = "What a lost connection counts as having received: what its TCP acknowledged; what "
+             "was sent before its client last showed life, right behind proxies; or all that was "
+             "written to it."},
+    {BYTES("PushBridge:Replay:RingBytes", replay.ring_bytes, 4 * KIB, GIB, "262144"),
+     .help = "Events of one user kept for connections that are lost. What is older than that is "
+             "not repeated, but told by resyncRequired."},
+    {COUNT("PushBridge:Replay:RingEvents", replay.ring_events, 1, 1000000, "1000"),
+     .unit = "events", .help = "The same, in events."},
+    {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
+     .help = "The same, of all users together."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},
@@ -285,6 +324,8 @@ static const struct settings_row rows[] = {
      .help = "Events under way from one thread to another. More: dropped, and tabs are told."},
     {COUNT("PushBridge:Limits:LoginQueue", limits.login_queue, 1, 10000000, "100000"),
      .unit = "logins", .help = "Logins waiting for their turn. More: tried again later."},
+    {COUNT("PushBridge:Limits:HandedOutTokens", abp.max_handed_out, 1, 10000000, "100000"),
+     .unit = "tokens", .help = "Tokens in browsers' hands. More: the oldest is logged out."},
     {COUNT("PushBridge:Limits:TokenRequests", limits.token_requests, 1, 10000000, "10000"),
      .unit = "requests",
      .help = "Requests of one thread that wait for a user's Rocket.Chat login. More: 503."},

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/json_slice.h"
+#include "bridge/abp.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/key_refresh.h"
@@ -221,6 +222,12 @@ static int open_http(struct shard *s)
 
 /* ---- the sessions' parts ---- */
 
+/* The users fall evenly on the shards, so each has its share of the whole. */
+static unsigned share_of(const struct shard *s, unsigned whole)
+{
+    return (whole + s->program->nshards - 1) / s->program->nshards;
+}
+
 /* A token whose entry ended with nobody watching would pile up on the account. */
 static void on_orphan(void *arg, struct slice key, const struct token_entry *entry,
                       enum token_orphan why)
@@ -231,41 +238,62 @@ static void on_orphan(void *arg, struct slice key, const struct token_entry *ent
     session_table_orphan(s->sessions, entry);
 }
 
-static int open_sessions(struct shard *s)
+static void on_handed_orphan(void *arg, struct slice key, const struct token_entry *entry,
+                             enum token_orphan why)
 {
-    const struct settings *set = s->program->settings;
-    /* The users fall evenly on the shards, so each has its share of the whole. */
-    const unsigned max_entries =
-        (set->token_cache.max_entries + s->program->nshards - 1) / s->program->nshards;
+    struct shard *s = arg;
+
+    (void)key, (void)why;
+    session_table_orphan(s->handed, entry);
+}
+
+static struct token_cache *open_cache(struct shard *s, const struct settings *set,
+                                      token_orphan_fn on_end)
+{
     const struct memory_cache_options cache = {
         .ttl_ms = set->token_cache.ttl_ms,
         .sliding = set->token_cache.sliding,
-        .max_entries = max_entries,
-        .on_orphan = on_orphan,
+        .max_entries = share_of(s, set->token_cache.max_entries),
+        .on_orphan = on_end,
         .orphan_arg = s,
     };
+
+    return memory_cache_new(&s->loop, &cache);
+}
+
+static int open_sessions(struct shard *s)
+{
     struct session_table_options table = {
         .loop = &s->loop,
         .shard = s->index,
         .nshards = s->program->nshards,
-        .max_sessions = max_entries,
-        .settings = set,
+        .metrics = s->metrics,
+        .ddp = s->ddp,
+        .rest = s->rest,
+        .gate = login_desk_gate(s),
     };
+    int rc;
 
-    s->cache = memory_cache_new(&s->loop, &cache);
-    if (s->cache == NULL)
+    s->cache = open_cache(s, s->program->settings, on_orphan);
+    s->handed_cache = open_cache(s, &s->program->handed, on_handed_orphan);
+    if (s->cache == NULL || s->handed_cache == NULL)
         return UV_ENOMEM;
     publisher_open(&s->publisher, s);
-    table.metrics = s->metrics;
-    table.cache = s->cache;
-    table.ddp = s->ddp;
-    table.rest = s->rest;
-    table.host = publisher_session_host(&s->publisher);
-    table.gate = login_desk_gate(s);
     if (repair_post_open(&s->repairs, s) != 0)
         return UV_ENOMEM;
+    table.host = publisher_session_host(&s->publisher);
     table.repairs = repair_post_gate(&s->repairs);
-    return session_table_new(&table, &s->sessions);
+    table.settings = s->program->settings;
+    table.cache = s->cache;
+    table.max_sessions = share_of(s, table.settings->token_cache.max_entries);
+    rc = session_table_new(&table, &s->sessions);
+    if (rc != 0)
+        return rc;
+    table.settings = &s->program->handed;
+    table.cache = s->handed_cache;
+    table.max_sessions = share_of(s, table.settings->token_cache.max_entries);
+    table.ticket_class = SESSION_HANDED_TICKETS;
+    return session_table_new(&table, &s->handed);
 }
 
 /* ---- life ---- */
@@ -302,6 +330,7 @@ static void copy_gauges(uv_timer_t *timer)
         metrics_set(m, (enum metric)(METRIC_SESSIONS_IDLE + i), sessions.by_state[i]);
     metrics_set(m, METRIC_CACHE_ENTRIES, cache->entries);
     metrics_set(m, METRIC_CACHE_EXPIRATIONS, cache->expirations);
+    metrics_set(m, METRIC_HANDED_OUT, token_cache_stats(s->handed_cache)->entries);
 }
 
 int shard_open(struct shard *s, struct program *program, unsigned index)
@@ -320,6 +349,8 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
         rc = rc_clients_open(&s->loop, program->settings, &s->ddp, &s->rest);
     if (rc == 0)
         rc = open_sessions(s);
+    if (rc == 0)
+        rc = abp_open(s, &s->abp);
     if (rc == 0)
         rc = open_http(s);
     if (rc != 0)
@@ -374,12 +405,13 @@ void shard_drain_sessions(struct shard *s)
 {
     const unsigned left = program_drain_left_ms(s->program, STOP_SESSIONS_TENTHS);
 
-    s->stop_waits = 1;
+    s->stop_waits = 2;
     if (s->index == 0) {
         s->stop_waits++;
         login_desk_admin_stop(s->program->desk, left, sessions_drained, s);
     }
     session_table_drain(s->sessions, left, sessions_drained, s);
+    session_table_drain(s->handed, left, sessions_drained, s);
 }
 
 static void on_signalr_freed(void *arg)
@@ -416,22 +448,30 @@ static void close_next(void *arg)
         session_table_free(s->sessions, close_next, s);
         break;
     case 1:
-        token_cache_free(s->cache, close_next, s);
+        session_table_free(s->handed, close_next, s);
         break;
     case 2:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 3:
-        ddp_client_free(s->ddp, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 4:
+        rest_client_free(s->rest, close_next, s);
+        break;
+    case 5:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 6:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 5:
+    case 7:
+        abp_close(s->abp);
         publisher_close(&s->publisher);
+        audience_close(&s->audience);
         repair_post_close(&s->repairs);
         program_report_step(s, STOP_PARTS);
         break;

@@ -13,6 +13,7 @@
 #define BRIDGE_SHARD_H
 
 #include "base/slice.h"
+#include "bridge/audience.h"
 #include "bridge/mailbox.h"
 #include "bridge/publisher.h"
 #include "bridge/refused_tokens.h"
@@ -34,12 +35,16 @@ struct shard {
 
     struct http_server *http;       /* NULL from shard_close_http() on */
     struct signalr_server *signalr; /* NULL once http is closed; mail may still be for it */
+    struct audience audience;
 
     struct token_cache *cache;
     struct ddp_client *ddp;
     struct rest_client *rest;
     struct session_table *sessions;
+    struct token_cache *handed_cache; /* tokens handed to browsers, and ... */
+    struct session_table *handed;     /* ... who logs in for them: see session_table.h */
     struct publisher publisher;
+    struct abp *abp;
     struct repair_post repairs;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 

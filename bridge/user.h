@@ -14,6 +14,7 @@
 
 /* What a connection remembers of its user until its session knows it. */
 struct bridge_user {
+    uint64_t client;     /* its kind: a hash of the request's User-Agent */
     const char *refused; /* static text: no session for this user, and why; NULL: none of that */
     char username[];     /* Rocket.Chat's; "" when refused */
 };
@@ -37,5 +38,18 @@ struct shard;
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out);
 void user_release(void *host_data); /* a struct bridge_user; NULL is fine */
+
+/* Who asks for a route of ours that is not the hub's. */
+struct user_caller {
+    struct identity_result who; /* an IDENTITY_USER, with the claims */
+    struct bridge_user *user;
+};
+/* False: a token is asked for and there is no good one, or no memory; nothing was filled. Where
+ * tokens are not checked nobody can say who they are. */
+bool user_call(struct shard *s, const struct http_view *request, struct user_caller *out);
+void user_call_free(struct user_caller *caller);
+/* One of the roles stands in one of the claims Auth:RoleClaims. roles: NULL-terminated. */
+bool user_has_role(const struct settings *settings, const struct user_caller *caller,
+                   const char *const *roles);
 
 #endif

@@ -90,7 +90,7 @@ void session_rearm(struct user_session *s)
     uint64_t at = session_sooner(session_sooner(s->step_at_ms, s->linger_at_ms),
                                  session_sooner(s->repair_at_ms, s->borrow_at_ms));
 
-    at = session_sooner(at, s->token_ends_ms);
+    at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
 
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
@@ -122,6 +122,8 @@ void user_session_due(struct user_session *s)
     }
     if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
         session_repair_due(s);
+    if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
+        session_replay_due(s);
     if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
         session_token_ended(s);
     if (s->step_at_ms != 0 && now >= s->step_at_ms) {
@@ -224,6 +226,7 @@ struct user_session *user_session_new(struct session_table *t, const struct sess
         free(s);
         return NULL;
     }
+    replay_ring_init(&s->ring);
     count_state(s, 1);
     return s;
 }
@@ -236,6 +239,7 @@ void user_session_free(struct user_session *s)
     timer_wheel_cancel(s->table->wheel, &s->timer);
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
+    session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
     free(s);
@@ -254,8 +258,13 @@ void user_session_wanted(struct user_session *s)
 
 void user_session_unwanted(struct user_session *s)
 {
+    const uint64_t slots_end = lost_slots_last_end_ms(&s->slots);
+
     if (s->state != SESSION_IDLE && s->state != SESSION_REFUSED)
         s->linger_at_ms = session_now_ms(s->table) + s->table->settings->session.linger_ms;
+    if (s->linger_at_ms != 0 && s->linger_at_ms < slots_end)
+        s->linger_at_ms = slots_end;
+    session_replay_due(s); /* what was kept for tabs that will not ask for it */
     session_rearm(s);
 }
 
@@ -304,7 +313,10 @@ static void note_stability(struct user_session *s)
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
     note_stability(s);
-    session_repair_stop(s);
+    if (then == SESSION_BACKOFF || then == SESSION_LOGGING_IN)
+        session_repair_pause(s);
+    else
+        session_repair_stop(s);
     drop_token |= s->token_unwanted;
     session_login_stop(s);
     session_expect_nothing(s);

@@ -8,6 +8,8 @@
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_query.c   the query for them, run for all sessions that asked
+ *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *   session_why.c     and the one thing that is wrong
@@ -22,13 +24,16 @@
 #include "base/hash.h"
 #include "base/timer_wheel.h"
 #include "bridge/logout_queue.h"
+#include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
+#include "bridge/replay_ring.h"
 #include "bridge/session_table.h"
 #include "bridge/settings.h"
 #include "cache/token_cache.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
 #include "rocketchat/room_memory.h"
+#include "signalr/protocol/hub_buf.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
 #define HASH_NONFATAL_OOM 1
@@ -47,6 +52,8 @@ enum {
     SESSION_TOUCH_MS = 5 * 1000,        /* a sliding time to live is restarted no more often ... */
     SESSION_TOUCHES = 8,                /* ... or, where it is short, this often within it */
     SESSION_BLOCKED_MS = 5 * 60 * 1000, /* how long Rocket.Chat blocks logins, by default */
+    /* Rocket.Chat: 10 calls of a method in 10 s by one connection. Two stay for others. */
+    SESSION_QUERIES = 8,
 };
 
 enum session_sub {
@@ -67,17 +74,20 @@ struct session_repair;
 struct user_session {
     UT_hash_handle hh; /* in table->sessions, by key */
     struct session_table *table;
-    struct wheel_timer timer;       /* the earlier of step_at_ms and linger_at_ms */
-    uint64_t step_at_ms;            /* retry, slow start, list retry: by state; 0: none */
-    uint64_t linger_at_ms;          /* 0: wanted, or already left */
-    uint64_t repair_at_ms;          /* 0: none is due */
-    uint64_t queries_until_ms;      /* of the window of messages/get */
-    uint64_t lost_at_ms;            /* the last DDP connection that was logged in */
-    struct session_repair *repairs; /* rooms being repaired */
-    uint32_t held_bytes;            /* of messages that wait for them */
+    struct wheel_timer timer; /* the earlier of step_at_ms and linger_at_ms */
+    uint64_t step_at_ms;      /* retry, slow start, list retry: by state; 0: none */
+    uint64_t linger_at_ms;    /* 0: wanted, or already left */
+    uint64_t repair_at_ms;    /* 0: none is due */
+    uint64_t replay_at_ms;    /* a slot ends, or events are too old to keep; 0: neither */
+    uint64_t queries_ms[SESSION_QUERIES]; /* when the last ones of messages/get left; 0: none */
+    uint64_t lost_at_ms;                  /* the last DDP connection that was logged in */
+    struct session_repair *repairs;       /* rooms being repaired */
+    uint32_t held_bytes;                  /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
-    struct session_login *login;    /* a fresh login under way */
+    struct session_login *login; /* a fresh login under way */
+    struct replay_ring ring;     /* numbers what all tabs are sent */
+    struct lost_slots slots;
     struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
     struct rest_call *rest;         /* under way, of the latest op */
     struct session_borrow *borrows; /* callers who wait for the token */
@@ -110,7 +120,7 @@ struct user_session {
     uint8_t failures;   /* in a row; the exponent of the backoff */
     uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
-    uint8_t queries; /* in the window */
+    uint8_t next_query; /* the oldest of queries_ms */
     uint16_t nrepairs;
     uint16_t gap_rooms;          /* that moved in the gap being caught up with */
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
@@ -144,6 +154,7 @@ struct session_table {
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t random;
+    size_t replay_bytes; /* in all rings */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -241,6 +252,8 @@ void session_token_ready(struct user_session *s);
 /* Callers wait, and the state has changed: lends, begins, or turns them away. */
 void session_borrows_step(struct user_session *s);
 void session_borrows_due(struct user_session *s);
+/* Rocket.Chat has just vouched for the token: those who wait need not ask again. */
+void session_believe_token(struct user_session *s);
 /* All of them hear that they get nothing. */
 void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
                        uint64_t retry_after_ms);
@@ -286,7 +299,31 @@ bool session_repair_hold(struct user_session *s, enum room_sight sight,
 void session_repair_gap(struct user_session *s, struct slice rid);  /* it moved in a gap */
 void session_repair_left(struct user_session *s, struct slice rid); /* the user left the room */
 void session_repair_stop(struct user_session *s); /* what waits goes out; nothing is asked for */
+/* The DDP connection is lost, and comes back: what waits may still find its place. */
+void session_repair_pause(struct user_session *s);
+void session_repair_resume(struct user_session *s); /* the lists after the gap are compared */
+/* The room's own messages tell of the user's comings and goings (uj, au; ul, ru): before a message
+ * is judged, and after. */
+void session_repair_saw_return(struct user_session *s, const struct rc_message *message);
+void session_repair_saw_leave(struct user_session *s, const struct rc_message *message,
+                              enum room_sight sight);
 void session_repair_due(struct user_session *s);
+
+/* ---- session_query.c ---- */
+/* Reports its end to the gate. */
+void session_query_run(struct user_session *s, struct slice rid, int64_t since_ms, uint64_t ticket);
+
+/* ---- session_replay.c ---- */
+/* Before it is pushed to all: numbers it, and keeps it while somebody may come back for it. */
+void session_replay_keep(struct user_session *s, struct hub_buf *message);
+void session_replay_lost(struct user_session *s, const struct session_loss *loss);
+/* Where a new connection starts; a slot of its kind is used up. Then, behind the answer to its
+ * attach, what it missed: */
+struct session_start session_replay_claim(struct user_session *s, uint64_t client);
+void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_start *start);
+void session_replay_due(struct user_session *s);
+void session_replay_free(struct user_session *s);
 
 /* ---- session_events.c ---- */
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,

@@ -1,6 +1,7 @@
 #include "rocketchat/rc_event.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/json_fields_internal.h"
+#include <strings.h>
 
 static bool read_true(struct json_reader *r)
 {
@@ -28,6 +29,8 @@ void rc_message_read(struct json_reader *r, struct rc_message *out)
             json_read_if(r, JSON_KIND_STRING, &out->rid);
         else if (json_key_is(&key, "t"))
             json_read_if(r, JSON_KIND_STRING, &out->type);
+        else if (json_key_is(&key, "msg"))
+            json_read_if(r, JSON_KIND_STRING, &out->text);
         else if (json_key_is(&key, "tmid"))
             json_read_if(r, JSON_KIND_STRING, &out->tmid);
         else if (json_key_is(&key, "ts"))
@@ -47,6 +50,19 @@ void rc_message_read(struct json_reader *r, struct rc_message *out)
             json_skip(r);
     }
     out->raw = json_since(r, mark);
+}
+
+enum rc_move rc_message_move(const struct rc_message *m, struct slice username)
+{
+    bool out = json_string_is(m->type, "ul") || json_string_is(m->type, "ru");
+
+    if (m->type.len != 2 ||
+        (!out && !json_string_is(m->type, "uj") && !json_string_is(m->type, "au")))
+        return RC_MOVE_NONE;
+    /* User names are ASCII; the one that was logged in with may differ in case. */
+    if (m->text.len != username.len || strncasecmp(m->text.ptr, username.ptr, username.len) != 0)
+        return RC_MOVE_NONE;
+    return out ? RC_MOVE_OUT : RC_MOVE_IN;
 }
 
 void rc_subscription_read(struct json_reader *r, struct rc_subscription *out)

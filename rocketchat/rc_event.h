@@ -20,12 +20,17 @@ struct rc_message {
     struct slice raw; /* ptr NULL: there is none */
     struct slice id, rid;
     struct slice type;         /* t: "uj", "rm", ...; none for a normal message */
+    struct slice text;         /* msg; of uj, ul, au and ru: whom it is about */
     struct slice tmid;         /* the thread it replies in */
     int64_t updated_ms, ts_ms; /* RC_NO_DATE */
     bool edited;               /* editedAt is there */
     bool tshow;                /* a thread's reply that shows in the room, too */
     bool touched; /* reactions, replies, a pin: somebody changed it after it was sent */
 };
+
+/* Does it say that `username` left the room (ul, ru), or came into it (uj, au)? rocketchat.md 4. */
+enum rc_move { RC_MOVE_NONE, RC_MOVE_OUT, RC_MOVE_IN };
+enum rc_move rc_message_move(const struct rc_message *m, struct slice username);
 
 /* When it was written: its place in the room's order. RC_NO_DATE: it has no date at all. */
 static inline int64_t rc_message_created_ms(const struct rc_message *m)

@@ -140,6 +140,7 @@ void http_sock_close(struct http_sock *k);            /* safe to repeat */
 /* Bytes that the peer has not acknowledged, in our queue and the kernel's. Less than a while ago:
  * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
 size_t http_sock_unsent(const struct http_sock *k);
+size_t http_sock_in_kernel(const struct http_sock *k); /* the kernel's part; also after a reset */
 enum http_written {
     HTTP_WRITTEN_NOW,   /* bytes is empty */
     HTTP_WRITTEN_LATER, /* *left > 0 bytes are on their way; bytes is empty; written() comes */
@@ -217,6 +218,7 @@ void ws_conn_read(struct ws_conn *ws, uint8_t *data, size_t len);
 void ws_conn_eof(struct ws_conn *ws);
 void ws_conn_timer(struct ws_conn *ws);
 void ws_conn_woken(struct ws_conn *ws);
-void ws_conn_sock_closed(struct ws_conn *ws); /* frees ws */
+void ws_conn_sock_closing(struct ws_conn *ws); /* the socket can still be asked */
+void ws_conn_sock_closed(struct ws_conn *ws);  /* frees ws */
 
 #endif

@@ -70,6 +70,8 @@ void http_sock_close(struct http_sock *k)
 {
     if (http_sock_closing(k))
         return;
+    if (k->role == HTTP_ROLE_WS && k->as.ws != NULL)
+        ws_conn_sock_closing(k->as.ws);
     unwake(k);
     timer_wheel_cancel(k->server->wheel, &k->timer);
     uv_close((uv_handle_t *)&k->tcp, on_closed);
@@ -160,14 +162,19 @@ void http_sock_arm(struct http_sock *k, unsigned ms)
         timer_wheel_arm(k->server->wheel, &k->timer, uv_now(k->server->loop) + ms);
 }
 
-size_t http_sock_unsent(const struct http_sock *k)
+size_t http_sock_in_kernel(const struct http_sock *k)
 {
     uv_os_fd_t fd;
-    int in_kernel = 0;
+    int bytes = 0;
 
-    if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &in_kernel) != 0)
-        in_kernel = 0;
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&k->tcp) + (size_t)in_kernel;
+    if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &bytes) != 0)
+        return 0;
+    return (size_t)bytes;
+}
+
+size_t http_sock_unsent(const struct http_sock *k)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&k->tcp) + http_sock_in_kernel(k);
 }
 
 struct write_op {

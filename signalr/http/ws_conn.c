@@ -28,12 +28,15 @@ struct ws_conn {
     struct hub_buf *late_pong; /* the newest past PONGS_MAX */
     uint8_t *tail; /* owned: bytes of a frame cut in two, or (fresh) behind the request */
     uint32_t tail_len;
-    uint32_t in_flight; /* bytes that libuv holds */
+    uint32_t in_flight;        /* bytes that libuv holds */
+    uint32_t pushed;           /* bytes queued so far */
+    struct ws_unacked unacked; /* once known for good */
     uint64_t last_write_ms;
     size_t write_mark; /* unsent bytes when the stall deadline was last set */
     uint16_t code;
     uint8_t state, how, pongs;
     bool fresh, writing;
+    bool settled; /* unacked is known */
     bool drain_awaited;
 };
 
@@ -72,10 +75,25 @@ static void ws_free(struct ws_conn *ws)
     free(ws);
 }
 
+/* The socket is about to be closed, or has just failed, with `failed` bytes of a write that libuv
+ * holds no more. */
+static void settle(struct ws_conn *ws, uint32_t failed)
+{
+    const size_t with_us = ws->queue.bytes + failed +
+                           uv_stream_get_write_queue_size((const uv_stream_t *)&ws->sock->tcp);
+
+    if (ws->settled)
+        return;
+    ws->settled = true;
+    ws->unacked.unsent = (uint32_t)with_us;
+    ws->unacked.all = (uint32_t)(with_us + http_sock_in_kernel(ws->sock));
+}
+
 /* Never below a call of the owner's. The socket is the caller's to close or to let linger. */
 static void end(struct ws_conn *ws, enum ws_end how, unsigned code)
 {
     ws->state = WS_OVER;
+    settle(ws, 0);
     ws->sock->as.ws = NULL;
     ws->cb.on_end(ws, ws->arg, how, code);
     ws_free(ws);
@@ -101,6 +119,7 @@ static bool push(struct ws_conn *ws, struct hub_buf *b)
     bool pushed = ws_queue_push(&ws->queue, b);
 
     ws->sock->server->ws_queued_bytes += ws->queue.bytes - before;
+    ws->pushed += (uint32_t)(ws->queue.bytes - before);
     return pushed;
 }
 
@@ -176,6 +195,8 @@ static void on_write(uv_write_t *req, int status)
     free(op);
     if (ws == NULL || http_sock_closing(k)) /* the close callback reports the end */
         return;
+    if (status != 0)
+        settle(ws, ws->in_flight); /* libuv has forgotten how much of it had left */
     ws->writing = false;
     k->server->ws_queued_bytes -= ws->in_flight;
     ws->in_flight = 0;
@@ -407,6 +428,11 @@ void ws_conn_timer(struct ws_conn *ws)
     end_now(ws, WS_END_TIMEOUT, WS_CLOSE_ABNORMAL);
 }
 
+void ws_conn_sock_closing(struct ws_conn *ws)
+{
+    settle(ws, 0);
+}
+
 void ws_conn_sock_closed(struct ws_conn *ws)
 {
     end(ws, WS_END_LOST, WS_CLOSE_ABNORMAL);
@@ -485,6 +511,19 @@ void ws_conn_await_drain(struct ws_conn *ws)
 size_t ws_conn_queued_bytes(const struct ws_conn *ws)
 {
     return ws->queue.bytes + ws->in_flight;
+}
+
+uint32_t ws_conn_pushed(const struct ws_conn *ws)
+{
+    return ws->pushed;
+}
+
+struct ws_unacked ws_conn_unacked(const struct ws_conn *ws)
+{
+    struct ws_conn copy = *ws;
+
+    settle(&copy, 0);
+    return copy.unacked;
 }
 
 uint64_t ws_conn_last_write_ms(const struct ws_conn *ws)

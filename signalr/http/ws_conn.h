@@ -57,6 +57,15 @@ void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms);
 void ws_conn_abort(struct ws_conn *ws); /* no close frame; on_end(WS_END_LOST) follows */
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
+/* Bytes queued since the 101 answer, that answer included; modulo 2^32. */
+uint32_t ws_conn_pushed(const struct ws_conn *ws);
+/* How many of them, the last ones, the peer's TCP has not acknowledged; and of these, how many no
+ * kernel has taken yet. Also in on_end, of the connection as it was when it ended. Where a write
+ * failed, all of that write counts. */
+struct ws_unacked {
+    uint32_t all, unsent;
+};
+struct ws_unacked ws_conn_unacked(const struct ws_conn *ws);
 uint64_t ws_conn_last_write_ms(const struct ws_conn *ws); /* uv_now of the last write; 0: none */
 
 #endif

@@ -222,8 +222,19 @@ void hub_connection_discard(struct hub_connection *c)
 
 /* ---- the end ---- */
 
+static void close_receipt(struct hub_connection *c)
+{
+    struct ws_unacked unacked = ws_conn_unacked(c->ws);
+
+    hub_receipt_close(&c->receipt, ws_conn_pushed(c->ws), unacked.all, unacked.unsent);
+}
+
 static void begin_end(struct hub_connection *c, enum hub_end why)
 {
+    /* A client that was cut off may have given up, too: what its TCP still takes in while we wait
+     * for the close frame, it drops. */
+    if (why == HUB_END_TIMEOUT)
+        close_receipt(c);
     c->server->stats.ended[why]++;
     c->ended = (uint8_t)why;
     conn_enter(c, CONN_CLOSING);
@@ -240,8 +251,10 @@ void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_b
     ws_conn_close(c->ws, WS_CLOSE_OK, c->server->options.close_wait_ms);
 }
 
-void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why)
+void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why, bool for_good)
 {
+    close_receipt(c);
+    c->for_good |= for_good;
     c->ws = NULL;
     if (c->state != CONN_CLOSING)
         begin_end(c, c->state == CONN_HANDSHAKE ? HUB_END_HANDSHAKE : why);
@@ -252,6 +265,7 @@ void hub_connection_close(struct hub_connection *c, const char *error, bool allo
 {
     struct hub_buf *close = hub_message_close(slice_of(error), allow_reconnect);
 
+    c->may_return = allow_reconnect;
     hub_connection_end(c, HUB_END_HOST, close); /* without memory it ends without the message */
     hub_buf_unref(close);
 }
@@ -298,6 +312,7 @@ void hub_connection_received(struct hub_connection *c, struct slice bytes)
     const size_t max = c->server->options.max_message_bytes;
     struct slice body;
 
+    hub_receipt_heard(&c->receipt, uv_now(c->server->loop));
     while (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN) {
         switch (hub_inbox_next(&c->inbox, &bytes, max, &body)) {
         case HUB_INBOX_MESSAGE:
@@ -368,10 +383,17 @@ void hub_connection_on_timer(struct hub_connection *c)
 
 void hub_connection_send(struct hub_connection *c, struct hub_buf *message)
 {
+    const uint64_t number = hub_buf_number(message);
+    uint32_t begin;
+
     if (c->state != CONN_OPEN)
         return;
+    begin = ws_conn_pushed(c->ws);
     switch (ws_conn_send(c->ws, message, false)) {
     case WS_SEND_OK:
+        if (number != 0)
+            hub_receipt_sent(&c->receipt, number, begin, ws_conn_pushed(c->ws));
+        return;
     case WS_SEND_CLOSED: /* its end will be told */
         return;
     case WS_SEND_FULL:
@@ -458,7 +480,36 @@ void *hub_connection_data(const struct hub_connection *c)
     return c->data;
 }
 
-void hub_connection_join_user(struct hub_connection *c)
+void hub_connection_join_user(struct hub_connection *c, uint64_t from, bool torn)
 {
+    if (c->joined)
+        return;
     c->joined = c->state == CONN_OPEN;
+    hub_receipt_start(&c->receipt, from, torn, ws_conn_pushed(c->ws));
+}
+
+const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)
+{
+    return &c->receipt;
+}
+
+bool hub_connection_may_return(const struct hub_connection *c)
+{
+    switch ((enum hub_end)c->ended) {
+    case HUB_END_LOST:
+    case HUB_END_TIMEOUT:
+    case HUB_END_PROTOCOL:
+    case HUB_END_SLOW:
+    case HUB_END_EXPIRED:
+    case HUB_END_DRAIN:
+        return true;
+    case HUB_END_HOST:
+        return c->may_return;
+    case HUB_END_CLIENT: /* the client of a live page closes, too, when it has heard nothing */
+        return !c->for_good && !hub_receipt_is_complete(&c->receipt);
+    case HUB_END_HANDSHAKE:
+    case HUB_END_NEND:
+        return false;
+    }
+    abort();
 }

@@ -9,7 +9,8 @@
 
 /* Bytes of the client, in order, cut anywhere; borrowed for the call. */
 void hub_connection_received(struct hub_connection *c, struct slice bytes);
-void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why);
+/* for_good: with HUB_END_CLIENT, the client said that it will not be back (its page went away). */
+void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why, bool for_good);
 /* What was queued has left, after ws_conn_await_drain(). */
 void hub_connection_drained(struct hub_connection *c);
 

@@ -128,6 +128,7 @@ void hub_dispatch(struct hub_connection *c, struct slice body)
         }
         return;
     case HUB_CLOSE:
+        c->for_good = true;
         hub_connection_end(c, HUB_END_CLIENT, c->server->close_plain);
         return;
     case HUB_CANCEL_INVOCATION:

@@ -18,6 +18,7 @@
 #include "signalr/hub/hub_connection.h"
 #include "signalr/hub/hub_ids.h"
 #include "signalr/hub/hub_inbox.h"
+#include "signalr/hub/hub_receipt.h"
 #include "signalr/hub/hub_token.h"
 
 #define HASH_FUNCTION(key, len, out) (out) = (unsigned)hash_bytes((key), (len))
@@ -55,6 +56,7 @@ struct hub_connection {
     struct hub_calls *calls; /* NULL: it made none yet */
     char *client_address;
     struct hub_inbox inbox;
+    struct hub_receipt receipt;
     struct hub_membership *groups; /* hub_groups_internal.h */
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
@@ -68,6 +70,8 @@ struct hub_connection {
     bool pinged;            /* the first ping arms the client time-out */
     bool told_host;         /* connected() was called, so disconnected() is due */
     bool joined;
+    bool for_good;    /* ended by its client, which will not be back for what it did not get */
+    bool may_return;  /* closed by the host with allowReconnect */
     bool passed_over; /* by the send under way: excepted, or has it already */
     char token[HUB_TOKEN_LEN], id[HUB_TOKEN_LEN];
 };

@@ -188,11 +188,18 @@ unsigned signalr_server_anonymous(const struct signalr_server *s)
     return n;
 }
 
-struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial)
 {
     struct hub_connection *c = NULL;
 
     HASH_FIND(by_serial, s->by_serial, &serial, sizeof serial, c);
+    return c;
+}
+
+struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+{
+    struct hub_connection *c = signalr_server_find_any(s, serial);
+
     return c != NULL && c->state == CONN_OPEN ? c : NULL;
 }
 

@@ -14,6 +14,7 @@
 #define SIGNALR_HUB_SIGNALR_SERVER_H
 
 #include "base/slice.h"
+#include "signalr/hub/hub_receipt.h"
 #include <stdatomic.h>
 #include <stdint.h>
 #include <uv.h>
@@ -147,7 +148,8 @@ unsigned signalr_server_anonymous(const struct signalr_server *s); /* open, with
 struct slice hub_connection_id(const struct hub_connection *c); /* the public one */
 /* Unique within the shard, never reused. */
 uint64_t hub_connection_serial(const struct hub_connection *c);
-struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial);
+struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial); /* open */
+struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial);
 struct slice hub_connection_user_key(const struct hub_connection *c); /* empty: anonymous */
 void *hub_connection_user_data(const struct hub_connection *c);       /* signalr_user.host_data */
 uint64_t hub_connection_expires_at_ms(const struct hub_connection *c);
@@ -156,6 +158,11 @@ size_t hub_connection_queued_bytes(const struct hub_connection *c);
 uint64_t hub_connection_last_write_ms(const struct hub_connection *c);
 void hub_connection_set_data(struct hub_connection *c, void *data);
 void *hub_connection_data(const struct hub_connection *c);
+/* In disconnected(): what of the numbered messages came through, and whether the client may be
+ * back for the rest: the connection was lost, or we closed it and want it back, or the client gave
+ * it up without having them all and without a word that this was all. */
+const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c);
+bool hub_connection_may_return(const struct hub_connection *c);
 
 /* Queues an encoded message; nothing once the connection is closing. A full queue closes the
  * connection as a slow consumer (Close with allowReconnect); the disconnected callback comes later,
@@ -201,8 +208,9 @@ enum hub_item hub_connection_item(struct hub_connection *c, uint64_t call, struc
 
 /* ---- addressing ----
  * A connection hears what is sent to its user from the moment the host joins it, which lets the
- * host put a replay in front. For other addressees see hub_address.h. */
-void hub_connection_join_user(struct hub_connection *c); /* joined already: nothing */
+ * host put a replay in front. from, torn: hub_receipt_start(). Joined already: nothing;
+ * closing: it hears no more, but its receipt is right. For other addressees see hub_address.h. */
+void hub_connection_join_user(struct hub_connection *c, uint64_t from, bool torn);
 /* Sends to every joined connection of the user here; returns how many. */
 unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_key,
                                   struct hub_buf *message);

@@ -8,6 +8,7 @@ struct hub_buf {
     atomic_uint refs;
     uint32_t len;
     uint64_t born_ns;
+    uint64_t number;
     uint8_t bytes[];
 };
 
@@ -23,6 +24,7 @@ struct hub_buf *hub_buf_alloc(size_t len, uint8_t **bytes)
     atomic_init(&b->refs, 1);
     b->len = (uint32_t)len;
     b->born_ns = 0;
+    b->number = 0;
     *bytes = b->bytes;
     return b;
 }
@@ -74,4 +76,14 @@ void hub_buf_set_born(struct hub_buf *b, uint64_t ns)
 uint64_t hub_buf_born(const struct hub_buf *b)
 {
     return b->born_ns;
+}
+
+void hub_buf_set_number(struct hub_buf *b, uint64_t number)
+{
+    b->number = number;
+}
+
+uint64_t hub_buf_number(const struct hub_buf *b)
+{
+    return b->number;
 }

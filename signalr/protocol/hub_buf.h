@@ -22,4 +22,8 @@ const uint8_t *hub_buf_bytes(const struct hub_buf *b, size_t *len); /* borrowed 
 void hub_buf_set_born(struct hub_buf *b, uint64_t ns);
 uint64_t hub_buf_born(const struct hub_buf *b);
 
+/* A host's number for it (hub_receipt.h); 0: none. Set before sharing. */
+void hub_buf_set_number(struct hub_buf *b, uint64_t number);
+uint64_t hub_buf_number(const struct hub_buf *b);
+
 #endif

@@ -4,6 +4,8 @@
 #include "signalr/hub/hub_connection.h"
 #include <stdlib.h>
 
+#define WS_CLOSE_GOING_AWAY 1001 /* RFC 6455 7.4.1: what browsers send when a page is left */
+
 static void on_data(struct ws_conn *ws, void *arg, const uint8_t *bytes, size_t len)
 {
     (void)ws;
@@ -28,8 +30,7 @@ static enum hub_end reason_of(enum ws_end how)
 static void on_end(struct ws_conn *ws, void *arg, enum ws_end how, unsigned code)
 {
     (void)ws;
-    (void)code;
-    hub_connection_transport_ended(arg, reason_of(how));
+    hub_connection_transport_ended(arg, reason_of(how), code == WS_CLOSE_GOING_AWAY);
 }
 
 static void on_drained(struct ws_conn *ws, void *arg)

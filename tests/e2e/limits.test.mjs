@@ -74,3 +74,14 @@ test('a connection that moves to its home keeps its place', async (t) => {
   }
   open.forEach((raw) => raw.destroy());
 });
+
+test('freed memory is given back once many have left', async (t) => {
+  const bridge = await startBridge(t, null, SHARDS);
+  const trims = async () => Number(/^pushbridge_heap_trims_total (\d+)$/m.exec(await (await fetch(`${bridge.adminUrl}/metrics`)).text())[1]);
+  const open = await upgrades(t, bridge, names(260));
+  assert.equal(open.length, 260);
+  await sleep(2500); // a look at them
+  assert.equal(await trims(), 0);
+  open.forEach((raw) => raw.destroy());
+  await until('the memory is given back', async () => (await trims()) === 1, 30_000);
+});

@@ -268,7 +268,7 @@ static void connected(void *arg, struct hub_connection *c)
     }
     hub_connection_set_data(c, (void *)(uintptr_t)shard->nopen);
     shard->open[shard->nopen++] = c;
-    hub_connection_join_user(c);
+    hub_connection_join_user(c, 0, false);
     atomic_fetch_add(&open_connections, 1);
 }
 

@@ -152,6 +152,7 @@ static struct world {
     enum login_road last_done_road;
 
     unsigned attached, closed[NSHARDS];
+    struct session_start start; /* of the last attached */
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
@@ -174,11 +175,13 @@ static inline void put_line(char *log, size_t cap, const char *prefix, struct hu
              (const char *)bytes + head);
 }
 
-static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key)
+static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key,
+                               const struct session_start *start)
 {
     (void)arg;
     (void)serial;
     assert_true(key.len > 0 && shard < NSHARDS);
+    w.start = *start;
     w.attached++;
 }
 
@@ -259,7 +262,7 @@ static inline void on_repair_done(void *arg, struct slice rid, uint64_t ticket,
     (void)arg;
     (void)rid;
     w.repair_dones++;
-    session_table_repair_answered(w.table, ticket, uv_hrtime() / 1000000, answer, error);
+    session_table_repair_answered(w.table, ticket, uv_hrtime() / 1000000 + 1, answer, error);
     repair_answer_unref(answer);
 }
 
@@ -410,7 +413,7 @@ static const char user_key[] = "42@1";
 static inline bool attach_as(const char *key, const char *username, const char *refused,
                              unsigned shard, uint64_t serial)
 {
-    struct session_who who = {slice_of(key), slice_of(username), refused};
+    struct session_who who = {slice_of(key), slice_of(username), refused, 0};
     bool ok = session_table_attach(w.table, &who, shard, serial) == SESSION_ATTACHED;
 
     settle();
@@ -424,7 +427,7 @@ static inline void attach(unsigned shard, uint64_t serial)
 
 static inline void detach(unsigned shard, uint64_t serial)
 {
-    session_table_detach(w.table, slice_of(user_key), shard, serial);
+    session_table_detach(w.table, slice_of(user_key), shard, serial, NULL);
     settle();
 }
 

@@ -23,7 +23,8 @@ struct hub_connection {
     const char *key;
     struct bridge_user *user;
     void *data;
-    bool open, joined, closed, may_return;
+    struct hub_receipt receipt;
+    bool open, gone, joined, closed, may_return;
     char error[64];
 };
 
@@ -34,6 +35,10 @@ static struct hub_connection conn;
 static enum session_attach answer;
 static int attached; /* attaches less detaches */
 static char username[64], refused[64];
+static uint64_t client;
+static const struct session_start starts = {.from = 5};
+static bool left; /* the last detach left a slot ... */
+static struct session_loss loss;
 
 /* ---- what stands around the audience ---- */
 
@@ -55,8 +60,7 @@ struct reply {
 
 static void reply_deliver(struct mail *mail, void *consumer)
 {
-    audience_answered(consumer, HOME, SLICE_LIT("ana"), ((struct reply *)mail)->serial,
-                      SESSION_ATTACHED);
+    audience_attached(consumer, HOME, SLICE_LIT("ana"), ((struct reply *)mail)->serial, &starts);
     free(mail);
 }
 
@@ -75,6 +79,7 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
     assert_int_equal(shard, HERE);
     snprintf(username, sizeof username, "%.*s", (int)who->username.len, who->username.ptr);
     snprintf(refused, sizeof refused, "%s", who->refused == NULL ? "" : who->refused);
+    client = who->client;
     if (answer != SESSION_ATTACHED)
         return answer;
     attached++;
@@ -86,9 +91,12 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
 }
 
 void session_table_detach(struct session_table *t, struct slice key, unsigned shard,
-                          uint64_t conn_serial)
+                          uint64_t conn_serial, const struct session_loss *how)
 {
     (void)t;
+    left = how != NULL;
+    if (left)
+        loss = *how;
     assert_true(slice_eq(key, SLICE_LIT("ana")));
     assert_int_equal(shard, HERE);
     assert_int_equal(conn_serial, conn.serial);
@@ -121,10 +129,20 @@ void hub_connection_set_data(struct hub_connection *c, void *data)
     c->data = data;
 }
 
-void hub_connection_join_user(struct hub_connection *c)
+void hub_connection_join_user(struct hub_connection *c, uint64_t from, bool torn)
 {
-    assert_true(c->open);
-    c->joined = true;
+    c->joined = c->open;
+    hub_receipt_start(&c->receipt, from, torn, 100);
+}
+
+const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)
+{
+    return &c->receipt;
+}
+
+bool hub_connection_may_return(const struct hub_connection *c)
+{
+    return c->may_return;
 }
 
 void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect)
@@ -136,10 +154,10 @@ void hub_connection_close(struct hub_connection *c, const char *error, bool allo
     snprintf(c->error, sizeof c->error, "%s", error == NULL ? "" : error);
 }
 
-struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
+struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial)
 {
     assert_non_null(s);
-    return conn.open && conn.serial == serial ? &conn : NULL;
+    return !conn.gone && conn.serial == serial ? &conn : NULL;
 }
 
 /* ---- the test's side ---- */
@@ -150,11 +168,13 @@ static int start(void **state)
     memset(shards, 0, sizeof shards);
     answer = SESSION_ATTACHED;
     attached = 0;
+    left = false;
     username[0] = '\0';
     program = (struct program){.shards = shards, .nshards = 2};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
     conn.user = malloc(sizeof *conn.user + 4);
     conn.user->refused = NULL;
+    conn.user->client = 77;
     memcpy(conn.user->username, "Ana", 4);
     assert_int_equal(uv_loop_init(&loop), 0);
     for (unsigned i = 0; i < 2; i++) {
@@ -169,6 +189,10 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_null(shards[i].audience.ended);
+        audience_close(&shards[i].audience);
+    }
     for (unsigned i = 0; i < 2; i++)
         mailbox_close(shards[i].mailbox);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -189,6 +213,7 @@ static void settle(void)
 static void leave(void)
 {
     conn.open = false;
+    conn.gone = true;
     audience_disconnected(&shards[HERE], &conn);
 }
 
@@ -202,11 +227,43 @@ static void test_joined_by_the_answer(void **state)
     settle();
     assert_true(conn.joined);
     assert_int_equal(attached, 1);
+    assert_int_equal(client, 77);
     assert_string_equal(username, "Ana");
     assert_string_equal(refused, "");
     leave();
     settle();
     assert_int_equal(attached, 0);
+    assert_false(left);
+}
+
+static void test_lost_goes_with_its_receipt(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    hub_receipt_sent(&conn.receipt, 6, 100, 110);
+    conn.may_return = true;
+    leave();
+    settle();
+    assert_int_equal(attached, 0);
+    assert_true(left);
+    assert_int_equal(loss.client, 77);
+    assert_int_equal(loss.receipt.first, 5);
+    assert_int_equal(loss.receipt.last, 6);
+}
+
+/* What was claimed for it goes back: it starts where this one would have. */
+static void test_lost_before_the_session_heard(void **state)
+{
+    (void)state;
+    conn.may_return = true;
+    audience_connected(&shards[HERE], &conn);
+    leave();
+    settle();
+    assert_int_equal(attached, 0);
+    assert_true(left);
+    assert_int_equal(loss.client, 77);
+    assert_int_equal(hub_receipt_before(&loss.receipt, loss.receipt.unacked, NULL, NULL), 5);
 }
 
 static void test_why_there_is_no_session_goes_along(void **state)
@@ -228,6 +285,7 @@ static void test_left_before_the_session_heard(void **state)
     settle();
     assert_false(conn.joined);
     assert_int_equal(attached, 0);
+    assert_false(left);
 }
 
 /* Closing already when the answer comes, and gone later: one detach. */
@@ -237,10 +295,13 @@ static void test_closing_when_the_answer_comes(void **state)
     audience_connected(&shards[HERE], &conn);
     conn.open = false;
     settle();
-    assert_int_equal(attached, 0);
+    assert_false(conn.joined);
+    assert_int_equal(attached, 1);
+    conn.may_return = true;
     leave();
     settle();
     assert_int_equal(attached, 0);
+    assert_int_equal(loss.receipt.first, 5);
 }
 
 static void test_no_room(void **state)
@@ -302,6 +363,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_joined_by_the_answer),
+        T(test_lost_goes_with_its_receipt),
+        T(test_lost_before_the_session_heard),
         T(test_why_there_is_no_session_goes_along),
         T(test_left_before_the_session_heard),
         T(test_closing_when_the_answer_comes),

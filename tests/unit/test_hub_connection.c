@@ -246,7 +246,7 @@ static void test_closing_is_the_end(void **state)
     client_expect(&c, "{}" RS);
     conn = w->last;
     hub_connection_close(conn, NULL, true);
-    hub_connection_join_user(conn);
+    hub_connection_join_user(conn, 1, false);
     hub_connection_send(conn, hi);
     assert_int_equal(signalr_server_send_user(w->shards[0].signalr, SLICE_LIT("alice"), hi), 0);
     assert_int_equal(signalr_server_send_all(w->shards[0].signalr, hi), 0);
@@ -475,14 +475,14 @@ static void test_users(void **state)
     (void)state;
     client_connect(&a1, w, 0, ALICE);
     assert_int_equal(signalr_server_send_user(s, SLICE_LIT("alice"), hi), 0); /* not joined yet */
-    hub_connection_join_user(w->last);
-    hub_connection_join_user(w->last);
+    hub_connection_join_user(w->last, 1, false);
+    hub_connection_join_user(w->last, 1, false);
     client_connect(&a2, w, 0, ALICE);
-    hub_connection_join_user(w->last);
+    hub_connection_join_user(w->last, 1, false);
     client_connect(&b, w, 0, BOB);
-    hub_connection_join_user(w->last);
+    hub_connection_join_user(w->last, 1, false);
     client_connect(&nobody, w, 0, "");
-    hub_connection_join_user(w->last);
+    hub_connection_join_user(w->last, 1, false);
 
     assert_int_equal(signalr_server_send_user(s, SLICE_LIT("alice"), hi), 2);
     assert_int_equal(signalr_server_send_user(s, SLICE_LIT("carol"), hi), 0);

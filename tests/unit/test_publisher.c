@@ -28,6 +28,7 @@ static uv_loop_t *loop;
 static struct session_host host;
 static char heard[4096]; /* "user:message " and so on, in order */
 static bool no_memory;
+static const struct session_start nine = {.from = 9};
 
 /* ---- what stands around the publisher ---- */
 
@@ -45,12 +46,12 @@ enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail)
     return mailbox_post(shards[to].mailbox, from->index, mail);
 }
 
-void audience_answered(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
-                       enum session_attach answer)
+void audience_attached(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
+                       const struct session_start *start)
 {
     assert_ptr_equal(s, &shards[TO]);
     assert_int_equal(session_shard, FROM);
-    assert_int_equal(answer, SESSION_ATTACHED);
+    assert_int_equal(start->from, 9);
     assert_int_equal(serial, 7);
     note("attached ", key, "");
 }
@@ -186,7 +187,7 @@ static void test_all_kinds_keep_their_order(void **state)
     struct hub_buf *message = message_of("hello");
 
     (void)state;
-    host.attached(host.arg, TO, 7, SLICE_LIT("ana"));
+    host.attached(host.arg, TO, 7, SLICE_LIT("ana"), &nine);
     host.push_to_connection(host.arg, TO, 7, SLICE_LIT("ana"), message);
     host.push_to_connection(host.arg, TO, 8, SLICE_LIT("ana"), message); /* gone: nobody */
     host.push(host.arg, TO, SLICE_LIT("ana"), message);
@@ -221,7 +222,7 @@ static void test_control_is_never_dropped(void **state)
     push("ana", "1", 5000); /* an empty lane takes any size */
     push("ana", "lost", 10);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_LOGGED_OUT);
-    host.attached(host.arg, TO, 7, SLICE_LIT("bo"));
+    host.attached(host.arg, TO, 7, SLICE_LIT("bo"), &nine);
     assert_int_equal(drops(), 1);
     turn_for(60);
     assert_string_equal(heard, "ana:1 closed: attached bo: ana:overload ");

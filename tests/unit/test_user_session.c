@@ -211,7 +211,7 @@ static void test_lists_over_rest_where_the_method_is_unknown(void **state)
     assert_true(was_pushed(0, "{\"rid\":\"r1\",\"_id\":\"s1\"}"));
 }
 
-static void test_failed_lists_are_tried_three_times(void **state)
+static void test_failed_lists_are_tried_five_times(void **state)
 {
     (void)state;
     attach(0, 1);
@@ -219,10 +219,10 @@ static void test_failed_lists_are_tried_three_times(void **state)
     connected("ddp1");
     ddp_ok("login", RESUMED);
     all_ready();
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         ddp_fail("subscriptions/get", "500", 0);
         check_state(SESSION_LIVE);
-        advance(10100);
+        advance(16100); /* eight seconds, and up to eight more */
     }
     assert_null(ddp_pending("subscriptions/get"));
 }
@@ -1076,7 +1076,7 @@ static void test_return_while_closing(void **state)
     check_state(SESSION_CLOSING);
     assert_int_equal(
         session_table_attach(
-            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL}, 0, 2),
+            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0}, 0, 2),
         SESSION_ATTACHED);
     settle();
     check_state(SESSION_CONNECTING);
@@ -1085,7 +1085,7 @@ static void test_return_while_closing(void **state)
 
 static void test_connections_of_a_user_are_limited_over_all_shards(void **state)
 {
-    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL};
+    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0};
 
     (void)state;
     w.settings.limits.connections_per_user = 3;
@@ -1205,7 +1205,7 @@ static void test_renamed_user_starts_over_when_nobody_is_attached(void **state)
     attach(0, 1);
     rest_fail(rest_pending(REST_LOGIN), RC_UNAUTHORIZED, "403");
     settle();
-    session_table_detach(w.table, slice_of(user_key), 0, 1);
+    session_table_detach(w.table, slice_of(user_key), 0, 1, NULL);
     assert_true(attach_as(user_key, "anna", NULL, 0, 2));
     assert_string_equal(rest_pending(REST_LOGIN)->user, "anna");
 }
@@ -1359,7 +1359,7 @@ int main(void)
         T(test_subscription_limited_for_too_long),
         T(test_ended_subscription_reconnects),
         T(test_lists_over_rest_where_the_method_is_unknown),
-        T(test_failed_lists_are_tried_three_times),
+        T(test_failed_lists_are_tried_five_times),
         T(test_resume_refused_logs_in_afresh),
         T(test_resume_refused_spares_a_newer_entry),
         T(test_fresh_token_refused_is_no_loop),

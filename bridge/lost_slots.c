@@ -1,0 +1,110 @@
+#include "bridge/lost_slots.h"
+#include <stdlib.h>
+
+enum { FIRST_CAPACITY = 2 };
+
+void lost_slots_free(struct lost_slots *l)
+{
+    free(l->slots);
+    *l = (struct lost_slots){0};
+}
+
+static void drop(struct lost_slots *l, struct lost_slot *slot)
+{
+    *slot = l->slots[l->count - 1];
+    if (--l->count == 0)
+        lost_slots_free(l);
+}
+
+static struct lost_slot *ends_first(const struct lost_slots *l)
+{
+    struct lost_slot *first = l->slots;
+
+    for (unsigned i = 1; i < l->count; i++)
+        if (l->slots[i].until_ms < first->until_ms)
+            first = &l->slots[i];
+    return first;
+}
+
+bool lost_slots_add(struct lost_slots *l, const struct lost_slot *slot)
+{
+    bool full = l->count == LOST_SLOTS_MAX;
+
+    if (full)
+        drop(l, ends_first(l));
+    if (l->count == l->capacity) {
+        unsigned capacity = l->capacity == 0 ? FIRST_CAPACITY : l->capacity * 2u;
+        struct lost_slot *slots = realloc(l->slots, capacity * sizeof *slots);
+
+        if (slots == NULL)
+            return false;
+        l->slots = slots;
+        l->capacity = (uint16_t)capacity;
+    }
+    l->slots[l->count++] = *slot;
+    return !full;
+}
+
+/* The claimant takes the highest position and the nearest end with it: the rest stays for those
+ * that may have more to hear, and longer. */
+bool lost_slots_claim(struct lost_slots *l, uint64_t client, uint64_t *position)
+{
+    struct lost_slot *highest = NULL, *nearest = NULL;
+    uint64_t lowest = UINT64_MAX;
+
+    for (unsigned i = 0; i < l->count; i++) {
+        struct lost_slot *slot = &l->slots[i];
+
+        if (slot->client != client)
+            continue;
+        if (slot->position < lowest)
+            lowest = slot->position;
+        if (highest == NULL || slot->position > highest->position)
+            highest = slot;
+        if (nearest == NULL || slot->until_ms < nearest->until_ms)
+            nearest = slot;
+    }
+    if (highest == NULL)
+        return false;
+    *position = lowest;
+    nearest->until_ms = highest->until_ms;
+    drop(l, highest);
+    return true;
+}
+
+unsigned lost_slots_expire(struct lost_slots *l, uint64_t now_ms)
+{
+    unsigned gone = 0;
+
+    for (unsigned i = l->count; i-- > 0;)
+        if (l->slots[i].until_ms <= now_ms) {
+            drop(l, &l->slots[i]);
+            gone++;
+        }
+    return gone;
+}
+
+uint64_t lost_slots_needed_after(const struct lost_slots *l)
+{
+    uint64_t lowest = UINT64_MAX;
+
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->slots[i].position != LOST_SLOT_UNKNOWN && l->slots[i].position < lowest)
+            lowest = l->slots[i].position;
+    return lowest;
+}
+
+uint64_t lost_slots_first_end_ms(const struct lost_slots *l)
+{
+    return l->count == 0 ? 0 : ends_first(l)->until_ms;
+}
+
+uint64_t lost_slots_last_end_ms(const struct lost_slots *l)
+{
+    uint64_t last = 0;
+
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->slots[i].until_ms > last)
+            last = l->slots[i].until_ms;
+    return last;
+}

@@ -1,0 +1,251 @@
+// A tab whose connection was lost comes back: it is sent what it missed, once, and nothing when
+// there is nothing to repeat.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { CuttingProxy } from '../lib/cutting_proxy.mjs';
+import { sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { RS, RawConnection, encodeFrame, openHub, upgradeRequest } from '../lib/raw_connection.mjs';
+import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
+
+const SEED = Number(process.env.SEED ?? 1);
+const RETRY = Array(60).fill(100);
+const numbers = (n, from = 0) => [...Array(n).keys()].map((i) => String(i + from));
+
+async function scene(t, settings = {}) {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, settings);
+  return { ...rc, bridge, say: (text) => rc.post(rc.general, 'bob', text), metric: (name) => metric(bridge, name) };
+}
+
+async function metric(bridge, name) {
+  const text = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
+  const line = text.split('\n').find((l) => l.startsWith(`${name} `));
+  return Number(line.slice(name.length + 1));
+}
+const SLOTS = (event) => `pushbridge_replay_slots_total{event="${event}"}`;
+
+/** A tab of that browser, on the wire. texts: what it was told as new. */
+class RawTab {
+  texts = [];
+  frames = []; // of those messages, whole
+
+  static async open(port, userAgent = 'A', name = 'alice') {
+    const tab = new RawTab();
+    tab.raw = await RawConnection.open(port);
+    tab.raw.write(upgradeRequest({ port, query: `?access_token=${tokenFor(name)}`, headers: { 'User-Agent': userAgent } }));
+    assert.equal((await tab.raw.response()).status, 101);
+    tab.raw.write(encodeFrame({ payload: `{"protocol":"json","version":1}${RS}` }));
+    await tab.raw.frame();
+    tab.reading = tab.#read();
+    return tab;
+  }
+
+  async #read() {
+    for (;;) {
+      const frame = await this.raw.frame(60_000).catch(() => null);
+      if (frame === null) return;
+      if (frame.op !== 'text') continue;
+      for (const record of frame.payload.toString().split(RS).slice(0, -1)) {
+        const message = JSON.parse(record);
+        if (message.target !== 'getRoomMessageNotification') continue;
+        this.texts.push(message.arguments[0].msg);
+        this.frames.push(record);
+      }
+    }
+  }
+
+  until = (n) => until(`${n} messages`, () => this.texts.length >= n);
+  lose = () => this.raw.socket.resetAndDestroy();
+  async leave(code = 1000) {
+    this.raw.write(encodeFrame({ op: 'close', payload: Buffer.from([code >> 8, code & 255]) }));
+    await this.raw.closed();
+  }
+}
+
+test('on the wire: a lost connection is followed by the same bytes, others hear nothing of it', async (t) => {
+  const { bridge, live, say, metric } = await scene(t);
+  const lost = await RawTab.open(bridge.port);
+  const stays = await RawTab.open(bridge.port);
+  const other = await RawTab.open(bridge.port, 'B');
+  await live('alice');
+  say('before');
+  for (const tab of [lost, stays, other]) await tab.until(1);
+  lost.lose();
+  await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
+  for (const text of numbers(3)) say(text);
+  await stays.until(4);
+  const stranger = await RawTab.open(bridge.port, 'C');
+  const back = await RawTab.open(bridge.port);
+  await back.until(3);
+  say('after');
+  for (const tab of [stays, other, stranger, back]) await until('the last', () => tab.texts.at(-1) === 'after');
+  assert.deepEqual(back.texts, ['0', '1', '2', 'after']);
+  assert.deepEqual(back.frames.slice(0, 3), stays.frames.slice(1, 4), 'byte for byte');
+  assert.deepEqual(stays.texts, ['before', '0', '1', '2', 'after']);
+  assert.deepEqual(other.texts, stays.texts);
+  assert.deepEqual(stranger.texts, ['after']);
+  const again = await RawTab.open(bridge.port);
+  say('end');
+  await until('the end', () => again.texts.includes('end'));
+  assert.deepEqual(again.texts, ['end'], 'a slot is used once');
+  for (const tab of [stays, other, stranger, back, again]) await tab.leave();
+});
+
+test('on the wire: a reload leaves no slot, whatever close code it sends', async (t) => {
+  const { bridge, live, say, metric } = await scene(t);
+  const witness = await RawTab.open(bridge.port, 'B');
+  await live('alice');
+  for (const code of [1000, 1001]) {
+    const tab = await RawTab.open(bridge.port);
+    say(`before ${code}`);
+    await tab.until(1);
+    await tab.leave(code);
+    say(`between ${code}`);
+    await until('it is out', () => witness.texts.at(-1) === `between ${code}`);
+    const reloaded = await RawTab.open(bridge.port);
+    say(`after ${code}`);
+    await reloaded.until(1);
+    assert.deepEqual(reloaded.texts, [`after ${code}`]);
+    await reloaded.leave();
+  }
+  assert.equal(await metric(SLOTS('left')), 0);
+  await witness.leave();
+});
+
+test('on the wire: the night in between: nothing is repeated', async (t) => {
+  const { bridge, live, say, metric } = await scene(t, { 'PushBridge:Replay:Seconds': 0.5 });
+  const lost = await RawTab.open(bridge.port);
+  const witness = await RawTab.open(bridge.port, 'B');
+  await live('alice');
+  lost.lose();
+  await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
+  say('by night');
+  await witness.until(1);
+  await until('the slot is over', async () => (await metric(SLOTS('expired'))) === 1);
+  const back = await RawTab.open(bridge.port);
+  say('in the morning');
+  await back.until(1);
+  assert.deepEqual(back.texts, ['in the morning']);
+  await back.leave();
+  await witness.leave();
+});
+
+test('more than is kept is told, not repeated', async (t) => {
+  const { bridge, live, say, metric } = await scene(t, { 'PushBridge:Replay:RingEvents': 5 });
+  const lost = await RawTab.open(bridge.port);
+  const witness = await RawTab.open(bridge.port, 'B');
+  await live('alice');
+  lost.lose();
+  await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
+  for (const text of numbers(10)) say(text);
+  await witness.until(10);
+  const raw = await openHub(bridge.port, tokenFor('alice')); // another kind of client, without a User-Agent
+  const back = await RawConnection.open(bridge.port);
+  back.write(upgradeRequest({ port: bridge.port, query: `?access_token=${tokenFor('alice')}`, headers: { 'User-Agent': 'A' } }));
+  assert.equal((await back.response()).status, 101);
+  back.write(encodeFrame({ payload: `{"protocol":"json","version":1}${RS}` }));
+  await back.frame();
+  assert.equal((await back.frame()).payload.toString(), `{"type":1,"target":"resyncRequired","arguments":[{"rid":null,"reason":"replay-too-long"}]}${RS}`);
+  assert.equal(await metric('pushbridge_replay_overruns_total'), 1);
+  for (const each of [raw, back]) each.destroy();
+  await witness.leave();
+});
+
+const opened = (tab) => tab.changes.filter(([what]) => what === 'reconnected').length;
+
+for (const [version, signalR] of Object.entries(CLIENTS))
+  test(`${version}: connections are reset again and again: everything arrives once, in order`, async (t) => {
+    const { bridge, live, say } = await scene(t);
+    const proxy = await CuttingProxy.start(t, bridge.port);
+    const tab = await Tab.open(t, signalR, `${proxy.url}/signalr`, tokenFor('alice'), { retryMs: RETRY });
+    await live('alice');
+    let random = SEED;
+    const below = (n) => ((random = (random * 48271) % 2147483647) % n);
+    for (let i = 0; i < 60; i++) {
+      say(String(i));
+      if (below(10) === 0) await proxy.reset();
+      await sleep(below(40));
+    }
+    await tab.until('all of them', (x) => x.texts().length >= 60, 20_000);
+    assert.deepEqual(tab.texts(), numbers(60), `SEED=${SEED}`);
+    assert.deepEqual(tab.of('resyncRequired'), []);
+    assert.ok(opened(tab) >= 2, `it was reconnected ${opened(tab)} times, SEED=${SEED}`);
+  });
+
+// The times of the real thing, a twentieth: 40 s without a network, client and server giving up after 30.
+const SHORT = {
+  'PushBridge:Hub:KeepAliveSeconds': 0.5,
+  'PushBridge:Hub:ClientTimeoutSeconds': 1.5,
+  'PushBridge:Replay:Seconds': 20,
+};
+
+async function shortTab(t, signalR, proxy) {
+  const tab = new Tab(signalR, `${proxy.url}/signalr`, tokenFor('alice'), { retryMs: RETRY });
+  tab.connection.serverTimeoutInMilliseconds = 1500;
+  tab.connection.keepAliveIntervalInMilliseconds = 500;
+  t.after(() => tab.connection.stop());
+  await tab.connection.start();
+  return tab;
+}
+
+for (const [version, signalR] of Object.entries(CLIENTS))
+  for (const downMs of [1000])
+    test(`${version}: the network is gone for ${downMs * 20} ms in twentieths: everything arrives once`, async (t) => {
+      const { bridge, live, say } = await scene(t, SHORT);
+      const proxy = await CuttingProxy.start(t, bridge.port);
+      const tab = await shortTab(t, signalR, proxy);
+      await live('alice');
+      say('before');
+      await tab.until('the first', (x) => x.texts().length === 1);
+      await proxy.cut();
+      for (const text of numbers(5)) {
+        say(text);
+        await sleep(downMs / 5);
+      }
+      await proxy.mend();
+      await tab.until('all', (x) => x.texts().length >= 6, 20_000);
+      say('after');
+      await tab.until('the last', (x) => x.texts().includes('after'), 20_000);
+      assert.deepEqual(tab.texts(), ['before', ...numbers(5), 'after']);
+      assert.deepEqual(tab.of('resyncRequired'), []);
+    });
+
+test('one of two tabs drops, then both: nobody comes short, the one that stayed hears nothing twice', async (t) => {
+  const { bridge, live, say, metric } = await scene(t);
+  const proxies = [await CuttingProxy.start(t, bridge.port), await CuttingProxy.start(t, bridge.port)];
+  const open = (proxy) => Tab.open(t, CLIENTS.latest, `${proxy.url}/signalr`, tokenFor('alice'), { retryMs: [1000, ...RETRY] });
+  const tabs = [await open(proxies[0]), await open(proxies[1])];
+  await live('alice');
+  say('a');
+  for (const tab of tabs) await tab.until('a', (x) => x.texts().length === 1);
+  await proxies[0].reset();
+  await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
+  say('b');
+  await until('it is back', () => opened(tabs[0]) === 1);
+  await tabs[0].until('b', (x) => x.texts().length === 2);
+  assert.deepEqual(tabs.map((tab) => tab.texts()), [['a', 'b'], ['a', 'b']]);
+  await proxies[0].reset();
+  await until('a slot', async () => (await metric(SLOTS('left'))) === 2);
+  say('c');
+  await tabs[1].until('c', (x) => x.texts().length === 3);
+  await proxies[1].reset();
+  await until('two slots', async () => (await metric(SLOTS('left'))) === 3);
+  say('d');
+  for (const tab of tabs) await tab.until('d', (x) => x.texts().includes('d'), 10_000);
+  assert.deepEqual(tabs[0].texts(), ['a', 'b', 'c', 'd']);
+  assert.deepEqual(tabs[1].texts(), ['a', 'b', 'c', 'c', 'd'], 'nobody can tell which of them came back');
+});
+
+test('behind a proxy that acknowledges for its client, last-ping loses nothing', async (t) => {
+  const { bridge, live, say } = await scene(t, { ...SHORT, 'PushBridge:Replay:Tail': 'last-ping' });
+  const proxy = await CuttingProxy.start(t, bridge.port);
+  const tab = await shortTab(t, CLIENTS.latest, proxy);
+  await live('alice');
+  for (const text of numbers(5)) say(text);
+  await tab.until('five', (x) => x.texts().length === 5);
+  await proxy.reset();
+  for (const text of numbers(5, 5)) say(text);
+  await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
+  const repeated = tab.texts().slice(5);
+  assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
+});

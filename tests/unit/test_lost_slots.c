@@ -1,0 +1,113 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bridge/lost_slots.h"
+
+static struct lost_slots l;
+
+static int stop(void **state)
+{
+    (void)state;
+    lost_slots_free(&l);
+    return 0;
+}
+
+static bool add(uint64_t position, uint64_t client, uint64_t until_ms)
+{
+    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms});
+}
+
+/* 999: nothing to claim. */
+static uint64_t claim(uint64_t client)
+{
+    uint64_t position;
+
+    return lost_slots_claim(&l, client, &position) ? position : 999;
+}
+
+static void test_one_of_each_kind(void **state)
+{
+    (void)state;
+    assert_int_equal(claim(1), 999);
+    assert_int_equal(lost_slots_first_end_ms(&l), 0);
+    assert_int_equal(lost_slots_last_end_ms(&l), 0);
+    assert_true(lost_slots_needed_after(&l) == UINT64_MAX);
+    assert_true(add(10, 1, 500));
+    assert_true(add(20, 2, 400));
+    assert_int_equal(lost_slots_first_end_ms(&l), 400);
+    assert_int_equal(lost_slots_last_end_ms(&l), 500);
+    assert_int_equal(lost_slots_needed_after(&l), 10);
+    assert_int_equal(claim(3), 999);
+    assert_int_equal(claim(1), 10);
+    assert_int_equal(claim(1), 999); /* once */
+    assert_int_equal(claim(2), 20);
+    assert_null(l.slots);
+}
+
+/* Whoever comes first, nobody comes short. */
+static void test_each_gets_the_lowest(void **state)
+{
+    (void)state;
+    add(30, 1, 700);
+    add(10, 1, 500);
+    add(20, 1, 600);
+    add(5, 2, 100);
+    assert_int_equal(claim(1), 10);
+    assert_int_equal(claim(1), 10);
+    assert_int_equal(lost_slots_last_end_ms(&l), 700); /* the one lost last may be still away */
+    assert_int_equal(claim(1), 10);
+    assert_int_equal(claim(1), 999);
+    assert_int_equal(claim(2), 5);
+}
+
+static void test_unknown_is_the_lowest(void **state)
+{
+    (void)state;
+    add(30, 1, 700);
+    add(LOST_SLOT_UNKNOWN, 1, 700);
+    assert_int_equal(lost_slots_needed_after(&l), 30);
+    assert_int_equal(claim(1), LOST_SLOT_UNKNOWN);
+    assert_int_equal(claim(1), LOST_SLOT_UNKNOWN);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    add(1, 1, 100);
+    add(2, 1, 300);
+    add(3, 2, 200);
+    assert_int_equal(lost_slots_expire(&l, 99), 0);
+    assert_int_equal(lost_slots_expire(&l, 200), 2);
+    assert_int_equal(claim(2), 999);
+    assert_int_equal(claim(1), 2);
+    assert_int_equal(lost_slots_expire(&l, 1000), 0);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < LOST_SLOTS_MAX; i++)
+        assert_true(add(100 + i, 1, 1000 - i));
+    assert_false(add(500, 2, 2000)); /* the last, which would have ended first, is gone */
+    assert_int_equal(l.count, LOST_SLOTS_MAX);
+    assert_int_equal(lost_slots_first_end_ms(&l), 1000 - LOST_SLOTS_MAX + 2);
+    assert_int_equal(claim(2), 500);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_teardown(f, stop)
+    const struct CMUnitTest tests[] = {
+        T(test_one_of_each_kind),
+        T(test_each_gets_the_lowest),
+        T(test_unknown_is_the_lowest),
+        T(test_ends),
+        T(test_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,441 @@
+/* Tabs that are lost and come back: what they are sent, and when there is nothing to send. */
+#include "session_fakes.h"
+
+enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
+
+static int start(void **state)
+{
+    (void)state;
+    world_start();
+    w.settings.hub.client_timeout_ms = 30 * SECOND;
+    w.settings.replay.seconds_ms = 90 * SECOND;
+    w.settings.replay.ring_bytes = 64 * 1024;
+    w.settings.replay.total_bytes = 1024 * 1024;
+    w.settings.replay.ring_events = 100;
+    go_live_now();
+    detach(0, 1);
+    forget_pushes();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    world_stop();
+    return 0;
+}
+
+/* ---- tabs ---- */
+
+static struct tab {
+    struct hub_receipt receipt;
+    uint64_t client;
+} tabs[10];
+
+static uint32_t length_of(uint64_t number)
+{
+    struct hub_buf *message = replay_ring_at(&session()->ring, number);
+    size_t len = 0;
+
+    if (message != NULL)
+        hub_buf_bytes(message, &len);
+    return (uint32_t)len;
+}
+
+/* As audience.c attaches one; n names it. */
+static void come(unsigned n, uint64_t client)
+{
+    struct session_who who = {slice_of(user_key), SLICE_LIT("ana"), NULL, client};
+
+    memset(w.told_one, 0, sizeof w.told_one);
+    assert_int_equal(session_table_attach(w.table, &who, 0, n), SESSION_ATTACHED);
+    settle();
+    tabs[n] = (struct tab){.client = client};
+    hub_receipt_start(&tabs[n].receipt, w.start.from, w.start.torn, 0);
+}
+
+/* Everything up to now has gone into its socket. */
+static void sent(unsigned n)
+{
+    struct hub_receipt *r = &tabs[n].receipt;
+
+    while (r->last < session()->ring.last)
+        hub_receipt_sent(r, r->last + 1, r->end, r->end + length_of(r->last + 1));
+}
+
+static void lose_all_but(unsigned n, uint32_t unacked, uint32_t unsent)
+{
+    struct session_loss loss = {.client = tabs[n].client};
+
+    sent(n);
+    hub_receipt_close(&tabs[n].receipt, tabs[n].receipt.end, unacked, unsent);
+    loss.receipt = tabs[n].receipt;
+    session_table_detach(w.table, slice_of(user_key), 0, n, &loss);
+    settle();
+}
+
+static void lose(unsigned n, uint32_t unacked)
+{
+    lose_all_but(n, unacked, 0);
+}
+
+static void leave(unsigned n)
+{
+    detach(0, n);
+}
+
+static void say(const char *text)
+{
+    char args[64];
+
+    snprintf(args, sizeof args, "[{\"_id\":\"%s\"}]", text);
+    event("message", args);
+}
+
+/* The ids the last one to come was told, in order, as "a b c "; resyncs by their reason. */
+static const char *told(void)
+{
+    static char ids[1024];
+
+    ids[0] = '\0';
+    for (const char *p = w.told_one; (p = strpbrk(p, "_r")) != NULL; p++) {
+        char id[64];
+
+        if (sscanf(p, "_id\":\"%63[^\"]", id) == 1 || sscanf(p, "reason\":\"%63[^\"]", id) == 1)
+            snprintf(ids + strlen(ids), sizeof ids - strlen(ids), "%s ", id);
+    }
+    return ids;
+}
+
+static uint64_t metric(enum metric which)
+{
+    return atomic_load(&metrics_block(w.metrics, 0)->values[which]);
+}
+
+/* ---- tests ---- */
+
+static void test_a_lost_tab_gets_what_it_missed(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    say("before");
+    lose(1, 0);
+    say("one");
+    say("two");
+    come(2, CHROME);
+    assert_string_equal(told(), "one two ");
+    assert_int_equal(metric(METRIC_REPLAY_SLOTS_LEFT), 1);
+    assert_int_equal(metric(METRIC_REPLAY_SLOTS_CLAIMED), 1);
+    assert_int_equal(metric(METRIC_REPLAY_EVENTS), 2);
+    come(3, CHROME); /* a new tab, besides */
+    assert_string_equal(told(), "");
+    leave(2);
+    leave(3);
+}
+
+static void test_a_tab_that_left_gets_nothing(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    leave(1);
+    say("one");
+    come(2, CHROME);
+    assert_string_equal(told(), "");
+    leave(2);
+}
+
+static void test_another_kind_of_client_gets_nothing(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    lose(1, 0);
+    say("one");
+    come(2, FIREFOX);
+    assert_string_equal(told(), "");
+    come(3, CHROME);
+    assert_string_equal(told(), "one ");
+    leave(2);
+    leave(3);
+}
+
+static void test_what_was_not_acknowledged_is_repeated(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    say("a");
+    say("b");
+    say("c");
+    lose(1, length_of(session()->ring.last) + 1); /* the last byte of b, too */
+    say("d");
+    come(2, CHROME);
+    assert_string_equal(told(), "b c d ");
+    leave(2);
+}
+
+static void test_tails(void **state)
+{
+    static const struct {
+        enum settings_replay_tail tail;
+        const char *told;
+    } cases[] = {
+        {REPLAY_TAIL_ACKED, "b c d "},
+        {REPLAY_TAIL_LAST_PING, "a b c d "},
+        {REPLAY_TAIL_NONE, "c d "},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t len;
+
+        w.settings.replay.tail = cases[i].tail;
+        come(1, CHROME);
+        say("0");
+        sent(1);
+        hub_receipt_heard(&tabs[1].receipt, 15000);
+        hub_receipt_heard(&tabs[1].receipt, 30000);
+        say("a");
+        say("b");
+        say("c");
+        len = length_of(session()->ring.last);
+        lose_all_but(1, 2 * len, len);
+        say("d");
+        come(2, CHROME);
+        assert_string_equal(told(), cases[i].told);
+        leave(2);
+    }
+}
+
+static void test_one_of_two_tabs_drops(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, CHROME);
+    lose(1, 0);
+    forget_pushes();
+    say("one");
+    assert_true(was_pushed(0, "one")); /* the living one has it as ever */
+    come(3, CHROME);
+    assert_string_equal(told(), "one ");
+    assert_int_equal(w.pushes[0], 1); /* and hears nothing of the replay */
+    leave(2);
+    leave(3);
+}
+
+static void test_both_tabs_drop(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, CHROME);
+    lose(1, 0);
+    say("one");
+    lose(2, 0);
+    say("two");
+    come(3, CHROME);
+    assert_string_equal(told(), "one two ");
+    come(4, CHROME);
+    assert_string_equal(told(), "one two "); /* it may be the one that has none */
+    leave(3);
+    leave(4);
+}
+
+static void test_replay_comes_before_anything_newer(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    lose(1, 0);
+    say("one");
+    come(2, CHROME);
+    assert_int_equal(w.start.from, session()->ring.last - 1);
+    forget_pushes();
+    say("two");
+    assert_int_equal(w.pushes[0], 1);
+    lose(2, length_of(session()->ring.last)); /* and is told apart from it */
+    come(3, CHROME);
+    assert_string_equal(told(), "two ");
+    leave(3);
+}
+
+/* Its own answer had not come when it was lost again: what it had claimed is there for the next. */
+static void test_lost_again_with_the_replay(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    lose(1, 0);
+    say("one");
+    come(2, CHROME);
+    lose(2, 10000);
+    come(3, CHROME);
+    assert_string_equal(told(), "one ");
+    leave(3);
+}
+
+static void test_the_night_in_between(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, FIREFOX);
+    lose(1, 0);
+    say("one");
+    advance(89 * SECOND);
+    assert_int_equal(session()->ring.count, 1);
+    advance(2 * SECOND);
+    assert_int_equal(metric(METRIC_REPLAY_SLOTS_EXPIRED), 1);
+    assert_int_equal(session()->ring.count, 0); /* too old for anybody */
+    come(3, CHROME);
+    assert_string_equal(told(), "");
+    leave(2);
+    leave(3);
+}
+
+static void test_the_session_stays_for_its_slots(void **state)
+{
+    (void)state;
+    w.settings.session.linger_ms = SECOND;
+    come(1, CHROME);
+    lose(1, 0);
+    advance(60 * SECOND);
+    check_state(SESSION_LIVE);
+    say("one");
+    advance(28 * SECOND);
+    come(2, CHROME);
+    assert_string_equal(told(), "one ");
+    lose(2, 0);
+    advance(91 * SECOND);
+    assert_null(session());
+    assert_int_equal(metric(METRIC_REPLAY_BYTES), 0);
+}
+
+/* The token's time ends while nobody is there but a slot. */
+static void test_the_session_is_wanted_for_its_slots(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    advance(session()->ttl_ends_ms - session_now_ms(w.table) - 10 * SECOND);
+    lose(1, 0);
+    say("one");
+    advance(30 * SECOND);
+    assert_int_equal(nconns, 2); /* with the kept token */
+    come(2, CHROME);
+    assert_string_equal(told(), "one ");
+    leave(2);
+}
+
+static void test_more_than_is_kept_is_told(void **state)
+{
+    (void)state;
+    w.settings.replay.ring_events = 3;
+    come(1, CHROME);
+    lose(1, 0);
+    for (int i = 0; i < 4; i++)
+        say("x");
+    come(2, CHROME);
+    assert_string_equal(told(), "replay-too-long ");
+    assert_int_equal(metric(METRIC_REPLAY_OVERRUNS), 1);
+    assert_int_equal(w.start.from, session()->ring.last);
+    say("y");
+    lose(2, 10000); /* neither that word nor y has come */
+    come(3, CHROME);
+    assert_string_equal(told(), "replay-too-long ");
+    lose(3, 0); /* it has, this time */
+    say("z");
+    come(4, CHROME);
+    assert_string_equal(told(), "z ");
+    leave(4);
+}
+
+static void test_the_bound_of_all_rings(void **state)
+{
+    (void)state;
+    w.settings.replay.total_bytes = (size_t)NSHARDS * 200; /* two of these, not three */
+    come(1, CHROME);
+    for (int i = 0; i < 20; i++)
+        say("0123456789");
+    assert_in_range(metric(METRIC_REPLAY_BYTES), 100, 200);
+    leave(1);
+    assert_int_equal(metric(METRIC_REPLAY_BYTES), 0); /* nobody can come back for it */
+}
+
+static void test_old_events_are_not_kept_for_the_living(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    say("one");
+    advance(60 * SECOND);
+    say("two");
+    assert_int_equal(session()->ring.count, 2);
+    advance(10 * SECOND);
+    assert_int_equal(session()->ring.count, 1);
+    lose(1, length_of(session()->ring.last) + 1); /* silent for so long can't be */
+    come(2, CHROME);
+    assert_string_equal(told(), "replay-too-long ");
+    leave(2);
+}
+
+static void test_switched_off(void **state)
+{
+    (void)state;
+    w.settings.replay.seconds_ms = 0;
+    come(1, CHROME);
+    say("one");
+    lose(1, 10000);
+    say("two");
+    come(2, CHROME);
+    assert_string_equal(told(), "");
+    assert_int_equal(metric(METRIC_REPLAY_SLOTS_LEFT), 0);
+    leave(2);
+}
+
+static void test_status_is_not_repeated_and_resync_is(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    lose(1, 0);
+    session_resync(session(), SLICE_LIT("r1"), "joined");
+    session_tell(session(), TOLD_CONNECTING);
+    session_tell(session(), TOLD_NOTHING);
+    come(2, CHROME);
+    assert_string_equal(told(), "joined ");
+    leave(2);
+}
+
+static void test_report(void **state)
+{
+    struct byte_buf json = {0};
+
+    (void)state;
+    come(1, CHROME);
+    lose(1, 0);
+    say("one");
+    assert_true(session_table_describe(w.table, slice_of(user_key), &json));
+    byte_buf_putc(&json, '\0');
+    assert_non_null(strstr(json.data, "\"replay\":{\"events\":1,\"bytes\":"));
+    assert_non_null(strstr(json.data, ",\"slots\":[{\"endsInMs\":90000,\"behind\":1}]}"));
+    byte_buf_free(&json);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {
+        T(test_a_lost_tab_gets_what_it_missed),
+        T(test_a_tab_that_left_gets_nothing),
+        T(test_another_kind_of_client_gets_nothing),
+        T(test_what_was_not_acknowledged_is_repeated),
+        T(test_tails),
+        T(test_one_of_two_tabs_drops),
+        T(test_both_tabs_drop),
+        T(test_replay_comes_before_anything_newer),
+        T(test_lost_again_with_the_replay),
+        T(test_the_night_in_between),
+        T(test_the_session_stays_for_its_slots),
+        T(test_the_session_is_wanted_for_its_slots),
+        T(test_more_than_is_kept_is_told),
+        T(test_the_bound_of_all_rings),
+        T(test_old_events_are_not_kept_for_the_living),
+        T(test_switched_off),
+        T(test_status_is_not_repeated_and_resync_is),
+        T(test_report),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
