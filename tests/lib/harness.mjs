@@ -153,6 +153,14 @@ class Bridge {
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail);
   }
 
+  /** Resolves when it has ended by itself: {code, signal}. */
+  async ended() {
+    const how = await this.exited;
+    this.#child = null;
+    this.#keepLog();
+    return how;
+  }
+
   /** The last lines, for whoever wonders why a test failed. */
   #keepLog() {
     mkdirSync(LOG_DIR, { recursive: true });
@@ -188,13 +196,13 @@ class Bridge {
 
 /**
  * The bridge, ready, in front of `double` (null: an address where nobody answers). `settings` by
- * name: {'PushBridge:Shards': 2}; a list as an array. `env` are more environment variables.
+ * name: {'PushBridge:Shards': 2}; a list as an array; Urls are addresses beside the first. `env`
+ * are more environment variables.
  */
 export async function startBridge(t, double, settings = {}, env = {}) {
   const port = await freePort();
   const adminPort = await freePort();
   const all = {
-    Urls: `http://127.0.0.1:${port}`,
     'PushBridge:AdminUrls': `http://127.0.0.1:${adminPort}`,
     'PushBridge:AdminApiKey': 'test-api-key-0123456789',
     'PushBridge:Log:Format': 'json',
@@ -209,6 +217,7 @@ export async function startBridge(t, double, settings = {}, env = {}) {
     'Im:Address': double ? double.url : `http://127.0.0.1:${await freePort()}`,
     'Im:DefaultPassword': PASSWORD,
     ...settings,
+    Urls: [`http://127.0.0.1:${port}`, ...(settings.Urls ?? [])].join(';'),
   };
   const bridge = new Bridge(t.name ?? 'suite', { ...inherited(), ...environment(all), ...env }, port, adminPort);
   cleanUp(t, () => bridge.stop());
