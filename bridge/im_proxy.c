@@ -4,6 +4,7 @@
 #include "bridge/log.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/rc_clients.h"
 #include "bridge/shard.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -167,7 +168,7 @@ int im_proxy_open(struct shard *s, struct im_proxy **out)
     const struct settings *set = s->program->settings;
     struct im_proxy *p = calloc(1, sizeof *p);
     char base_url[RC_ADDRESS_URL_MAX];
-    struct rest_client_options options = shard_rest_options(s, base_url);
+    struct rest_client_options options = rc_clients_rest(set, base_url);
     int rc = UV_ENOMEM;
 
     *out = p;

@@ -11,6 +11,7 @@
 #include "bridge/login_desk.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/rc_clients.h"
 #include "bridge/routes.h"
 #include "bridge/session_table.h"
 #include "bridge/user.h"
@@ -226,11 +227,6 @@ static int open_http(struct shard *s)
 
 /* ---- the sessions' parts ---- */
 
-static const char *or_null(const char *text)
-{
-    return text[0] == '\0' ? NULL : text;
-}
-
 /* The users fall evenly on the shards, so each has its share of the whole. */
 static unsigned share_of(const struct shard *s, unsigned whole)
 {
@@ -247,25 +243,6 @@ static void on_orphan(void *arg, struct slice key, const struct token_entry *ent
     session_table_orphan(s->sessions, entry);
 }
 
-struct rest_client_options shard_rest_options(const struct shard *s, char *base_url)
-{
-    const struct settings *set = s->program->settings;
-
-    rc_address_url(&set->im.address.rest, base_url);
-    return (struct rest_client_options){
-        .base_url = base_url,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .proxy = or_null(set->im.proxy),
-        .tls_verify = set->im.tls_verify,
-        .timeout_ms = set->logins.timeout_ms,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .max_body_bytes = set->limits.rest_body_bytes,
-        .max_connections = set->logins.max_running,
-    };
-}
-
 static void on_handed_orphan(void *arg, struct slice key, const struct token_entry *entry,
                              enum token_orphan why)
 {
@@ -273,33 +250,6 @@ static void on_handed_orphan(void *arg, struct slice key, const struct token_ent
 
     (void)key, (void)why;
     session_table_orphan(s->handed, entry);
-}
-
-static int open_clients(struct shard *s)
-{
-    const struct settings *set = s->program->settings;
-    char base_url[RC_ADDRESS_URL_MAX];
-    const struct ddp_client_options ddp = {
-        .host = set->im.address.ddp.host,
-        .port = set->im.address.ddp.port,
-        .tls = set->im.address.ddp.tls,
-        .path = set->im.address.ddp.path,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .tls_verify = set->im.tls_verify,
-        .proxy = or_null(set->im.proxy),
-        .max_frame_bytes = set->limits.ddp_frame_bytes,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .ping_ms = set->ddp.ping_ms,
-        .dead_ms = set->ddp.dead_ms,
-    };
-    const struct rest_client_options rest = shard_rest_options(s, base_url);
-    int rc = ddp_client_new(&s->loop, &ddp, &s->ddp);
-
-    if (rc != 0)
-        return rc;
-    return rest_client_new(&s->loop, &rest, &s->rest);
 }
 
 static struct token_cache *open_cache(struct shard *s, const struct settings *set,
@@ -405,7 +355,7 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     rc = mailbox_new(&s->loop, program->nshards + 1, program->settings->limits.mailbox_bytes, s,
                      &s->mailbox);
     if (rc == 0)
-        rc = open_clients(s);
+        rc = rc_clients_open(&s->loop, program->settings, &s->ddp, &s->rest);
     if (rc == 0)
         rc = open_sessions(s);
     if (rc == 0)

@@ -18,7 +18,6 @@
 #include "bridge/publisher.h"
 #include "bridge/refused_tokens.h"
 #include "bridge/repair_post.h"
-#include "rocketchat/rest_client.h"
 #include <uv.h>
 
 struct program;
@@ -57,10 +56,6 @@ struct shard {
 
 int shard_open(struct shard *s, struct program *program, unsigned index);
 int shard_start(struct shard *s); /* the thread */
-
-/* What every REST client of the shard has in common. base_url: room for RC_ADDRESS_URL_MAX, which
- * the options point to. */
-struct rest_client_options shard_rest_options(const struct shard *s, char *base_url);
 
 /* Posts to a shard's mailbox from the shard `from`. A control mail is always taken. */
 enum mailbox_post shard_post(struct shard *from, unsigned to, struct mail *mail);
