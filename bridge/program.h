@@ -24,7 +24,10 @@ enum program_phase { PROGRAM_STARTING, PROGRAM_SERVING, PROGRAM_DRAINING };
 
 struct program {
     const struct settings *settings;
+    struct settings handed; /* the same, but for the time to live of tokens handed to browsers; its
+                               texts are settings' */
     struct user_rules rules;
+    struct abp_map *abp_map;
     struct jwt_keys *first_keys; /* those the shards start with */
     struct shard *shards;
     unsigned nshards;

@@ -11,16 +11,20 @@ struct asker {
     struct asker *next;
     uint64_t ticket;
     int64_t since_ms;
+    uint64_t granted_ms; /* of its query */
     unsigned shard;
+    bool tried;   /* it runs the query, or has failed to */
+    bool running; /* now */
+    struct rc_error error;
 };
 
 struct room {
     UT_hash_handle hh;
-    struct asker *sharing;         /* of the query under way; the first one runs it */
+    struct asker *sharing;         /* of the query under way; newest first */
     struct asker *waiting;         /* for the next one; newest first */
     uint64_t first_ask_ms, due_ms; /* of those that wait */
-    uint64_t granted_ms;
-    bool lost; /* uthash_nonfatal_oom */
+    uint64_t slow_ms;              /* the query under way is slow from then on */
+    bool lost;                     /* uthash_nonfatal_oom */
     size_t rid_len;
     char rid[];
 };
@@ -136,18 +140,63 @@ static int64_t lowest_since(const struct asker *a)
     return since;
 }
 
-/* To the first of those that share. Nobody left: those that wait are next, or the room is done. */
-static void grant(struct repair_desk *d, struct room *r, uint64_t now_ms)
+/* Nobody shares a query: those that wait are next, or the room is done. */
+static void settle(struct repair_desk *d, struct room *r, uint64_t now_ms)
 {
-    if (r->sharing != NULL) {
-        r->granted_ms = now_ms;
-        d->host.run(d->host.arg, r->sharing->shard, r->sharing->ticket, lowest_since(r->sharing));
-    } else if (r->waiting != NULL) {
+    if (r->waiting != NULL) {
         r->first_ask_ms = now_ms;
         r->due_ms = now_ms + REPAIR_QUIET_MS;
     } else {
         forget(d, r);
     }
+}
+
+/* To one that has not tried yet; false: there is none. */
+static bool grant(struct repair_desk *d, struct room *r, uint64_t now_ms)
+{
+    struct asker *a = r->sharing;
+
+    while (a != NULL && a->tried)
+        a = a->next;
+    if (a == NULL)
+        return false;
+    a->tried = a->running = true;
+    a->granted_ms = now_ms;
+    r->slow_ms = now_ms + REPAIR_SLOW_MS;
+    d->host.run(d->host.arg, a->shard, a->ticket, lowest_since(r->sharing));
+    return true;
+}
+
+static unsigned running(const struct room *r)
+{
+    unsigned n = 0;
+
+    for (const struct asker *a = r->sharing; a != NULL; a = a->next)
+        n += a->running;
+    return n;
+}
+
+/* answer NULL: each hears its own error. */
+static void answer_all(struct repair_desk *d, struct room *r, uint64_t granted_ms,
+                       struct repair_answer *answer)
+{
+    struct asker *a;
+
+    while ((a = r->sharing) != NULL) {
+        r->sharing = a->next;
+        d->host.answer(d->host.arg, a->shard, a->ticket, granted_ms, answer,
+                       answer == NULL ? &a->error : NULL);
+        free(a);
+    }
+}
+
+/* One that ran the query does so no more. */
+static void go_on(struct repair_desk *d, struct room *r, uint64_t now_ms)
+{
+    if (running(r) > 0 || grant(d, r, now_ms))
+        return;
+    answer_all(d, r, now_ms, NULL);
+    settle(d, r, now_ms);
 }
 
 bool repair_desk_ask(struct repair_desk *d, uint64_t now_ms, struct slice rid, unsigned asker,
@@ -161,6 +210,7 @@ bool repair_desk_ask(struct repair_desk *d, uint64_t now_ms, struct slice rid, u
         return false;
     }
     *a = (struct asker){.next = r->waiting, .ticket = ticket, .since_ms = since_ms, .shard = asker};
+    rc_error_of(&a->error, RC_UNREACHABLE); /* all that could run it cancelled */
     if (r->waiting == NULL)
         r->first_ask_ms = now_ms;
     r->waiting = a;
@@ -185,33 +235,57 @@ static struct asker *take_out(struct asker **list, uint64_t ticket)
 void repair_desk_cancel(struct repair_desk *d, uint64_t now_ms, struct slice rid, uint64_t ticket)
 {
     struct room *r = find(d, rid);
-    bool runs;
+    struct asker *a;
 
     if (r == NULL)
         return;
-    runs = r->sharing != NULL && r->sharing->ticket == ticket;
-    free(take_out(&r->sharing, ticket));
-    free(take_out(&r->waiting, ticket));
-    if (runs || (r->sharing == NULL && r->waiting == NULL))
-        grant(d, r, now_ms);
+    if ((a = take_out(&r->waiting, ticket)) != NULL) {
+        free(a);
+        if (r->sharing == NULL && r->waiting == NULL)
+            forget(d, r);
+    } else if ((a = take_out(&r->sharing, ticket)) != NULL) {
+        bool ran = a->running;
+
+        free(a);
+        if (ran || r->sharing == NULL)
+            go_on(d, r, now_ms);
+    }
 }
 
 void repair_desk_done(struct repair_desk *d, uint64_t now_ms, struct slice rid, uint64_t ticket,
                       struct repair_answer *answer, const struct rc_error *error)
 {
     struct room *r = find(d, rid);
-    struct asker *a;
+    struct asker *a = r != NULL ? r->sharing : NULL;
 
-    if (r == NULL || r->sharing == NULL || r->sharing->ticket != ticket)
+    while (a != NULL && a->ticket != ticket)
+        a = a->next;
+    if (a == NULL || !a->running)
         return;
-    /* An error is the runner's own: the others have connections that may do better. */
-    do {
-        a = r->sharing;
-        r->sharing = a->next;
-        d->host.answer(d->host.arg, a->shard, a->ticket, r->granted_ms, answer, error);
+    if (answer != NULL) {
+        answer_all(d, r, a->granted_ms, answer);
+        settle(d, r, now_ms);
+        return;
+    }
+    a->running = false;
+    a->error = *error;
+    if (!rc_result_is_transient(error->result)) {
+        /* Its own affair: what others are shown is not for one that may not ask. */
+        take_out(&r->sharing, ticket);
+        d->host.answer(d->host.arg, a->shard, a->ticket, a->granted_ms, NULL, error);
         free(a);
-    } while (answer != NULL && r->sharing != NULL);
-    grant(d, r, now_ms);
+    }
+    go_on(d, r, now_ms);
+}
+
+/* Is it time for a second one to run the query? */
+static bool may_double(const struct room *r)
+{
+    const struct asker *a = r->sharing;
+
+    while (a != NULL && a->tried)
+        a = a->next;
+    return a != NULL && running(r) == 1;
 }
 
 void repair_desk_turn(struct repair_desk *d, uint64_t now_ms)
@@ -219,7 +293,10 @@ void repair_desk_turn(struct repair_desk *d, uint64_t now_ms)
     struct room *r, *next;
 
     HASH_ITER(hh, d->rooms, r, next)
-    if (r->sharing == NULL && r->due_ms <= now_ms) {
+    if (r->sharing != NULL) {
+        if (r->slow_ms <= now_ms && may_double(r))
+            grant(d, r, now_ms);
+    } else if (r->due_ms <= now_ms) {
         r->sharing = r->waiting;
         r->waiting = NULL;
         grant(d, r, now_ms);
@@ -232,8 +309,12 @@ uint64_t repair_desk_due_ms(const struct repair_desk *d)
     struct room *r, *next;
 
     HASH_ITER(hh, d->rooms, r, next)
-    if (r->sharing == NULL && r->due_ms < due)
-        due = r->due_ms;
+    {
+        if (r->sharing == NULL && r->due_ms < due)
+            due = r->due_ms;
+        else if (r->sharing != NULL && r->slow_ms < due && may_double(r))
+            due = r->slow_ms;
+    }
     return due;
 }
 

@@ -4,7 +4,10 @@
  * rooms whose home it is. The first ask for a room opens a short window, so that all sessions whose
  * events showed the same burst share one query; then one of them runs it, from the lowest date any
  * of them asked for, and its answer goes to all who had asked before it was sent. Those who ask
- * later wait for the next one. A runner that fails hears why, and the next asker runs.
+ * later wait for the next one. Where the runner fails (its connection is lost, its own limit is
+ * used up), another asker runs the query, and the one that failed shares the answer; only where all
+ * have failed each hears why. One that Rocket.Chat refuses the room hears that at once, and shares
+ * nothing. A runner that is slow gets a second beside it: the first answer serves all.
  *
  * Rules: design section 5. */
 #ifndef BRIDGE_REPAIR_DESK_H
@@ -15,6 +18,7 @@
 enum {
     REPAIR_QUIET_MS = 50,       /* the window goes on while asks keep coming ... */
     REPAIR_WINDOW_MAX_MS = 500, /* ... up to this */
+    REPAIR_SLOW_MS = 1000,
 };
 
 struct repair_desk;

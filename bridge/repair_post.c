@@ -129,7 +129,7 @@ static void on_timer(uv_timer_t *timer);
 /* The desk looks at all its rooms for what is due: so once for many asks. */
 static void wake(struct repair_post *p, uint64_t in_ms)
 {
-    if (!uv_is_active((uv_handle_t *)&p->timer))
+    if (!uv_is_active((uv_handle_t *)&p->timer) || uv_timer_get_due_in(&p->timer) > in_ms)
         uv_timer_start(&p->timer, on_timer, in_ms, 0);
 }
 

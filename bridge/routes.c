@@ -1,6 +1,7 @@
 #include "bridge/routes.h"
 
 #include "base/byte_buf.h"
+#include "bridge/abp.h"
 #include "bridge/admin_agent.h"
 #include "bridge/admin_routes.h"
 #include "bridge/health.h"
@@ -77,12 +78,18 @@ void routes_handle(struct shard *s, struct http_request *req)
         return;
     else if (v->listener_tag == ROUTES_PUBLIC && signalr_server_handle(s->signalr, req))
         return;
+    else if (v->listener_tag == ROUTES_PUBLIC && abp_is_for(s, v))
+        abp_handle(s, req);
     else
         respond(req, 404, NULL, (struct slice){0});
 }
 
 void routes_gone(struct shard *s, struct http_request *req)
 {
-    if (http_request_view(req)->listener_tag == ROUTES_ADMIN)
+    const struct http_view *v = http_request_view(req);
+
+    if (v->listener_tag == ROUTES_ADMIN)
         admin_routes_gone(s, req);
+    else if (abp_is_for(s, v))
+        abp_gone(req);
 }

@@ -10,7 +10,7 @@
 #include "bridge/user_session_internal.h"
 #include "rocketchat/room_memory.h"
 
-enum { LIST_TRIES = 3, LIST_RETRY_MS = 10 * 1000, LOOK_AGAIN_MS = 1000 };
+enum { LIST_TRIES = 5, LIST_RETRY_MS = 1000 /* doubling */, LOOK_AGAIN_MS = 1000 };
 
 enum list { LIST_SUBSCRIPTIONS, LIST_ROOMS };
 
@@ -55,6 +55,7 @@ static void on_left(void *arg, struct slice sub_id, struct slice rid)
     struct byte_buf doc = {0};
 
     session_repair_left(s, rid);
+    session_opened_left(s, rid);
     byte_buf_printf(&doc, "{\"_id\":\"%.*s\"}", (int)sub_id.len, sub_id.ptr);
     e.subscription.raw = byte_buf_slice(&doc);
     if (!byte_buf_failed(&doc))
@@ -78,6 +79,7 @@ void session_begin_gap(struct user_session *s)
     if (s->rooms == NULL)
         return;
     if (session_now_ms(s->table) - s->lost_at_ms > settings->catch_up.max_gap_ms) {
+        session_repair_stop(s);
         room_memory_free(s->rooms);
         s->rooms = NULL;
         session_resync(s, (struct slice){0}, "gap-too-long");
@@ -106,6 +108,8 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
             ask(s, LIST_ROOMS);
             return;
         }
+        if (s->gap)
+            session_repair_resume(s);
         s->gap = false;
         if (!s->looked_again) {
             s->looked_again = true;
@@ -116,17 +120,20 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
     log_warn("session_list_failed", LOG_ID("user", slice_of(s->key)),
              LOG_STR("list", which == LIST_ROOMS ? "rooms" : "subscriptions"),
              LOG_STR("code", error != NULL ? error->code : rc_result_name(RC_MALFORMED)));
-    /* The session works without, only less knowingly: a few tries, then it stays so. Not all of a
-     * limiter's window at its very beginning. */
     if (++s->list_tries < LIST_TRIES) {
-        uint64_t wait = error != NULL && error->retry_after_ms > LIST_RETRY_MS
-                            ? error->retry_after_ms
-                            : LIST_RETRY_MS;
-        session_arm(s, session_now_ms(s->table) + wait + session_random(s->table, LIST_RETRY_MS));
+        uint64_t wait = (uint64_t)LIST_RETRY_MS << (s->list_tries - 1);
+
+        if (error != NULL && error->retry_after_ms > wait)
+            wait = error->retry_after_ms;
+        /* Not all of a limiter's window at its very beginning. */
+        session_arm(s, session_now_ms(s->table) + wait + session_random(s->table, wait));
     } else if (s->gap) { /* which rooms moved in it will not be known */
         s->gap = false;
+        session_repair_stop(s);
+        room_memory_give_up_all(s->rooms);
         session_resync(s, (struct slice){0}, "no-lists");
     }
+    /* Else the session works without the lists, only less knowingly. */
 }
 
 /* ---- over REST ---- */

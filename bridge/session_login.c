@@ -176,6 +176,7 @@ static void accept_account(struct user_session *s, struct slice username)
         session_arm(s, 0);
     s->naming = s->token_unwanted = false;
     s->fresh = true;
+    session_believe_token(s);
     session_store(s, session_token_ready);
 }
 

@@ -20,12 +20,9 @@ enum {
     BURST_OVER_MS = 1000,     /* quiet for so long: the burst is over ... */
     BURST_MAX_MS = 10 * 1000, /* ... or has gone on for so long */
     TRIES = 4,
-    RETRY_MS = 500,     /* doubling */
-    REPAIRS_MAX = 2000, /* rooms of one session at once */
-    QUERY_MS = 15 * 1000,
-    /* Rocket.Chat: 10 calls of a method in 10 s by one connection. Two stay for others. */
-    QUERIES = 8,
-    QUERIES_WINDOW_MS = 10 * 1000,
+    RETRY_MS = 500,                  /* doubling */
+    LIMITED_MAX_MS = 10 * 60 * 1000, /* waiting for Rocket.Chat's limits, all told */
+    REPAIRS_MAX = 2000,              /* rooms of one session at once */
 };
 
 struct held {
@@ -39,27 +36,24 @@ struct session_repair {
     UT_hash_handle hh; /* in table->repairs by ticket, while it is asked for */
     struct session_repair *next;
     struct user_session *session;
-    uint64_t ticket;        /* 0: not asked for */
-    uint64_t due_ms;        /* the burst is over, or the next try; 0: none */
-    uint64_t begun_ms;      /* the burst */
-    uint64_t hold_until_ms; /* while holding */
-    uint64_t last_event_ms; /* uv_hrtime's clock, as the desk's grants */
-    uint64_t missed_ms;     /* the same: the last event that showed that messages are missing */
-    int64_t since_ms;       /* server time: a burst's look goes back to here at least */
+    uint64_t ticket;           /* 0: not asked for */
+    uint64_t due_ms;           /* the burst is over, or the next try; 0: none */
+    uint64_t begun_ms;         /* the burst */
+    uint64_t hold_until_ms;    /* while something is held */
+    uint64_t last_event_ms;    /* uv_hrtime's clock, as the desk's grants */
+    uint64_t missed_ms;        /* the same: the last event that showed that messages are missing */
+    uint64_t lacking_since_ms; /* our clock; 0: not asked for yet */
+    int64_t since_ms;          /* server time: a burst's look goes back to here at least */
+    int64_t asked_ms;          /* server time: what was asked for begins here */
+    int64_t passed_ms;         /* server time: the newest message that went out since */
     struct held *held, **held_end;
     uint32_t held_bytes; /* part of the session's */
     unsigned nheld;
     uint8_t tries;
-    bool holding;
+    bool holding;  /* what comes waits */
+    bool cut;      /* it would wait too long */
+    bool retrying; /* due is the next try */
     bool burst;
-    uint16_t rid_len;
-    char rid[];
-};
-
-/* One query under way. */
-struct query {
-    struct session_table *table;
-    uint64_t ticket;
     uint16_t rid_len;
     char rid[];
 };
@@ -96,7 +90,7 @@ static void rearm(struct user_session *s)
 
     for (struct session_repair *r = s->repairs; r != NULL; r = r->next) {
         at = session_sooner(at, r->due_ms);
-        if (r->holding)
+        if (r->nheld > 0)
             at = session_sooner(at, r->hold_until_ms);
     }
     s->repair_at_ms = at;
@@ -112,7 +106,7 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     if (r == NULL)
         return NULL;
     r->session = s;
-    r->since_ms = RC_NO_DATE;
+    r->since_ms = r->asked_ms = r->passed_ms = RC_NO_DATE;
     r->held_end = &r->held;
     r->begun_ms = session_now_ms(s->table);
     r->rid_len = (uint16_t)rid.len;
@@ -120,6 +114,7 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     r->next = s->repairs;
     s->repairs = r;
     s->nrepairs++;
+    room_memory_pin(s->rooms, true);
     return r;
 }
 
@@ -156,6 +151,16 @@ static void free_held(struct held *h)
     }
 }
 
+static void tell(struct session_repair *r, const struct rc_message *message, enum room_sight sight,
+                 uint64_t born)
+{
+    int64_t created = rc_message_created_ms(message);
+
+    if (sight == ROOM_SIGHT_FIRST && created > r->passed_ms)
+        r->passed_ms = created;
+    session_tell_message(r->session, message, sight, born);
+}
+
 static void release_held(struct session_repair *r)
 {
     struct held *held = take_held(r);
@@ -164,7 +169,7 @@ static void release_held(struct session_repair *r)
     for (const struct held *h = held; h != NULL; h = h->next) {
         const struct rc_message message = message_of(h);
 
-        session_tell_message(r->session, &message, h->sight, 0);
+        tell(r, &message, h->sight, 0);
     }
     free_held(held);
 }
@@ -184,7 +189,8 @@ static void end(struct session_repair *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
-    s->nrepairs--;
+    if (--s->nrepairs == 0)
+        room_memory_pin(s->rooms, false);
     free(r);
 }
 
@@ -209,10 +215,11 @@ static bool ask(struct session_repair *r)
         return false;
     }
     r->due_ms = 0;
-    if (!r->holding && r->tries == 0) {
-        r->holding = true;
-        r->hold_until_ms = session_now_ms(s->table) + HOLD_MS;
-    }
+    r->retrying = false;
+    if (r->lacking_since_ms == 0)
+        r->lacking_since_ms = session_now_ms(s->table);
+    r->holding = !r->cut;
+    r->asked_ms = since;
     r->ticket = ++s->table->next_ticket;
     HASH_ADD(hh, s->table->repairs, ticket, sizeof r->ticket, r);
     if (r->session == NULL) { /* uthash_nonfatal_oom */
@@ -246,17 +253,25 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
     if (hint->missed)
         r->missed_ms = r->last_event_ms;
     /* While it is asked for, the answer has this, too, unless the query is out already. */
-    if (r->ticket == 0 && hint->lacking && r->tries == 0) {
+    if (r->ticket == 0 && hint->lacking && !r->retrying) {
         count(s, METRIC_REPAIRS_MISSED);
         if (!ask(r))
             r = NULL;
-    } else if (r->ticket == 0 && hint->burst && r->tries == 0) {
+    } else if (r->ticket == 0 && hint->burst && !r->retrying) {
         r->due_ms = now + BURST_OVER_MS;
         if (r->due_ms > r->begun_ms + BURST_MAX_MS)
             r->due_ms = r->begun_ms + BURST_MAX_MS;
     }
     rearm(s);
     return r;
+}
+
+/* What is held has waited long enough, or is too much; what comes now does not wait. */
+static void cut(struct session_repair *r)
+{
+    count(r->session, METRIC_HOLDS_CUT);
+    r->cut = true;
+    release_held(r);
 }
 
 /* False: it need not, or can't, wait. */
@@ -271,10 +286,11 @@ static bool hold(struct session_repair *r, enum room_sight sight, const struct r
     if (r->nheld < HOLD_EVENTS && len <= HOLD_BYTES - s->held_bytes)
         h = malloc(sizeof *h + len);
     if (h == NULL) {
-        count(s, METRIC_HOLDS_CUT);
-        release_held(r);
+        cut(r);
         return false;
     }
+    if (r->nheld == 0)
+        r->hold_until_ms = session_now_ms(s->table) + HOLD_MS;
     h->next = NULL;
     h->sight = sight;
     h->len = len;
@@ -285,6 +301,7 @@ static bool hold(struct session_repair *r, enum room_sight sight, const struct r
     r->held_bytes += (uint32_t)len;
     s->held_bytes += (uint32_t)len;
     count(s, METRIC_EVENTS_HELD);
+    rearm(s);
     return true;
 }
 
@@ -295,13 +312,33 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     enum room_sight sight;
     struct room_hint hint;
 
+    session_repair_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
+    session_repair_saw_leave(s, message, sight);
     if (s->table->settings->message_source == SOURCE_REPAIR)
         r = note(s, &e->room, &hint);
     else if (sight == ROOM_SIGHT_REPEAT)
         sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
-    if (r == NULL || !hold(r, sight, message))
+    if (r == NULL)
         session_tell_message(s, message, sight, born);
+    else if (!hold(r, sight, message))
+        tell(r, message, sight, born);
+    if (e->action == RC_REMOVED)
+        session_repair_left(s, e->room.id);
+}
+
+/* Membership, as the room's own messages tell it: before its return is judged, after its leave. */
+void session_repair_saw_return(struct user_session *s, const struct rc_message *message)
+{
+    if (rc_message_move(message, slice_of(s->username)) == RC_MOVE_IN)
+        room_memory_returned(s->rooms, message->rid, rc_message_created_ms(message));
+}
+
+void session_repair_saw_leave(struct user_session *s, const struct rc_message *message,
+                              enum room_sight sight)
+{
+    if (sight == ROOM_SIGHT_FIRST && rc_message_move(message, slice_of(s->username)) == RC_MOVE_OUT)
+        room_memory_left(s->rooms, message->rid, rc_message_created_ms(message));
 }
 
 bool session_repair_hold(struct user_session *s, enum room_sight sight,
@@ -320,7 +357,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
-    if (r->ticket == 0 && r->tries == 0) { /* else it is asked for, or will be again */
+    if (r->ticket == 0 && !r->retrying) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
         ask(r);
     }
@@ -343,6 +380,36 @@ void session_repair_stop(struct user_session *s)
     rearm(s);
 }
 
+void session_repair_pause(struct user_session *s)
+{
+    const struct repair_gate *gate = &s->table->options.repairs;
+
+    for (struct session_repair *r = s->repairs; r != NULL; r = r->next) {
+        if (r->ticket != 0) {
+            HASH_DEL(s->table->repairs, r);
+            gate->cancel(gate->arg, rid_of(r), r->ticket);
+            r->ticket = 0;
+        }
+        room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
+        r->due_ms = 0;
+        r->tries = 0;
+        r->burst = r->retrying = false;
+    }
+    rearm(s);
+}
+
+void session_repair_resume(struct user_session *s)
+{
+    struct session_repair *r, *next;
+
+    for (r = s->repairs; r != NULL; r = next) {
+        next = r->next;
+        if (r->ticket == 0 && r->due_ms == 0)
+            ask(r);
+    }
+    rearm(s);
+}
+
 void session_repair_due(struct user_session *s)
 {
     uint64_t now = session_now_ms(s->table);
@@ -350,13 +417,11 @@ void session_repair_due(struct user_session *s)
 
     for (r = s->repairs; r != NULL; r = next) {
         next = r->next;
-        if (r->holding && now >= r->hold_until_ms) {
-            count(s, METRIC_HOLDS_CUT);
-            release_held(r);
-        }
+        if (r->nheld > 0 && now >= r->hold_until_ms)
+            cut(r);
         if (r->due_ms == 0 || now < r->due_ms)
             continue;
-        if (r->tries == 0) {
+        if (!r->retrying) {
             count(s, METRIC_REPAIRS_BURST);
             room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         }
@@ -366,83 +431,13 @@ void session_repair_due(struct user_session *s)
     rearm(s);
 }
 
-/* ---- running a query for all who asked ---- */
-
-static bool take_query(struct user_session *s)
-{
-    uint64_t now = session_now_ms(s->table);
-
-    if (now >= s->queries_until_ms) {
-        s->queries_until_ms = now + QUERIES_WINDOW_MS;
-        s->queries = 0;
-    }
-    if (s->queries == QUERIES)
-        return false;
-    s->queries++;
-    return true;
-}
-
-static void report(const struct query *q, struct repair_answer *answer,
-                   const struct rc_error *error)
-{
-    const struct repair_gate *gate = &q->table->options.repairs;
-
-    gate->done(gate->arg, (struct slice){q->rid, q->rid_len}, q->ticket, answer, error);
-}
-
-static void on_messages(void *arg, struct slice result, const struct rc_error *error)
-{
-    struct query *q = arg;
-    struct repair_answer *answer = error == NULL ? repair_answer_new(result) : NULL;
-    struct rc_error nomem;
-
-    if (error == NULL && answer == NULL) {
-        rc_error_of(&nomem, RC_NOMEM);
-        error = &nomem;
-    }
-    report(q, answer, error);
-    free(q);
-}
-
 void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms)
 {
-    struct byte_buf params = {0};
     struct session_repair *r;
-    struct user_session *s;
-    struct rc_error error;
-    struct query *q;
-    bool sent = false;
 
     HASH_FIND(hh, t->repairs, &ticket, sizeof ticket, r);
-    if (r == NULL)
-        return; /* cancelled: the desk has heard it, or is about to */
-    s = r->session;
-    q = calloc(1, sizeof *q + r->rid_len);
-    if (q == NULL) {
-        rc_error_of(&error, RC_NOMEM);
-        t->options.repairs.done(t->options.repairs.arg, rid_of(r), ticket, NULL, &error);
-        return;
-    }
-    q->table = t;
-    q->ticket = ticket;
-    q->rid_len = r->rid_len;
-    memcpy(q->rid, r->rid, r->rid_len);
-    rc_error_of(&error, RC_UNREACHABLE);
-    if (!take_query(s)) {
-        rc_error_of(&error, RC_RATE_LIMITED);
-        error.retry_after_ms = s->queries_until_ms - session_now_ms(t) + 1;
-    } else if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING) {
-        byte_buf_printf(&params, "[\"%.*s\",{\"lastUpdate\":{\"$date\":%" PRId64 "}}]",
-                        (int)r->rid_len, r->rid, since_ms);
-        sent = !byte_buf_failed(&params) &&
-               ddp_connector_call(s->ddp, "messages/get", byte_buf_slice(&params), QUERY_MS,
-                                  on_messages, q);
-        byte_buf_free(&params);
-    }
-    if (!sent) {
-        report(q, NULL, &error);
-        free(q);
-    }
+    if (r != NULL) /* else: cancelled; the desk has heard it, or is about to */
+        session_query_run(r->session, rid_of(r), since_ms, ticket);
 }
 
 /* ---- the answer ---- */
@@ -450,29 +445,66 @@ void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t 
 struct merge {
     struct session_repair *repair;
     struct room_merge all;
-    bool news;
+    bool late; /* a newer one had to go out before */
 };
 
 static void take_message(void *arg, const struct rc_message *message)
 {
     struct merge *m = arg;
-    enum room_sight sight;
 
-    if (!slice_eq(message->rid, rid_of(m->repair)))
-        return; /* a room nobody asked for */
-    sight = room_memory_see_repaired(m->repair->session->rooms, message);
-    if (sight == ROOM_SIGHT_FIRST || sight == ROOM_SIGHT_LATER)
-        room_merge_add(&m->all, message, sight);
-    m->news |= sight == ROOM_SIGHT_FIRST;
+    if (slice_eq(message->rid, rid_of(m->repair))) /* else: a room nobody asked for */
+        room_merge_add(&m->all, message, ROOM_SIGHT_FIRST);
 }
 
 static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
 {
     struct merge *m = arg;
 
-    (void)deleted_ms;
-    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id))
+    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id, deleted_ms))
         room_merge_add(&m->all, &(struct rc_message){.id = id}, ROOM_SIGHT_NONE);
+}
+
+/* The first leave in the answer: without it, an absence in a gap seems to begin with the gap. */
+static void find_leave(struct merge *m)
+{
+    struct user_session *s = m->repair->session;
+
+    for (size_t i = 0; i < m->all.count; i++) {
+        const struct rc_message *message = &m->all.items[i].message;
+
+        if (rc_message_move(message, slice_of(s->username)) == RC_MOVE_OUT &&
+            room_memory_left(s->rooms, message->rid, rc_message_created_ms(message)))
+            return;
+    }
+}
+
+/* What each message of the answer is to this session; in the room's order, so that the user's own
+ * comings and goings are heeded. What is no news goes. */
+static void judge(struct merge *m)
+{
+    struct session_repair *r = m->repair;
+    struct user_session *s = r->session;
+    size_t kept = 0;
+
+    room_merge_sort(&m->all);
+    find_leave(m);
+    for (size_t i = 0; i < m->all.count; i++) {
+        struct room_merge_item item = m->all.items[i];
+        int64_t created = rc_message_created_ms(&item.message);
+
+        if (item.sight != ROOM_SIGHT_NONE) {
+            session_repair_saw_return(s, &item.message);
+            item.sight = room_memory_see_repaired(s->rooms, &item.message, r->asked_ms);
+            session_repair_saw_leave(s, &item.message, item.sight);
+            if (item.sight != ROOM_SIGHT_FIRST && item.sight != ROOM_SIGHT_LATER)
+                continue;
+            /* A back-dated one has no place among those of its day any more. */
+            m->late |=
+                item.sight == ROOM_SIGHT_FIRST && created >= r->asked_ms && created < r->passed_ms;
+        }
+        m->all.items[kept++] = item;
+    }
+    m->all.count = kept;
 }
 
 static bool merge(struct session_repair *r, struct slice json)
@@ -481,10 +513,10 @@ static bool merge(struct session_repair *r, struct slice json)
     const struct rc_sync_sink sink = {take_message, take_deleted, &m};
     struct user_session *s = r->session;
     struct held *held;
-    bool held_all = r->holding;
 
     if (!rc_sync_read(json, &sink))
         return false;
+    judge(&m);
     held = take_held(r);
     for (const struct held *h = held; h != NULL; h = h->next) {
         const struct rc_message message = message_of(h);
@@ -496,9 +528,11 @@ static bool merge(struct session_repair *r, struct slice json)
         if (m.all.items[i].sight == ROOM_SIGHT_NONE)
             session_tell_deleted(s, rid_of(r), m.all.items[i].message.id);
         else
-            session_tell_message(s, &m.all.items[i].message, m.all.items[i].sight, 0);
-    if (m.all.failed || (m.news && !held_all)) /* newer ones had to go out before */
-        session_resync(s, rid_of(r), m.all.failed ? "overload" : "late");
+            tell(r, &m.all.items[i].message, m.all.items[i].sight, 0);
+    if (m.all.failed || room_memory_take_doubtful(s->rooms) > 0)
+        session_resync(s, rid_of(r), "overload");
+    else if (m.late)
+        session_resync(s, rid_of(r), "late");
     free_held(held);
     room_merge_free(&m.all);
     return true;
@@ -507,11 +541,13 @@ static bool merge(struct session_repair *r, struct slice json)
 static void failed(struct session_repair *r, const struct rc_error *error)
 {
     struct user_session *s = r->session;
-    uint64_t wait = (uint64_t)RETRY_MS << r->tries;
+    uint64_t wait = (uint64_t)RETRY_MS << r->tries, now = session_now_ms(s->table);
+    bool limited = error->result == RC_RATE_LIMITED && now < r->lacking_since_ms + LIMITED_MAX_MS;
 
-    if (++r->tries < TRIES && error->result != RC_NOT_FOUND) {
-        r->due_ms = session_now_ms(s->table) +
-                    (error->retry_after_ms > wait ? error->retry_after_ms : wait);
+    /* To wait for one's turn is no failure. */
+    if (limited || (++r->tries < TRIES && error->result != RC_NOT_FOUND)) {
+        r->due_ms = now + (error->retry_after_ms > wait ? error->retry_after_ms : wait);
+        r->retrying = true;
         return;
     }
     log_warn("room_not_repaired", LOG_ID("user", slice_of(s->key)), LOG_ID("room", rid_of(r)),
@@ -545,11 +581,13 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, uin
     }
     room_memory_repaired(s->rooms, rid_of(r));
     r->tries = 0;
-    if (r->missed_ms > granted_ms) {
+    r->cut = r->holding = false;
+    r->lacking_since_ms = 0;
+    r->passed_ms = RC_NO_DATE;
+    if (r->missed_ms != 0 && r->missed_ms >= granted_ms) { /* shown after the query went out */
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         ask(r);
-    } else if (r->burst && r->last_event_ms > granted_ms) {
-        r->holding = false;
+    } else if (r->burst && r->last_event_ms >= granted_ms) {
         r->due_ms = session_now_ms(t) + BURST_OVER_MS;
         r->begun_ms = session_now_ms(t);
     } else {

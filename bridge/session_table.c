@@ -80,7 +80,8 @@ int session_table_new(const struct session_table_options *options, struct sessio
         return rc;
     t->options = *options;
     t->settings = options->settings;
-    t->next_ticket = (uint64_t)options->shard << 48; /* unique in the process */
+    /* unique in the process */
+    t->next_ticket = options->ticket_class | (uint64_t)options->shard << 48;
     rc = uv_random(NULL, NULL, &t->random, sizeof t->random, 0, NULL);
     if (rc != 0)
         goto fail;
@@ -191,6 +192,7 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
     if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
+    session_opened_detach(s, shard, conn_serial);
     s->interest[shard]--;
     session_replay_left(s, shard, conn_serial, loss);
     if (--s->connections == 0)
@@ -346,6 +348,23 @@ bool session_table_describe(const struct session_table *t, struct slice key, str
     if (s != NULL)
         session_report(s, json);
     return s != NULL;
+}
+
+bool session_table_status(const struct session_table *t, struct slice key,
+                          struct session_status *out)
+{
+    struct user_session *s = find(t, key);
+    uint64_t now = session_now_ms(t);
+
+    *out = (struct session_status){.state = SESSION_IDLE};
+    if (s == NULL)
+        return false;
+    out->state = (enum session_state)s->state;
+    out->connections = s->connections;
+    memcpy(out->code, s->code, sizeof out->code);
+    if ((s->state == SESSION_BACKOFF || s->state == SESSION_REFUSED) && s->step_at_ms > now)
+        out->retry_after_ms = s->step_at_ms - now;
+    return true;
 }
 
 bool session_table_why(const struct session_table *t, struct slice key, struct session_why *why)

@@ -106,6 +106,7 @@ struct settings {
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
+        struct settings_list role_claims;                                /* all count */
         uint32_t leeway_ms;
         enum settings_anonymous anonymous;
         bool close_on_expiry;
@@ -124,6 +125,24 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct { /* routes of ABP's shape */
+        bool enabled;
+        char *base_path; /* without a slash at its end */
+        struct settings_list admin_roles;
+        bool tenant_admins;          /* an admin role counts for people of a tenant, too */
+        struct settings_list routes; /* each row one for abp_map.h */
+        uint32_t timeout_ms;         /* for an answer */
+        uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
+    } abp;
+
+    struct {
+        uint32_t calls_per_second, call_burst; /* of a connection; 0 a second: no limit */
+        uint32_t open_calls;                   /* of a connection, not answered yet */
+        struct settings_list allowed_calls;    /* DDP methods that Call may name */
+        uint32_t open_rooms;                   /* by one connection */
+        uint32_t open_rooms_per_user;
+    } methods;
 
     struct {
         uint32_t seconds_ms; /* 0: nothing is kept */

@@ -1,5 +1,6 @@
 #include "bridge/settings_check.h"
 #include "base/json_slice.h"
+#include "bridge/abp_map.h"
 #include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
 #include "bridge/settings_table.h"
@@ -257,6 +258,16 @@ static void check_listeners(const struct settings *s, struct settings_notes *not
                             s->admin_urls.items[i].text);
 }
 
+static void check_routes(const struct settings *s, struct settings_notes *notes)
+{
+    const char *why, *row;
+    struct abp_map *map = abp_map_new(&s->abp.routes, &why, &row);
+
+    if (map == NULL)
+        file_error(notes, "PushBridge:Abp:Routes", row, why, "");
+    abp_map_free(map);
+}
+
 /* As nproc counts: what this process may run on, not what the machine has. */
 static uint32_t cores(void)
 {
@@ -286,6 +297,7 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_tokens(s, notes);
     check_times(s, notes);
     check_listeners(s, notes);
+    check_routes(s, notes);
     if (s->shards == 0)
         s->shards = cores();
     name_instance(s);

@@ -1,4 +1,5 @@
 #include "bridge/settings_table.h"
+#include "bridge/abp_map.h"
 #include "bridge/settings_syntax.h"
 #include "rocketchat/room_memory.h"
 
@@ -124,7 +125,8 @@ static const struct settings_row rows[] = {
      .help = "When a token's time ends and tabs are open: resume with it, or login for a fresh "
              "one."},
     {COUNT("PushBridge:TokenCache:MaxEntries", token_cache.max_entries, 1, 10000000, "200000"),
-     .unit = "tokens", .help = "Tokens kept at most."},
+     .unit = "tokens",
+     .help = "Tokens kept at most, and users with a session. A token nobody uses makes room."},
 
     {SECONDS("PushBridge:Session:LingerSeconds", session.linger_ms, 0, DAY, "90"),
      .help = "How long a user's Rocket.Chat connection outlives the last tab."},
@@ -178,6 +180,9 @@ static const struct settings_row rows[] = {
     {LIST("PushBridge:Auth:TenantClaims", auth.tenant_claims, 16,
           "http://www.aspnetboilerplate.com/identity/claims/tenantId,tenantid,tenantId"),
      .help = "Claims that may hold the tenant; the first that is there counts."},
+    {LIST("PushBridge:Auth:RoleClaims", auth.role_claims, 16,
+          "http://schemas.microsoft.com/ws/2008/06/identity/claims/role,role,roles"),
+     .help = "Claims that hold the user's roles, each one role or a list; all of them count."},
     {SECONDS("PushBridge:Auth:LeewaySeconds", auth.leeway_ms, 0, HOUR, "30"),
      .help = "How far the app's clock and ours may differ."},
     {ENUM("PushBridge:Auth:Anonymous", auth.anonymous, anonymous_rules, "refuse"),
@@ -211,6 +216,39 @@ static const struct settings_row rows[] = {
      .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
+
+    {COUNT("PushBridge:Methods:CallsPerSecond", methods.calls_per_second, 0, 1000000, "10"),
+     .unit = "calls a second", .help = "Hub methods one connection may call. 0: no limit."},
+    {COUNT("PushBridge:Methods:Burst", methods.call_burst, 1, 1000000, "30"), .unit = "calls",
+     .help = "How many of them may come at once, after a pause."},
+    {COUNT("PushBridge:Methods:OpenCalls", methods.open_calls, 1, 10000, "16"), .unit = "calls",
+     .help = "Hub methods one connection may have waiting for an answer."},
+    {COUNT("PushBridge:Methods:OpenRooms", methods.open_rooms, 1, 1000, "20"), .unit = "rooms",
+     .help = "Rooms one connection may have open, to be followed as they change."},
+    {COUNT("PushBridge:Methods:OpenRoomsPerUser", methods.open_rooms_per_user, 1, 1000, "100"),
+     .unit = "rooms", .help = "Rooms all connections of a user may have open together."},
+    {LIST("PushBridge:Methods:AllowedCalls", methods.allowed_calls, 256, ""),
+     .help = "Methods of Rocket.Chat's Realtime API that the hub method Call may name. Empty: "
+             "none."},
+
+    {BOOL("PushBridge:Abp:Enabled", abp.enabled, "true"),
+     .help = "Serve the routes of ABP's shape: Authenticate, Logout, GetStatus, CreateUser, "
+             "DeleteUser and those of PushBridge:Abp:Routes."},
+    {STRING("PushBridge:Abp:BasePath", abp.base_path, 255, "/api/services/app"), .min = 2,
+     .check = settings_check_hub_path, .help = "What their paths begin with."},
+    {LIST("PushBridge:Abp:AdminRoles", abp.admin_roles, 16, "Admin"), .min = 1,
+     .help =
+         "Roles that may call CreateUser, DeleteUser and routes that act as the administrator."},
+    {BOOL("PushBridge:Abp:TenantAdmins", abp.tenant_admins, "false"),
+     .help = "Those roles count for people of a tenant, too. They act on all of Rocket.Chat."},
+    {LIST("PushBridge:Abp:Routes", abp.routes, 256, ""), .check = abp_map_check,
+     .help = "Further routes, each \"VERB Service/Action -> GET|POST rest.method user|admin "
+             "[role=A|B]\"."},
+    {SECONDS("PushBridge:Abp:TimeoutSeconds", abp.timeout_ms, 100, 5 * MINUTE, "2.5"),
+     .help = "For the answer of such a route; ABP's sample app waits 3 seconds."},
+    {SECONDS("PushBridge:Abp:HandedOutTtlSeconds", abp.handed_out_ttl_ms, 100, 30 * DAY, "86400"),
+     .help = "How long a token that Authenticate gave lives behind the last Authenticate, give or "
+             "take a tenth."},
 
     {SECONDS("PushBridge:Replay:Seconds", replay.seconds_ms, 0, HOUR, "90"),
      .help = "A lost connection's user who is back within this time is sent what was missed. 0: "
@@ -301,6 +339,8 @@ static const struct settings_row rows[] = {
      .help = "Events under way from one thread to another. More: dropped, and tabs are told."},
     {COUNT("PushBridge:Limits:LoginQueue", limits.login_queue, 1, 10000000, "100000"),
      .unit = "logins", .help = "Logins waiting for their turn. More: tried again later."},
+    {COUNT("PushBridge:Limits:HandedOutTokens", abp.max_handed_out, 1, 10000000, "100000"),
+     .unit = "tokens", .help = "Tokens in browsers' hands. More: the oldest is logged out."},
     {COUNT("PushBridge:Limits:TokenRequests", limits.token_requests, 1, 10000000, "10000"),
      .unit = "requests",
      .help = "Requests of one thread that wait for a user's Rocket.Chat login. More: 503."},

@@ -20,12 +20,17 @@ struct rc_message {
     struct slice raw; /* ptr NULL: there is none */
     struct slice id, rid;
     struct slice type;         /* t: "uj", "rm", ...; none for a normal message */
+    struct slice text;         /* msg; of uj, ul, au and ru: whom it is about */
     struct slice tmid;         /* the thread it replies in */
     int64_t updated_ms, ts_ms; /* RC_NO_DATE */
     bool edited;               /* editedAt is there */
     bool tshow;                /* a thread's reply that shows in the room, too */
     bool touched; /* reactions, replies, a pin: somebody changed it after it was sent */
 };
+
+/* Does it say that `username` left the room (ul, ru), or came into it (uj, au)? rocketchat.md 4. */
+enum rc_move { RC_MOVE_NONE, RC_MOVE_OUT, RC_MOVE_IN };
+enum rc_move rc_message_move(const struct rc_message *m, struct slice username);
 
 /* When it was written: its place in the room's order. RC_NO_DATE: it has no date at all. */
 static inline int64_t rc_message_created_ms(const struct rc_message *m)
@@ -55,6 +60,8 @@ enum rc_event_kind {
     RC_EVENT_SUBSCRIPTION, /* notify-user <uid>/subscriptions-changed: action, subscription */
     RC_EVENT_ROOM,         /* notify-user <uid>/rooms-changed: action, room */
     RC_EVENT_ROOM_MESSAGE, /* room-messages <rid> or __my_messages__: message, participant */
+    RC_EVENT_DELETED,      /* notify-room <rid>/deleteMessage: room_id, message.id */
+    RC_EVENT_DELETED_MANY, /* notify-room <rid>/deleteMessageBulk: room_id, ids */
 };
 
 enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
@@ -62,6 +69,7 @@ enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
 struct rc_event {
     enum rc_event_kind kind;
     struct slice user_id;    /* of notify-user: before the slash of the event name */
+    struct slice room_id;    /* of notify-room: the same */
     struct slice raw_action; /* as sent: "inserted", or the older "insert" */
     enum rc_action action;
     bool participant; /* false only where Rocket.Chat says that the user merely could read the room
@@ -70,6 +78,7 @@ struct rc_event {
         struct rc_message message;
         struct rc_subscription subscription;
         struct rc_room room;
+        struct slice ids; /* a raw array of strings; ptr NULL: those of a time span */
     };
 };
 

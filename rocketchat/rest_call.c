@@ -26,6 +26,7 @@ void rest_call_free(struct rest_call *c)
     rest_transport_free_headers(c->request_headers);
     rest_transport_wipe(&c->request);
     rest_transport_wipe(&c->body);
+    free(c->target);
     free(c);
 }
 
@@ -96,6 +97,9 @@ static void answer(struct rest_call *c, const struct rc_error *error)
     case ROUTE_LOGOUT:
         c->fn.done(c->arg, error);
         break;
+    case ROUTE_ANY:
+        c->fn.any(c->arg, c->status, byte_buf_slice(&c->body), error);
+        break;
     case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
     case ROUTE_ROOMS:
@@ -120,7 +124,6 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
     struct rest_call *c;
     struct rc_error error;
     const char *word;
-    long status = 0;
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
@@ -129,8 +132,8 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
         answer_result(c, result, word);
         return;
     }
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, status,
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &c->status);
+    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, c->status,
                          &c->headers, wall_clock_ms(), byte_buf_slice(&c->body), &error) == RC_OK)
         answer(c, NULL);
     else
@@ -234,7 +237,8 @@ struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->request.len);
     }
     if (byte_buf_failed(&c->request) ||
-        !rest_transport_url(&client->transport, c->easy, slice_of(paths[c->route]))) {
+        !rest_transport_url(&client->transport, c->easy,
+                            slice_of(c->target != NULL ? c->target : paths[c->route]))) {
         rest_call_free(c);
         return NULL;
     }

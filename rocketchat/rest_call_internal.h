@@ -8,7 +8,15 @@
 #include "rocketchat/rest_answer.h"
 #include "rocketchat/rest_transport_internal.h"
 
-enum route { ROUTE_LOGIN, ROUTE_LOGOUT, ROUTE_ME, ROUTE_INFO, ROUTE_SUBSCRIPTIONS, ROUTE_ROOMS };
+enum route {
+    ROUTE_LOGIN,
+    ROUTE_LOGOUT,
+    ROUTE_ME,
+    ROUTE_INFO,
+    ROUTE_SUBSCRIPTIONS,
+    ROUTE_ROOMS,
+    ROUTE_ANY
+};
 
 struct rest_client {
     struct curl_loop *curl;
@@ -28,6 +36,7 @@ union answer_fn {
     rest_me_fn me;
     rest_json_fn json;
     rest_done_fn done;
+    rest_any_fn any;
 };
 
 struct rest_call {
@@ -39,6 +48,8 @@ struct rest_call {
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;
+    char *target; /* ROUTE_ANY: path and query */
+    long status;  /* of the answer; 0: none came */
     enum route route;
     enum rc_result failed; /* RC_OK: in libcurl's hands; else to be answered by `deferred` */
     union answer_fn fn;

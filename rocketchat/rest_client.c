@@ -20,6 +20,21 @@ static bool says_json(struct rest_call *c)
                                  SLICE_LIT("application/json"));
 }
 
+/* Takes c over. */
+static struct rest_call *start_as(struct rest_call *c, bool is_post, struct slice user_id,
+                                  struct slice token)
+{
+    assert(is_header_safe(user_id) &&
+           is_header_safe(token)); /* whoever took them in checked them */
+    if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token) ||
+        (is_post && !says_json(c))) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return rest_call_start(c, is_post);
+}
+
 static struct rest_call *authorized_call(struct rest_client *client, enum route route, bool is_post,
                                          struct slice user_id, struct slice token,
                                          union answer_fn fn, void *arg)
@@ -28,18 +43,37 @@ static struct rest_call *authorized_call(struct rest_client *client, enum route 
 
     if (c == NULL)
         return NULL;
-    assert(is_header_safe(user_id) &&
-           is_header_safe(token)); /* whoever took them in checked them */
     c->fn = fn;
     if (is_post)
         byte_buf_puts(&c->request, "{}");
-    if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
-        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token) ||
-        (is_post && !says_json(c))) {
+    return start_as(c, is_post, user_id, token);
+}
+
+struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
+                               rest_any_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_ANY, arg);
+    struct byte_buf target = {0};
+
+    if (c == NULL)
+        return NULL;
+    c->fn.any = fn;
+    byte_buf_puts(&target, "/api/v1/");
+    byte_buf_put(&target, request->path);
+    if (request->query.len > 0)
+        byte_buf_putc(&target, '?');
+    byte_buf_put(&target, request->query);
+    byte_buf_putc(&target, '\0');
+    c->target = target.data;
+    if (request->post) {
+        byte_buf_reserve(&c->request, request->body.len); /* it may hold a password: no copies */
+        byte_buf_put(&c->request, request->body);
+    }
+    if (byte_buf_failed(&target)) {
         rest_call_free(c);
         return NULL;
     }
-    return rest_call_start(c, is_post);
+    return start_as(c, request->post, request->user_id, request->token);
 }
 
 struct rest_call *rest_login(struct rest_client *client, struct slice username,

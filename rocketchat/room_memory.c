@@ -1,6 +1,6 @@
 #include "base/hash.h"
 #include "base/json_slice.h"
-#include "rocketchat/json_fields_internal.h"
+#include "rocketchat/rc_list.h"
 #include "rocketchat/room_memory_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@ struct room_memory *room_memory_new(uint16_t max_rooms, uint16_t max_messages)
         return NULL;
     m->rooms.max = max_rooms;
     m->max_messages = max_messages;
-    m->floor_ms = m->messages_floor_ms = RC_NO_DATE;
+    m->floor_ms = m->messages_floor_ms = m->pinned_floor_ms = RC_NO_DATE;
+    m->cap_messages = max_messages;
     m->messages = malloc(max_messages * sizeof *m->messages);
     if (m->messages == NULL) {
         free(m);
@@ -38,7 +39,7 @@ void room_memory_stats(const struct room_memory *m, struct room_memory_stats *ou
         .rooms = m->rooms.count,
         .messages = m->nmessages,
         .forgotten_rooms = m->forgotten_rooms,
-        .bytes = sizeof *m + m->max_messages * sizeof *m->messages + room_table_bytes(&m->rooms),
+        .bytes = sizeof *m + m->cap_messages * sizeof *m->messages + room_table_bytes(&m->rooms),
     };
 }
 
@@ -80,6 +81,58 @@ static struct known_message *find_message(const struct room_memory *m, uint64_t 
     return NULL;
 }
 
+static void forget_oldest(struct room_memory *m, uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        int64_t updated_ms = m->messages[i].updated_ms;
+
+        if (updated_ms == ROOM_DELETED)
+            continue;
+        room_raise(&m->messages_floor_ms, updated_ms);
+        if (m->pinned)
+            room_raise(&m->pinned_floor_ms, updated_ms);
+    }
+    m->nmessages = (uint16_t)(m->nmessages - count);
+    memmove(m->messages, m->messages + count, m->nmessages * sizeof *m->messages);
+}
+
+static bool resize_messages(struct room_memory *m, unsigned cap)
+{
+    struct known_message *messages = realloc(m->messages, cap * sizeof *messages);
+
+    if (messages == NULL)
+        return false;
+    m->messages = messages;
+    m->cap_messages = (uint16_t)cap;
+    return true;
+}
+
+/* Room for one more. */
+static void make_room(struct room_memory *m)
+{
+    unsigned cap = 2u * m->cap_messages;
+
+    if (m->nmessages < m->cap_messages)
+        return;
+    if (cap > PINNED_MESSAGES)
+        cap = PINNED_MESSAGES;
+    if (!m->pinned || m->cap_messages >= cap || !resize_messages(m, cap))
+        forget_oldest(m, 1);
+}
+
+void room_memory_pin(struct room_memory *m, bool answers_under_way)
+{
+    m->pinned = answers_under_way;
+    if (m->pinned)
+        return;
+    m->pinned_floor_ms = RC_NO_DATE;
+    if (m->cap_messages == m->max_messages)
+        return;
+    if (m->nmessages > m->max_messages)
+        forget_oldest(m, (uint16_t)(m->nmessages - m->max_messages));
+    resize_messages(m, m->max_messages); /* no memory to give memory back: then later */
+}
+
 static void drop_message(struct room_memory *m, struct known_message *msg)
 {
     size_t behind = (size_t)(m->messages + m->nmessages - (msg + 1));
@@ -92,12 +145,10 @@ void room_memory_remember(struct room_memory *m, uint64_t id, int64_t updated_ms
 {
     struct known_message *known = find_message(m, id);
 
-    if (known != NULL) {
+    if (known != NULL)
         drop_message(m, known);
-    } else if (m->nmessages == m->max_messages) {
-        room_raise(&m->messages_floor_ms, m->messages[0].updated_ms);
-        drop_message(m, &m->messages[0]);
-    }
+    else
+        make_room(m);
     m->messages[m->nmessages++] = (struct known_message){id, updated_ms};
 }
 
@@ -122,12 +173,14 @@ bool room_memory_sight_of_known(const struct room_memory *m, const struct room *
 
 /* rooms-changed of a room of which nothing is known. */
 static enum room_sight sight_in_new_room(const struct room_memory *m, const struct room *r,
-                                         const struct rc_room *room)
+                                         enum rc_action action, const struct rc_room *room)
 {
     int64_t created = rc_message_created_ms(&room->last_message);
 
     if (r != NULL && r->since_ms != RC_NO_DATE)
         return room_is_before(r, created) ? ROOM_SIGHT_REPEAT : ROOM_SIGHT_FIRST;
+    if (action == RC_INSERTED) /* joined; the subscription will say since when */
+        return ROOM_SIGHT_REPEAT;
     if (room_is_old(created, OVERLAP_MS, room->updated_ms) || room_is_old(created, 0, m->floor_ms))
         return ROOM_SIGHT_REPEAT;
     return ROOM_SIGHT_FIRST;
@@ -227,6 +280,7 @@ static void judge(struct room *r, const struct rc_room *room, enum room_sight si
     hint->missed = hint->lacking;
     if (hint->missed)
         room_lack(r);
+    r->by_gap = 0; /* a list that comes later is compared with this change, not with the gap */
     hint->lacking = r->lacking_ms != RC_NO_DATE;
 }
 
@@ -251,7 +305,10 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     if (msg->id.len > 0) {
         id = room_memory_hash(msg->id);
         if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight))
-            sight = r != NULL && r->seen ? sight_in_room(r, room) : sight_in_new_room(m, r, room);
+            sight = r != NULL && r->seen ? sight_in_room(r, room)
+                                         : sight_in_new_room(m, r, action, room);
+        if (r != NULL && room_is_between(r, rc_message_created_ms(msg)))
+            sight = ROOM_SIGHT_REPEAT;
         if (sight != ROOM_SIGHT_REPEAT)
             room_memory_remember(m, id, msg->updated_ms);
     }
@@ -282,7 +339,7 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         if (mark == RC_NO_DATE) /* edited, or touched long after it was written */
             old = msg->edited || room_is_old(created, OVERLAP_MS, msg->updated_ms);
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
-        if (r != NULL && room_is_before(r, created))
+        if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
     }
     if (sight != ROOM_SIGHT_REPEAT)
@@ -307,7 +364,10 @@ struct room *room_memory_learn(struct room_memory *m, const struct rc_subscripti
         slice_eq(room_table_subscription(&m->rooms, r), sub->id))
         return r;
     r->told = 0; /* another subscription: the user left and came back */
-    r->since_ms = RC_NO_DATE;
+    if (r->sub_len > 0 && sub->ts_ms != RC_NO_DATE)
+        r->again_ms = sub->ts_ms;
+    else
+        r->since_ms = RC_NO_DATE;
     return room_table_set_subscription(&m->rooms, r, sub->id) ? r : NULL;
 }
 
@@ -317,11 +377,35 @@ bool room_memory_subscription_inserted(struct room_memory *m, const struct rc_su
     bool first = r == NULL || !r->told;
 
     if (r != NULL) {
-        if (first)
+        if (first && r->since_ms == RC_NO_DATE) {
             r->since_ms = sub->ts_ms;
+            if (r->seen) /* the room's own event came first: it could not tell what is news */
+                room_lack_from(r, sub->ts_ms);
+        }
         r->told = 1;
     }
     return first;
+}
+
+bool room_memory_left(struct room_memory *m, struct slice rid, int64_t ts_ms)
+{
+    struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r == NULL || ts_ms == RC_NO_DATE || room_is_before(r, ts_ms))
+        return false;
+    if (r->again_ms != RC_NO_DATE && ts_ms >= r->again_ms)
+        room_end_absence(r);
+    r->left_ms = ts_ms;
+    return true;
+}
+
+void room_memory_returned(struct room_memory *m, struct slice rid, int64_t ts_ms)
+{
+    struct room *r = room_table_find(&m->rooms, rid);
+
+    if (r != NULL && ts_ms != RC_NO_DATE && r->left_ms != RC_NO_DATE && ts_ms >= r->left_ms &&
+        r->again_ms == RC_NO_DATE)
+        r->again_ms = ts_ms;
 }
 
 void room_memory_subscription_updated(struct room_memory *m, const struct rc_subscription *sub)
@@ -375,6 +459,25 @@ static void fill_subscription(struct room_memory *m, struct json_reader *list, v
         r->told = 1;
 }
 
+void room_memory_begin_behind(struct room_memory *m, struct room *r, const struct rc_room *listed)
+{
+    const struct rc_message *msg = &listed->last_message;
+    int64_t last = rc_message_created_ms(msg);
+
+    if (last == RC_NO_DATE)
+        last = listed->updated_ms;
+    if (r->since_ms == RC_NO_DATE && last < INT64_MAX) {
+        r->since_ms = last;
+        /* The last one is known by its id, so that others of its millisecond are news. A list
+         * pushes nothing out for that. */
+        if (msg->id.len > 0 && m->nmessages < m->max_messages)
+            room_memory_remember(m, room_memory_hash(msg->id), msg->updated_ms);
+        else if (last != RC_NO_DATE)
+            r->since_ms++;
+    }
+    room_memory_take_over(r, listed);
+}
+
 static void fill_room(struct room_memory *m, struct json_reader *list, void *arg)
 {
     struct rc_room room;
@@ -390,27 +493,8 @@ static void fill_room(struct room_memory *m, struct json_reader *list, void *arg
         return;
     }
     r = room_memory_room(m, room.id);
-    if (r != NULL && !r->seen) {
-        room_begin_behind(r, &room);
-        room_memory_take_over(r, &room);
-    }
-}
-
-/* json is valid; the reader stands before the list, if there is one. */
-static bool enter_list(struct json_reader *r)
-{
-    struct json_key key;
-
-    if (json_peek(r) == JSON_KIND_ARRAY)
-        return json_enter_array(r);
-    if (!json_enter_object(r))
-        return false;
-    while (json_next_plain_key(r, &key)) {
-        if (json_key_is(&key, "update"))
-            return json_enter_array(r);
-        json_skip(r);
-    }
-    return false;
+    if (r != NULL && !r->seen)
+        room_memory_begin_behind(m, r, &room);
 }
 
 bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
@@ -421,7 +505,7 @@ bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
     if (!json_valid(json.ptr, json.len, JSON_MAX_DEPTH))
         return false;
     json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
-    if (!enter_list(&r))
+    if (!rc_list_enter(&r))
         return false;
     while (json_next_item(&r))
         each(m, &r, arg);

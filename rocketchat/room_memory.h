@@ -88,11 +88,20 @@ int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
 void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms);
 /* The DDP connection was lost: every room is lacking from its mark on. */
 void room_memory_gap(struct room_memory *m);
-/* A message of the answer to such a question. What was written before the user joined, or before
- * the first list, is no news. */
-enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *message);
-/* A message was deleted. True: to be told, for the first time. */
-bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id);
+/* While answers are under way more is remembered than max_messages: what they bring again. */
+void room_memory_pin(struct room_memory *m, bool answers_under_way);
+/* A message of the answer to such a question; those of one answer in the room's order. What was
+ * written before the user joined, or before the first list, is no news. since_ms: from when on was
+ * asked. */
+enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *message,
+                                         int64_t since_ms);
+/* How many messages of answers were held back since the last call, because they may have been told
+ * and forgotten. */
+unsigned room_memory_take_doubtful(struct room_memory *m);
+/* A message was deleted; deleted_ms: RC_NO_DATE: not known. True: to be told, for the first time.
+ */
+bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
+                             int64_t deleted_ms);
 void room_memory_repaired(struct room_memory *m,
                           struct slice rid); /* nothing is lacking any more */
 
@@ -113,9 +122,16 @@ bool room_memory_check_subscriptions(struct room_memory *m, struct slice json,
                                      const struct room_membership *to);
 /* The room's feed goes on from what Rocket.Chat shows now: what lies before is given up. */
 void room_memory_give_up(struct room_memory *m, struct slice rid);
+void room_memory_give_up_all(struct room_memory *m);
 
 /* By our own view: rooms that were left may go on sending (rocketchat.md 3.2). */
 bool room_memory_is_member(const struct room_memory *m, struct slice rid);
+
+/* A message told that the user left the room, or was removed from it (ul, ru): what was written
+ * after it is none of the user's business, until a subscription or a message (uj, au) tells of the
+ * return. ts_ms: the message's. False: it is from before the user's time. */
+bool room_memory_left(struct room_memory *m, struct slice rid, int64_t ts_ms);
+void room_memory_returned(struct room_memory *m, struct slice rid, int64_t ts_ms);
 
 struct room_memory_stats {
     uint16_t rooms, messages;

@@ -15,7 +15,13 @@ enum {
     BACKDATED_MS = 60 * 1000,
     /* Changes of a room this near to each other are a burst. */
     BURST_MS = 1000,
+    /* Kept while answers are under way, however few are remembered otherwise. */
+    PINNED_MESSAGES = 4096,
 };
+
+/* The date of a message that is gone: newer than all others, so that whatever comes of it is a
+ * repeat. */
+#define ROOM_DELETED INT64_MAX
 
 struct known_message {
     uint64_t id; /* hash */
@@ -25,10 +31,13 @@ struct known_message {
 struct room_memory {
     struct room_table rooms;
     struct known_message *messages; /* oldest first */
-    uint16_t nmessages, max_messages;
+    uint16_t nmessages, cap_messages, max_messages;
+    uint16_t forgotten_news;   /* messages of answers that may be news or forgotten ones */
+    bool pinned;               /* answers are under way: what they may bring again is kept */
     bool listed;               /* a list of subscriptions was filled in */
     int64_t floor_ms;          /* highest mark of the rooms forgotten */
     int64_t messages_floor_ms; /* highest date of the messages forgotten */
+    int64_t pinned_floor_ms;   /* ... while pinned */
     uint64_t forgotten_rooms;
 };
 
@@ -41,6 +50,8 @@ bool room_memory_sight_of_known(const struct room_memory *m, const struct room *
 struct room *room_memory_learn(struct room_memory *m, const struct rc_subscription *sub);
 bool room_memory_is_full_for(const struct room_memory *m, struct slice rid);
 void room_memory_take_over(struct room *r, const struct rc_room *room);
+/* A list shows the room for the first time: what stands in it by then is not told. */
+void room_memory_begin_behind(struct room_memory *m, struct room *r, const struct rc_room *listed);
 /* json's list, looked through before anything is taken from it: one that breaks off is none. */
 bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
                       void (*each)(struct room_memory *m, struct json_reader *list, void *arg));
@@ -63,15 +74,23 @@ static inline bool room_is_before(const struct room *r, int64_t created_ms)
     return room_is_old(created_ms, 1, r->since_ms);
 }
 
-/* A list shows the room: what stands in it by then is not told. */
-static inline void room_begin_behind(struct room *r, const struct rc_room *listed)
+/* From a time in which the user was out of the room: between the own leave, where one was seen, and
+ * the subscription that came after it. */
+static inline bool room_is_between(const struct room *r, int64_t created_ms)
 {
-    int64_t last = rc_message_created_ms(&listed->last_message);
+    if (created_ms == RC_NO_DATE || (r->left_ms == RC_NO_DATE && r->again_ms == RC_NO_DATE))
+        return false;
+    return (r->left_ms == RC_NO_DATE || created_ms > r->left_ms) &&
+           (r->again_ms == RC_NO_DATE || created_ms < r->again_ms);
+}
 
-    if (last == RC_NO_DATE)
-        last = listed->updated_ms;
-    if (last != RC_NO_DATE && last < INT64_MAX && r->since_ms == RC_NO_DATE)
-        r->since_ms = last + 1;
+/* What lies before the return has been told, or never will be. */
+static inline void room_end_absence(struct room *r)
+{
+    if (r->again_ms == RC_NO_DATE)
+        return;
+    r->since_ms = r->again_ms;
+    r->left_ms = r->again_ms = RC_NO_DATE;
 }
 
 /* From here on its feed is incomplete until it is repaired; what is lacking already stays so. */
@@ -84,6 +103,13 @@ static inline void room_lack(struct room *r)
         r->lacking_ms = r->changed_ms;
     if (r->lacking_ms == RC_NO_DATE)
         r->lacking_ms = r->since_ms;
+}
+
+static inline void room_lack_from(struct room *r, int64_t ms)
+{
+    room_lack(r);
+    if (ms != RC_NO_DATE && (r->lacking_ms == RC_NO_DATE || ms < r->lacking_ms))
+        r->lacking_ms = ms;
 }
 
 /* The counter and the date of the room as Rocket.Chat shows it. */

@@ -21,9 +21,7 @@ void room_memory_doubt(struct room_memory *m, struct slice rid, int64_t since_ms
 
     if (r == NULL)
         return;
-    room_lack(r);
-    if (since_ms != RC_NO_DATE && since_ms < r->lacking_ms)
-        r->lacking_ms = since_ms;
+    room_lack_from(r, since_ms);
 }
 
 void room_memory_gap(struct room_memory *m)
@@ -42,23 +40,37 @@ void room_memory_repaired(struct room_memory *m, struct slice rid)
 {
     struct room *r = room_table_find(&m->rooms, rid);
 
-    if (r != NULL)
-        r->lacking_ms = RC_NO_DATE;
+    if (r == NULL)
+        return;
+    r->lacking_ms = RC_NO_DATE;
+    room_end_absence(r);
+}
+
+static void give_up(struct room *r)
+{
+    room_raise(&r->mark_ms, r->changed_ms);
+    r->lacking_ms = RC_NO_DATE;
+    room_end_absence(r);
 }
 
 void room_memory_give_up(struct room_memory *m, struct slice rid)
 {
     struct room *r = room_table_find(&m->rooms, rid);
 
-    if (r == NULL)
-        return;
-    room_raise(&r->mark_ms, r->changed_ms);
-    r->lacking_ms = RC_NO_DATE;
+    if (r != NULL)
+        give_up(r);
+}
+
+void room_memory_give_up_all(struct room_memory *m)
+{
+    for (uint16_t i = 0; i < m->rooms.count; i++)
+        give_up(&m->rooms.rooms[i]);
 }
 
 /* --- answers --- */
 
-enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg)
+enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg,
+                                         int64_t since_ms)
 {
     int64_t created = rc_message_created_ms(msg), from;
     enum room_sight sight = ROOM_SIGHT_FIRST;
@@ -71,17 +83,26 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     r = room_memory_room(m, msg->rid);
     if (r == NULL)
         return ROOM_SIGHT_REPEAT;
-    from = r->lacking_ms != RC_NO_DATE ? r->lacking_ms : r->mark_ms;
+    from = since_ms + OVERLAP_MS;
     if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
-        bool old = room_is_old(created, OVERLAP_MS, from) || room_is_before(r, created) ||
+        bool foreign = room_is_before(r, created) || room_is_between(r, created);
+        bool old = foreign || room_is_old(created, OVERLAP_MS, from) ||
                    (room_is_old(created, 0, from) && room_is_old(created, 0, m->messages_floor_ms));
         bool untouched = !msg->edited && !msg->touched && msg->type.ptr == NULL &&
                          room_is_old(created, BACKDATED_MS, msg->updated_ms) &&
                          msg->updated_ms > from;
+
         if (old && room_is_old(msg->updated_ms, 0, from))
             return ROOM_SIGHT_REPEAT; /* of the overlap: nothing new in it */
+        if (foreign && (room_is_before(r, msg->updated_ms) || room_is_between(r, msg->updated_ms)))
+            return ROOM_SIGHT_REPEAT; /* nothing of it is from the user's time */
+        if (!old && room_is_old(msg->updated_ms, 0, m->pinned_floor_ms)) {
+            if (m->forgotten_news < UINT16_MAX)
+                m->forgotten_news++;
+            return ROOM_SIGHT_REPEAT;
+        }
         sight = old && !untouched ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
     }
     if (sight != ROOM_SIGHT_REPEAT)
@@ -93,19 +114,27 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     return sight;
 }
 
-bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id)
+unsigned room_memory_take_doubtful(struct room_memory *m)
 {
-    /* A version newer than all others: whatever comes of it still is a repeat. */
-    const int64_t deleted = INT64_MAX;
+    unsigned count = m->forgotten_news;
+
+    m->forgotten_news = 0;
+    return count;
+}
+
+bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
+                             int64_t deleted_ms)
+{
     struct room *r = room_table_find(&m->rooms, rid);
     uint64_t hash = room_memory_hash(id);
     enum room_sight sight;
 
-    if (r == NULL || id.len == 0)
+    if (r == NULL || id.len == 0 || room_is_before(r, deleted_ms))
         return false;
-    if (room_memory_sight_of_known(m, NULL, hash, deleted, &sight) && sight == ROOM_SIGHT_REPEAT)
+    if (room_memory_sight_of_known(m, NULL, hash, ROOM_DELETED, &sight) &&
+        sight == ROOM_SIGHT_REPEAT)
         return false;
-    room_memory_remember(m, hash, deleted);
+    room_memory_remember(m, hash, ROOM_DELETED);
     if (r->gone < UINT8_MAX && r->lacking_ms == RC_NO_DATE)
         r->gone++; /* its change of the counter is still to come */
     return true;
@@ -131,8 +160,7 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     r = room_table_find(&m->rooms, room.id);
     if (r == NULL || (!r->seen && r->since_ms == RC_NO_DATE)) {
         if (!room_memory_is_full_for(m, room.id) && (r = room_memory_room(m, room.id)) != NULL) {
-            room_begin_behind(r, &room);
-            room_memory_take_over(r, &room);
+            room_memory_begin_behind(m, r, &room);
             r->lacking_ms = RC_NO_DATE;
         }
         return;
@@ -141,7 +169,7 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     if (r->seen && moved == 0 && room.updated_ms != RC_NO_DATE &&
         room.updated_ms <= r->changed_ms) {
         if (r->by_gap)
-            r->lacking_ms = RC_NO_DATE;
+            room_memory_repaired(m, room.id);
     } else {
         room_lack(r);
         /* The counter and the date, but not the last message: that is still to be told. */
@@ -172,8 +200,11 @@ static void mark_listed(struct room_memory *m, struct json_reader *list, void *a
     r = room_table_find(&m->rooms, sub.rid);
     if ((r == NULL && room_memory_is_full_for(m, sub.rid)) ||
         (r != NULL && r->told && slice_eq(room_table_subscription(&m->rooms, r), sub.id))) {
-        if (r != NULL)
+        if (r != NULL) {
             r->listed = 1;
+            if (r->again_ms == RC_NO_DATE)
+                r->left_ms = RC_NO_DATE; /* the user is in it, whatever we took for a leave */
+        }
         return;
     }
     if (room_memory_subscription_inserted(m, &sub))

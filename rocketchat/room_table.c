@@ -182,6 +182,8 @@ struct room *room_table_use(struct room_table *t, struct slice rid)
                            .last_updated_ms = RC_NO_DATE,
                            .since_ms = RC_NO_DATE,
                            .lacking_ms = RC_NO_DATE,
+                           .left_ms = RC_NO_DATE,
+                           .again_ms = RC_NO_DATE,
                            .msgs = ROOM_NO_COUNT,
                            .text_at = t->text_len,
                            .rid_len = (unsigned)rid.len & 0x1ff};

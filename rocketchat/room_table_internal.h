@@ -15,6 +15,8 @@ struct room {
     int64_t since_ms;        /* what was written before is not told: the user joined then, or the
                               * first list showed it; RC_NO_DATE: not known */
     int64_t lacking_ms;      /* the mark from which on messages are missing; RC_NO_DATE: none are */
+    int64_t left_ms;         /* the user's own leave, as a message told; RC_NO_DATE: none did */
+    int64_t again_ms;        /* ... and the subscription that came after it; RC_NO_DATE */
     uint64_t last;           /* hash of the last message's _id; 0: none */
     int32_t msgs;            /* ROOM_NO_COUNT: not known */
     uint32_t used;           /* higher: later */
@@ -23,10 +25,9 @@ struct room {
     unsigned seen : 1;   /* it was shown to us; else its subscription or a message was */
     unsigned told : 1;   /* the subscription's `inserted` */
     unsigned listed : 1; /* in the list that is being compared */
-    unsigned
-        by_gap : 1; /* lacking for no other reason than a gap: the lists may clear it of that */
-    uint8_t ahead;  /* messages seen that the counter has not counted yet */
-    uint8_t gone;   /* the same for deletions */
+    unsigned by_gap : 1; /* lacking for no other reason than a gap: lists may clear it of that */
+    uint8_t ahead;       /* messages seen that the counter has not counted yet */
+    uint8_t gone;        /* the same for deletions */
 };
 
 /* Zero-initialised, then max set. Pointers to rooms hold until the next use or remove. */

@@ -24,7 +24,7 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 0,
   prefix: '', // ROOT_URL's path
-  tls: null, // {key, cert}: PEM
+  tls: null, // {key, cert}: PEM; or more of https.createServer()'s options
   flavour: 'monolith', // or 'streamer'
   version: 7, // 6, 7 or 8
   seed: 1,
@@ -107,7 +107,7 @@ export class RocketChatDouble {
   /** Listens; resolves to the address, without a slash at its end. */
   async start() {
     const { tls, host } = this.options;
-    this.#server = tls ? https.createServer({ key: tls.key, cert: tls.cert }) : http.createServer();
+    this.#server = tls ? https.createServer(tls) : http.createServer();
     this.#server.on('request', (req, res) => this.#request(req, res).catch((error) => this.#broken(error, res)));
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
     this.#server.on('connection', (socket) => {

@@ -58,13 +58,13 @@ static void ask(uint64_t now, const char *rid, unsigned shard, uint64_t ticket, 
     assert_true(repair_desk_ask(desk, now, slice_of(rid), shard, ticket, since));
 }
 
-static void done(uint64_t now, const char *rid, uint64_t ticket, bool ok)
+static void done(uint64_t now, const char *rid, uint64_t ticket, enum rc_result result)
 {
-    struct repair_answer *answer = ok ? repair_answer_new(SLICE_LIT("[]")) : NULL;
+    struct repair_answer *answer = result == RC_OK ? repair_answer_new(SLICE_LIT("[]")) : NULL;
     struct rc_error error;
 
-    rc_error_of(&error, RC_RATE_LIMITED);
-    repair_desk_done(desk, now, slice_of(rid), ticket, answer, ok ? NULL : &error);
+    rc_error_of(&error, result);
+    repair_desk_done(desk, now, slice_of(rid), ticket, answer, answer != NULL ? NULL : &error);
     repair_answer_unref(answer);
 }
 
@@ -80,11 +80,11 @@ static void test_one_query_for_all(void **state)
     repair_desk_turn(desk, 1070);
     expect("run 1:3 since 400\n");
     ask(1080, "a", 0, 4, 700); /* behind the query: the next one's */
-    done(1090, "a", 3, true);
+    done(1090, "a", 3, RC_OK);
     expect("1:3 at 1070 ok\n1:2 at 1070 ok\n0:1 at 1070 ok\n");
     repair_desk_turn(desk, 1140);
     expect("run 0:4 since 700\n");
-    done(1150, "a", 4, true);
+    done(1150, "a", 4, RC_OK);
     expect("0:4 at 1140 ok\n");
     assert_int_equal(repair_desk_rooms(desk), 0);
 }
@@ -97,21 +97,70 @@ static void test_window_ends(void **state)
     assert_int_equal(repair_desk_due_ms(desk), 1020 + REPAIR_WINDOW_MAX_MS);
 }
 
-static void test_next_runs_when_one_fails(void **state)
+static void test_one_that_fails_shares_what_another_gets(void **state)
 {
     (void)state;
     ask(1000, "a", 0, 1, 5);
     ask(1000, "a", 1, 2, 6);
     repair_desk_turn(desk, 1050);
     expect("run 1:2 since 5\n");
-    done(1060, "a", 2, false);
-    expect("1:2 at 1050 rate-limited\nrun 0:1 since 5\n");
-    done(1070, "a", 2, true); /* late, and not the one that runs */
+    done(1060, "a", 2, RC_RATE_LIMITED);
+    expect("run 0:1 since 5\n");
+    done(1070, "a", 2, RC_OK); /* late, and not the one that runs */
     expect("");
-    done(1070, "a", 1, false);
-    expect("0:1 at 1060 rate-limited\n");
+    done(1070, "a", 1, RC_OK);
+    expect("1:2 at 1060 ok\n0:1 at 1060 ok\n");
     assert_int_equal(repair_desk_rooms(desk), 0);
     assert_true(repair_desk_due_ms(desk) == UINT64_MAX);
+}
+
+static void test_all_fail(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 5);
+    ask(1000, "a", 1, 2, 6);
+    repair_desk_turn(desk, 1050);
+    done(1060, "a", 2, RC_RATE_LIMITED);
+    ask(1065, "a", 0, 3, 5);
+    done(1070, "a", 1, RC_TIMED_OUT);
+    expect("run 1:2 since 5\nrun 0:1 since 5\n1:2 at 1070 rate-limited\n0:1 at 1070 timed-out\n");
+    repair_desk_turn(desk, 1120);
+    expect("run 0:3 since 5\n");
+}
+
+static void test_one_that_may_not_ask_shares_nothing(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 5);
+    ask(1000, "a", 1, 2, 6);
+    repair_desk_turn(desk, 1050);
+    done(1060, "a", 2, RC_NOT_ALLOWED);
+    expect("run 1:2 since 5\n1:2 at 1050 not-allowed\nrun 0:1 since 5\n");
+    done(1070, "a", 1, RC_OK);
+    expect("0:1 at 1060 ok\n");
+}
+
+static void test_a_slow_one_gets_a_second_beside_it(void **state)
+{
+    (void)state;
+    ask(1000, "a", 0, 1, 5);
+    ask(1000, "a", 1, 2, 6);
+    ask(1000, "a", 1, 3, 7);
+    repair_desk_turn(desk, 1050);
+    assert_int_equal(repair_desk_due_ms(desk), 1050 + REPAIR_SLOW_MS);
+    repair_desk_turn(desk, 1050 + REPAIR_SLOW_MS - 1);
+    expect("run 1:3 since 5\n");
+    repair_desk_turn(desk, 1050 + REPAIR_SLOW_MS);
+    expect("run 1:2 since 5\n");
+    repair_desk_turn(desk, 1050 + 10 * REPAIR_SLOW_MS); /* two are enough */
+    expect("");
+    assert_true(repair_desk_due_ms(desk) == UINT64_MAX);
+    done(4000, "a", 3, RC_TIMED_OUT); /* the other one is still out */
+    expect("");
+    done(4010, "a", 2, RC_OK);
+    expect("1:3 at 2050 ok\n1:2 at 2050 ok\n0:1 at 2050 ok\n");
+    done(4020, "a", 3, RC_OK);
+    expect("");
 }
 
 static void test_cancel(void **state)
@@ -143,7 +192,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_query_for_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_window_ends, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_next_runs_when_one_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_that_fails_shares_what_another_gets, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_all_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_that_may_not_ask_shares_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_slow_one_gets_a_second_beside_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
     };
 

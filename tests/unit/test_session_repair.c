@@ -128,18 +128,107 @@ static void test_nonsense_is_a_failure(void **state)
     expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
 }
 
-static void test_lost_connection_lets_go_of_what_waits(void **state)
+static void lose_connection(void)
+{
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+}
+
+/* Back again, and about to ask for the lists. */
+static void resume(void)
+{
+    advance(2000); /* longer than the first pause, shorter than anything waits */
+    connected("ddp2");
+    ddp_ok("login", RESUMED);
+    all_ready();
+}
+
+static void reconnect(const char *rooms)
+{
+    resume();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", rooms);
+}
+
+static void test_what_waits_finds_its_place_after_a_lost_connection(void **state)
 {
     (void)state;
     live();
     changed(ROOM(13));
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
-    assert_true(was_pushed(0, NOTIFIED(13)));
+    lose_connection();
     assert_int_equal(w.repair_cancels, 1);
     run(); /* the desk had not heard it yet */
     session_table_repair_answered(w.table, w.repair_ticket, 0, NULL, NULL);
     assert_int_equal(w.repair_dones, 0);
+    reconnect("[" ROOM(13) "]"); /* which shows nothing new: it was lacking before */
+    forget_pushes();
+    assert_int_equal(w.repair_asks, 2);
+    assert_true(w.repair_since_ms == 1700000010000 - 5000);
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+}
+
+static void test_what_waits_does_not_wait_for_a_connection(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    lose_connection();
+    forget_pushes();
+    advance(3100);
+    assert_true(was_pushed(0, NOTIFIED(13)));
+}
+
+/* The list comes behind an event that shows the same, while the room is asked for. */
+static void test_a_list_after_a_gap_does_not_end_a_repair(void **state)
+{
+    (void)state;
+    live();
+    lose_connection();
+    resume();
+    changed(ROOM(23));
+    assert_int_equal(w.repair_asks, 1);
+    assert_true(w.repair_since_ms == 1700000010000 - 5000);
+    run();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(23) "]");
+    forget_pushes();
+    ddp_ok("messages/get", "[" MESSAGE(23) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(23));
+}
+
+/* A query that has to wait for its turn is no failure, and does not give the room up. */
+static void test_limits_are_waited_for(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    for (unsigned i = 0; i < 20; i++) {
+        run();
+        ddp_fail("messages/get", "too-many-requests", 9000);
+        assert_int_equal(w.repair_asks, i + 1);
+        changed(ROOM(13)); /* shows that it lacks messages, which is known */
+        assert_int_equal(w.repair_asks, i + 1);
+        advance(9100);
+        assert_int_equal(w.repair_asks, i + 2);
+    }
+    forget_pushes();
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
+/* Only what went out before its time is late: not what nothing waited for. */
+static void test_a_slow_answer_alone_is_not_late(void **state)
+{
+    (void)state;
+    live();
+    changed("{\"_id\":\"r1\",\"msgs\":12,\"_updatedAt\":" DATE(12) ",\"lastMessage\":" MESSAGE(
+        10) "}"); /* thread replies */
+    advance(10000);
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12));
 }
 
 static void test_left_room_lets_go(void **state)
@@ -189,23 +278,14 @@ static void test_queries_are_paced(void **state)
     assert_int_equal(w.repair_dones, 2); /* without a query: Rocket.Chat takes 10 in 10 s */
 }
 
-static void lose_and_resume(void)
-{
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
-    advance(40000); /* the longest pause */
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
-}
-
 /* Neither the second look at the rooms nor another gap makes a room whole that was to be repaired.
  */
 static void test_limited_repair_outlasts_looks_and_gaps(void **state)
 {
     (void)state;
     live();
-    lose_and_resume();
+    lose_connection();
+    resume();
     lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
     assert_int_equal(w.repair_asks, 1);
     run();
@@ -215,7 +295,8 @@ static void test_limited_repair_outlasts_looks_and_gaps(void **state)
     assert_int_equal(w.repair_asks, 1); /* it waits as it was told */
     advance(5000);
     assert_int_equal(w.repair_asks, 2);
-    lose_and_resume();
+    lose_connection();
+    resume();
     lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(12) "]");
     assert_int_equal(w.repair_asks, 3);
 }
@@ -224,11 +305,12 @@ static void test_gap_without_lists_is_told(void **state)
 {
     (void)state;
     live();
-    lose_and_resume();
-    for (int i = 0; i < 3; i++) {
+    lose_connection();
+    resume();
+    for (int i = 0; i < 5; i++) {
         assert_false(was_pushed(0, "resyncRequired"));
         ddp_fail("subscriptions/get", "500", 0);
-        advance(20200);
+        advance(32100);
     }
     assert_true(was_pushed(0, "{\"rid\":null,\"reason\":\"no-lists\"}"));
     assert_null(ddp_pending("subscriptions/get"));
@@ -239,10 +321,43 @@ static void test_too_much_in_a_gap(void **state)
     (void)state;
     live();
     w.settings.catch_up.max_messages = 5;
-    lose_and_resume();
-    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(40) "]");
+    lose_connection();
+    reconnect("[" ROOM(40) "]");
     assert_true(was_pushed(0, "{\"rid\":\"r1\",\"reason\":\"too-many-messages\"}"));
     assert_int_equal(w.repair_asks, 0);
+}
+
+#define OWN(type, n)                                                                               \
+    "{\"_id\":\"o" #n "\",\"rid\":\"r1\",\"t\":\"" type                                            \
+    "\",\"msg\":\"ana\",\"ts\":" DATE(n) ",\"_updatedAt\":" DATE(n) "}"
+#define NOTIFIED_OWN(type, n)                                                                      \
+    "{\"type\":1,\"target\":\"getRoomMessageNotification\",\"arguments\":[" OWN(type, n) "]}\n"
+
+/* She was removed and added again while the connection was lost. */
+static void test_nothing_from_an_absence(void **state)
+{
+    (void)state;
+    live();
+    lose_connection();
+    resume();
+    lists("[{\"_id\":\"s2\",\"rid\":\"r1\",\"ts\":" DATE(14) "}]", "[" ROOM(16) "]");
+    forget_pushes();
+    run();
+    ddp_ok("messages/get",
+           "[" MESSAGE(16) "," OWN("au", 14) "," MESSAGE(13) "," OWN("ru", 12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED_OWN("ru", 12) NOTIFIED_OWN("au", 14) NOTIFIED(16));
+}
+
+/* Rocket.Chat may go on sending a room that the user was removed from. */
+static void test_nothing_behind_the_own_leave(void **state)
+{
+    (void)state;
+    live();
+    changed("{\"_id\":\"r1\",\"msgs\":11,\"_updatedAt\":" DATE(11) ",\"lastMessage\":" OWN("ul",
+                                                                                           11) "}");
+    expect(NOTIFIED_OWN("ul", 11));
+    changed(ROOM(12));
+    expect("");
 }
 
 int main(void)
@@ -253,13 +368,19 @@ int main(void)
         TEST(test_nothing_waits_longer_than_three_seconds),
         TEST(test_failure_is_tried_again_and_told_in_the_end),
         TEST(test_nonsense_is_a_failure),
-        TEST(test_lost_connection_lets_go_of_what_waits),
+        TEST(test_what_waits_finds_its_place_after_a_lost_connection),
+        TEST(test_what_waits_does_not_wait_for_a_connection),
+        TEST(test_a_list_after_a_gap_does_not_end_a_repair),
+        TEST(test_limits_are_waited_for),
+        TEST(test_a_slow_answer_alone_is_not_late),
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),
         TEST(test_queries_are_paced),
         TEST(test_limited_repair_outlasts_looks_and_gaps),
         TEST(test_gap_without_lists_is_told),
         TEST(test_too_much_in_a_gap),
+        TEST(test_nothing_from_an_absence),
+        TEST(test_nothing_behind_the_own_leave),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,7 +211,7 @@ static void test_lists_over_rest_where_the_method_is_unknown(void **state)
     assert_true(was_pushed(0, "{\"rid\":\"r1\",\"_id\":\"s1\"}"));
 }
 
-static void test_failed_lists_are_tried_three_times(void **state)
+static void test_failed_lists_are_tried_five_times(void **state)
 {
     (void)state;
     attach(0, 1);
@@ -219,10 +219,10 @@ static void test_failed_lists_are_tried_three_times(void **state)
     connected("ddp1");
     ddp_ok("login", RESUMED);
     all_ready();
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         ddp_fail("subscriptions/get", "500", 0);
         check_state(SESSION_LIVE);
-        advance(20200); /* ten seconds, and up to ten more */
+        advance(16100); /* eight seconds, and up to eight more */
     }
     assert_null(ddp_pending("subscriptions/get"));
 }
@@ -1359,7 +1359,7 @@ int main(void)
         T(test_subscription_limited_for_too_long),
         T(test_ended_subscription_reconnects),
         T(test_lists_over_rest_where_the_method_is_unknown),
-        T(test_failed_lists_are_tried_three_times),
+        T(test_failed_lists_are_tried_five_times),
         T(test_resume_refused_logs_in_afresh),
         T(test_resume_refused_spares_a_newer_entry),
         T(test_fresh_token_refused_is_no_loop),

@@ -1,0 +1,17 @@
+/* bridge/rc_clients.h - the clients of Rocket.Chat's two sides, as the settings describe them.
+ *
+ * A shard has them, and the doctor. */
+#ifndef BRIDGE_RC_CLIENTS_H
+#define BRIDGE_RC_CLIENTS_H
+
+#include <uv.h>
+
+struct ddp_client;
+struct rest_client;
+struct settings;
+
+/* 0, or a negative libuv error; what was opened before it is in place then, the rest is NULL. */
+int rc_clients_open(uv_loop_t *loop, const struct settings *settings, struct ddp_client **ddp,
+                    struct rest_client **rest);
+
+#endif

@@ -1,0 +1,245 @@
+// Knows what each user was entitled to, and judges what the tabs heard.
+//
+// The truth is the double's own store: every change it announces is numbered in the order it happened
+// (`n`), and so are the beginnings and ends of memberships. A user is entitled to a message that was
+// written (not: dated) while the user was a member of its room.
+//
+// Of each life of a tab (one connection) is asked:
+// - every message at most once (as new), and those the room's members see in the order they were written;
+// - none left out, from when the user's session had taken its first lists: before that a page loads
+//   history itself. What came last before the connection ended may be missing; a hole may not. What was
+//   deleted, or written shortly before the user left the room, may be missing;
+// - deletions of messages that the tab has, and joins and leaves, told;
+// - nothing from a room the user was not in, but for what came before the bridge could know.
+// The only excuse is resyncRequired for the room, after the message was written: a page reloads then.
+import { methods } from '../rocketchat_double/methods.mjs';
+
+const ATTACH_MS = 1500; // from the handshake's answer to the session's: what is written then may be missing
+const TAIL_MS = 60_000; // longer than the longest pause, and the repair behind it
+const LEFT_MS = 60_000; // messages before the end of a membership that nobody can ask for any more
+const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
+const RESYNC_REACHES_MS = 180_000; // back
+
+export class Oracle {
+  messages = new Map(); // _id -> {n, at, id, rid, inOrder, deletedAt}
+  #byRoom = new Map(); // rid -> [message] by n
+  #members = new Map(); // `uid rid` -> [{from, to, toAt, knownAt}]
+  #lists = new Map(); // uid -> [when rooms/get was answered]
+  #n = 0;
+  #store;
+
+  constructor(double) {
+    this.#store = double.store;
+    double.store.on('message', ({ message }) => this.#onMessage(message));
+    double.store.on('message-deleted', ({ _id }) => this.#deleted(_id));
+    double.store.on('subscription', ({ action, subscription }) => this.#onSubscription(action, subscription, double));
+    double.store.on('room', ({ action, room }) => {
+      if (action === 'removed') for (const m of this.#byRoom.get(room._id) ?? []) m.deletedAt ??= Date.now();
+    });
+    for (const user of double.store.users.values())
+      for (const { rid } of double.store.subscriptionsOf(user._id)) this.#begin(user._id, rid);
+    this.#watch('rooms/get', (uid) => this.#listsOf(uid).push(Date.now()));
+    this.#watch('subscriptions/get', (uid) => this.#learned(uid));
+  }
+
+  /** Notes each answer of a method. */
+  #watch(name, note) {
+    const original = methods[name];
+    methods[name] = (context, ...params) => {
+      if (context.user) note(context.user._id);
+      return original(context, ...params);
+    };
+  }
+
+  // ---- the truth ----
+
+  #onMessage(message) {
+    if (this.messages.has(message._id)) return;
+    const at = Date.now();
+    const m = { n: ++this.#n, at, id: message._id, rid: message.rid, type: message.t, inOrder: at - message.ts < 50, deletedAt: null };
+    this.messages.set(m.id, m);
+    if (!this.#byRoom.has(m.rid)) this.#byRoom.set(m.rid, []);
+    this.#byRoom.get(m.rid).push(m);
+  }
+
+  #deleted(id) {
+    const m = this.messages.get(id);
+    if (m) m.deletedAt = Date.now();
+  }
+
+  #onSubscription(action, { rid, u }, double) {
+    if (action === 'inserted') this.#begin(u._id, rid);
+    if (action !== 'removed') return;
+    const last = this.#membership(u._id, rid).at(-1);
+    Object.assign(last, { to: ++this.#n, toAt: Date.now() });
+    const heard = double.sessionsOf(u._id).some((s) => [...s.subs.values()].some((set) => [...set].some((sub) => sub.event === `${u._id}/subscriptions-changed`)));
+    if (heard) last.knownAt = Date.now();
+  }
+
+  #begin(uid, rid) {
+    this.#membership(uid, rid).push({ from: ++this.#n, to: Infinity, toAt: Infinity, knownAt: Infinity });
+  }
+
+  #membership(uid, rid) {
+    const key = `${uid} ${rid}`;
+    if (!this.#members.has(key)) this.#members.set(key, []);
+    return this.#members.get(key);
+  }
+
+  #learned(uid) {
+    for (const [key, list] of this.#members)
+      if (key.startsWith(`${uid} `)) for (const m of list) if (m.to !== Infinity && m.knownAt === Infinity) m.knownAt = Date.now();
+  }
+
+  #listsOf(uid) {
+    if (!this.#lists.has(uid)) this.#lists.set(uid, []);
+    return this.#lists.get(uid);
+  }
+
+  /** Is `uid` in a room now, by our own count? */
+  isMember(uid, rid) {
+    return this.#membership(uid, rid).at(-1)?.to === Infinity;
+  }
+
+  // ---- the judgement ----
+
+  /** tabs; sessions: user name -> [[from, to]] times in which the bridge had a session of the user. */
+  judge(tabs, sessions) {
+    const verdict = new Verdict();
+    for (const tab of tabs) {
+      const uid = this.#store.requireUser(tab.user)._id;
+      for (const life of tab.lives) this.#judgeLife(verdict, uid, tab, life, sessions.get(tab.user));
+    }
+    return verdict;
+  }
+
+  #judgeLife(verdict, uid, tab, life, sessions) {
+    const end = life.endedAt ?? Infinity;
+    const resyncs = life.heard.filter((h) => h.target === 'resyncRequired');
+    const excused = (rid, at) => resyncs.find((r) => (r.rid === null || r.rid === rid) && r.at >= at && r.at - at < RESYNC_REACHES_MS);
+    const blame = (what, rid, at, detail) => {
+      const excuse = excused(rid, at);
+      if (excuse) verdict.excuse(excuse.reason, what);
+      else verdict.violate(what, { user: tab.user, life: tab.lives.indexOf(life), rid, ...detail });
+    };
+    for (const r of resyncs) verdict.count(`resync ${r.reason}`);
+    const got = this.#judgeHeard(verdict, uid, life, blame);
+    const since = this.#completeFrom(uid, life, sessions);
+    for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { got, since, end, blame });
+    if (end !== Infinity) return;
+    this.#judgeDeletions(life, got, blame);
+    this.#judgeMemberships(uid, life, blame);
+  }
+
+  /** What was heard, one after the other: twice, out of order, or none of the user's business. */
+  #judgeHeard(verdict, uid, life, blame) {
+    const got = new Map(); // _id -> when
+    const last = new Map(); // rid -> the message furthest in the room's order
+    for (const h of life.heard) {
+      if (h.target !== 'getRoomMessageNotification' && h.target !== 'getThreadMessageNotification') continue;
+      const m = this.messages.get(h.id);
+      if (!m) continue; // from before the beginning
+      verdict.count('messages delivered');
+      if (got.has(m.id)) {
+        verdict.violate('repeated', { user: life.tab.user, rid: m.rid, id: m.id, firstAt: got.get(m.id), at: h.at });
+        continue;
+      }
+      got.set(m.id, h.at);
+      this.#judgeEntitled(verdict, uid, life, m, h);
+      if (!m.inOrder) continue;
+      const before = last.get(m.rid);
+      if (before && before.n > m.n) blame('out of order', m.rid, h.at, { id: m.id, behind: before.id, at: h.at, written: m.at });
+      else last.set(m.rid, m);
+    }
+    return got;
+  }
+
+  #judgeEntitled(verdict, uid, life, m, h) {
+    const intervals = this.#membership(uid, m.rid);
+    if (intervals.some(({ from, to }) => from < m.n && m.n < to)) return;
+    const left = intervals.filter(({ to }) => to < m.n).at(-1);
+    if (left && h.at <= left.knownAt + NOTICE_MS) verdict.window(h.at - left.toAt);
+    else verdict.violate('not entitled', { user: life.tab.user, rid: m.rid, id: m.id, type: m.type, n: m.n, at: h.at, written: m.at, intervals });
+  }
+
+  /** From when on this life must be complete. */
+  #completeFrom(uid, life, sessions) {
+    const begun = sessions.filter(([from]) => from <= life.openedAt).at(-1)?.[0] ?? life.openedAt;
+    const listed = this.#listsOf(uid).find((at) => at >= begun) ?? Infinity;
+    return Math.max(listed, life.openedAt + ATTACH_MS);
+  }
+
+  *#roomsOf(uid) {
+    for (const key of this.#members.keys()) if (key.startsWith(`${uid} `)) yield key.slice(uid.length + 1);
+  }
+
+  #judgeRoom(verdict, uid, rid, { got, since, end, blame }) {
+    const all = this.#byRoom.get(rid) ?? [];
+    const furthest = all.findLast((m) => m.inOrder && got.has(m.id))?.n ?? 0;
+    for (const { from, to, toAt } of this.#membership(uid, rid)) {
+      for (const m of all) {
+        if (m.n < from || m.n > to || m.at < since || got.has(m.id)) continue;
+        if (m.at > end || (m.n > furthest && m.at > end - TAIL_MS)) continue;
+        if (!m.inOrder && m.at > end - TAIL_MS) continue;
+        if (m.deletedAt !== null) verdict.count('not delivered before their deletion');
+        else if (toAt - m.at < LEFT_MS) verdict.count('not delivered before the user left');
+        else blame('missing', rid, m.at, { id: m.id, written: m.at, ago: Date.now() - m.at, inOrder: m.inOrder });
+      }
+    }
+  }
+
+  /** Once each, of those the tab had. */
+  #judgeDeletions(life, got, blame) {
+    const told = new Set();
+    for (const h of life.heard) {
+      if (h.target !== 'getRoomMessageDeletedNotification') continue;
+      if (told.has(h.id)) blame('deletion repeated', h.rid, h.at, { id: h.id, at: h.at });
+      told.add(h.id);
+    }
+    for (const id of got.keys()) {
+      const m = this.messages.get(id);
+      if (m.deletedAt === null || told.has(id) || !this.#store.rooms.has(m.rid)) continue;
+      if (this.isMember(this.#store.requireUser(life.tab.user)._id, m.rid)) blame('deletion missing', m.rid, m.deletedAt, { id, deletedAt: m.deletedAt });
+    }
+  }
+
+  /** By what it was told, the tab is in the rooms that its user is in. */
+  #judgeMemberships(uid, life, blame) {
+    const told = new Map();
+    for (const h of life.heard) if (h.target === 'getRoomSubscriptionChangedNotification') told.set(h.rid, h);
+    for (const [rid, h] of told) {
+      const member = this.isMember(uid, rid);
+      if ((h.method === 'insert') !== member) blame('membership', rid, h.at, { told: h.method, member, at: h.at });
+    }
+    for (const rid of this.#roomsOf(uid)) {
+      const { toAt } = this.#membership(uid, rid).at(-1);
+      if (toAt > life.openedAt + ATTACH_MS && toAt < Infinity && !told.has(rid)) blame('membership', rid, toAt, { told: null, member: false });
+    }
+  }
+}
+
+class Verdict {
+  counts = new Map();
+  violations = [];
+  excuses = new Map(); // `reason: what` -> times
+  longestWindowMs = 0;
+  windows = 0;
+
+  count(what, times = 1) {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + times);
+  }
+
+  violate(what, detail) {
+    this.violations.push({ what, ...detail });
+  }
+
+  excuse(reason, what) {
+    const key = `${what} (${reason})`;
+    this.excuses.set(key, (this.excuses.get(key) ?? 0) + 1);
+  }
+
+  window(ms) {
+    this.windows++;
+    this.longestWindowMs = Math.max(this.longestWindowMs, ms);
+  }
+}
