@@ -22,7 +22,7 @@ struct publisher_gap {
     char id[]; /* target shard (2 bytes), then the user key */
 };
 
-enum push_kind { PUSH_ATTACHED, PUSH_USER, PUSH_ONE, PUSH_CLOSE };
+enum push_kind { PUSH_ATTACHED, PUSH_USER, PUSH_ONE, PUSH_OPENER, PUSH_CLOSE };
 
 struct push_mail {
     struct mail mail;
@@ -61,6 +61,7 @@ static void push_to_connections(struct shard *s, struct push_mail *p)
         signalr_server_send_user(s->signalr, key, p->message);
         break;
     case PUSH_ONE:
+    case PUSH_OPENER:
         c = signalr_server_find(s->signalr, p->serial);
         if (c != NULL)
             hub_connection_send(c, p->message);
@@ -101,7 +102,7 @@ static struct push_mail *push_new(const struct publisher *p, enum push_kind kind
     push->mail = (struct mail){.deliver = push_deliver,
                                .discard = push_free,
                                .bytes = (uint32_t)(sizeof *push + key.len + bytes),
-                               .control = kind != PUSH_USER};
+                               .control = kind != PUSH_USER && kind != PUSH_OPENER};
     push->kind = kind;
     push->from = p->shard->index;
     push->message = message;
@@ -209,6 +210,19 @@ static void host_push_to_connection(void *arg, unsigned shard, uint64_t conn_ser
     post(arg, shard, push);
 }
 
+static void host_push_to_opener(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                                struct hub_buf *message)
+{
+    struct push_mail *push = push_new(arg, PUSH_OPENER, key, message);
+
+    if (push == NULL) {
+        gap_note(arg, shard, key);
+        return;
+    }
+    push->serial = conn_serial;
+    post(arg, shard, push);
+}
+
 static void host_close_user(void *arg, unsigned shard, struct slice key, enum session_revoke why)
 {
     struct push_mail *push = push_new(arg, PUSH_CLOSE, key, NULL);
@@ -222,6 +236,7 @@ struct session_host publisher_session_host(struct publisher *p)
     return (struct session_host){.attached = host_attached,
                                  .push = host_push,
                                  .push_to_connection = host_push_to_connection,
+                                 .push_to_opener = host_push_to_opener,
                                  .close_user = host_close_user,
                                  .arg = p};
 }

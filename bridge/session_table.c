@@ -193,10 +193,10 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
 {
     struct user_session *s = find(t, key);
 
-    (void)conn_serial;
     if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
+    session_opened_detach(s, shard, conn_serial);
     s->interest[shard]--;
     if (loss != NULL)
         session_replay_lost(s, loss);

@@ -19,6 +19,7 @@
 #define BRIDGE_SESSION_TABLE_H
 
 #include "base/slice.h"
+#include "bridge/call_gate.h"
 #include "bridge/login_gate.h"
 #include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
@@ -70,6 +71,9 @@ struct session_host {
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                                struct hub_buf *message);
+    /* An event for one connection: as push, where there is no room for it the user is told. */
+    void (*push_to_opener)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                           struct hub_buf *message);
     /* Close the user's connections on this shard, without allowReconnect. They detach as usual. */
     void (*close_user)(void *arg, unsigned shard, struct slice key, enum session_revoke why);
     void *arg;
@@ -87,6 +91,7 @@ struct session_table_options {
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
+    struct call_gate calls;
     uint64_t ticket_class; /* 0, or SESSION_HANDED_TICKETS: which table an answer is for */
 };
 
@@ -158,6 +163,13 @@ void session_table_login_refused(struct session_table *t, uint64_t ticket,
 void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms);
 void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
                                    struct repair_answer *answer, const struct rc_error *error);
+
+/* A hub call of one of the user's connections. The answer is calls.answer, once, inside or later.
+ */
+void session_table_call(struct session_table *t, struct slice key,
+                        const struct call_request *request);
+/* What `Call` may name, the setting's own string; NULL: not listed. name: raw. */
+const char *session_call_listed(const struct settings *settings, struct slice name);
 
 /* The admin agent logged in: no user's login may answer with this id or name. */
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);

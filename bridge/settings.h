@@ -137,6 +137,14 @@ struct settings {
     } abp;
 
     struct {
+        uint32_t calls_per_second, call_burst; /* of a connection; 0 a second: no limit */
+        uint32_t open_calls;                   /* of a connection, not answered yet */
+        struct settings_list allowed_calls;    /* DDP methods that Call may name */
+        uint32_t open_rooms;                   /* by one connection */
+        uint32_t open_rooms_per_user;
+    } methods;
+
+    struct {
         uint32_t seconds_ms; /* 0: nothing is kept */
         enum settings_replay_tail tail;
         size_t ring_bytes, total_bytes;

@@ -217,6 +217,20 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
 
+    {COUNT("PushBridge:Methods:CallsPerSecond", methods.calls_per_second, 0, 1000000, "10"),
+     .unit = "calls a second", .help = "Hub methods one connection may call. 0: no limit."},
+    {COUNT("PushBridge:Methods:Burst", methods.call_burst, 1, 1000000, "30"), .unit = "calls",
+     .help = "How many of them may come at once, after a pause."},
+    {COUNT("PushBridge:Methods:OpenCalls", methods.open_calls, 1, 10000, "16"), .unit = "calls",
+     .help = "Hub methods one connection may have waiting for an answer."},
+    {COUNT("PushBridge:Methods:OpenRooms", methods.open_rooms, 1, 1000, "20"), .unit = "rooms",
+     .help = "Rooms one connection may have open, to be followed as they change."},
+    {COUNT("PushBridge:Methods:OpenRoomsPerUser", methods.open_rooms_per_user, 1, 1000, "100"),
+     .unit = "rooms", .help = "Rooms all connections of a user may have open together."},
+    {LIST("PushBridge:Methods:AllowedCalls", methods.allowed_calls, 256, ""),
+     .help = "Methods of Rocket.Chat's Realtime API that the hub method Call may name. Empty: "
+             "none."},
+
     {BOOL("PushBridge:Abp:Enabled", abp.enabled, "true"),
      .help = "Serve the routes of ABP's shape: Authenticate, Logout, GetStatus, CreateUser, "
              "DeleteUser and those of PushBridge:Abp:Routes."},

@@ -1,10 +1,10 @@
 #include "bridge/shard.h"
 
 #include "base/hash.h"
-#include "base/json_slice.h"
 #include "bridge/abp.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
+#include "bridge/hub_caller.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/login_desk.h"
@@ -61,30 +61,21 @@ static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end 
     audience_disconnected(arg, c);
 }
 
-static bool is_empty_array(struct slice json)
-{
-    for (size_t i = 1; i + 1 < json.len; i++)
-        if (strchr(" \t\r\n", json.ptr[i]) == NULL)
-            return false;
-    return true;
-}
-
-/* The only hub method of a stock ABP client: it logs there and answers nothing (abp.md 1.1). The
- * connection is known to its session already. */
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
 {
+    return hub_caller_invoke(arg, c, inv);
+}
+
+static void host_stream_resumed(void *arg, struct hub_connection *c, uint64_t call, void *data)
+{
     (void)arg;
-    if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
-        return false;
-    if (inv->stream)
-        hub_connection_refuse(c, inv, HUB_REFUSE_NOT_STREAMING);
-    else if (inv->stream_ids > 0)
-        hub_connection_refuse(c, inv, HUB_REFUSE_STREAM_IDS);
-    else if (!is_empty_array(inv->arguments))
-        hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
-    else if (inv->invocation_id.ptr != NULL)
-        hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
-    return true;
+    hub_caller_resumed(c, call, data);
+}
+
+static void host_call_ended(void *arg, void *data)
+{
+    (void)arg;
+    hub_caller_ended(data);
 }
 
 struct handoff_mail {
@@ -202,6 +193,9 @@ static int open_http(struct shard *s)
         .max_group_memberships = set->limits.group_memberships,
         .shared = &s->program->shared,
         .close_on_expiry = set->auth.close_on_expiry,
+        .max_open_calls = set->methods.open_calls,
+        .calls_per_second = set->methods.calls_per_second,
+        .call_burst = set->methods.call_burst,
     };
     const struct signalr_host host = {
         .authenticate = host_authenticate,
@@ -209,6 +203,8 @@ static int open_http(struct shard *s)
         .connected = host_connected,
         .disconnected = host_disconnected,
         .invoke = host_invoke,
+        .stream_resumed = host_stream_resumed,
+        .call_ended = host_call_ended,
         .hand_over = host_hand_over,
         .arg = s,
     };
@@ -326,6 +322,7 @@ static int open_sessions(struct shard *s)
         return UV_ENOMEM;
     table.host = publisher_session_host(&s->publisher);
     table.repairs = repair_post_gate(&s->repairs);
+    table.calls = hub_caller_gate(s);
     table.settings = s->program->settings;
     table.cache = s->cache;
     table.max_sessions = share_of(s, table.settings->token_cache.max_entries);
@@ -365,6 +362,9 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_GROUPS_MISSED, hub.groups_missed);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
+    metrics_set(m, METRIC_OPEN_CALLS, hub.open_calls);
+    metrics_set(m, METRIC_CALLS_TOO_FAST, hub.calls_too_fast);
+    metrics_set(m, METRIC_CALLS_TOO_MANY, hub.calls_too_many);
     metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)

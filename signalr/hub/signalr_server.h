@@ -193,7 +193,8 @@ enum hub_keep {
 /* Keeps the invocation open, also one that wants no answer: it counts. */
 enum hub_keep hub_connection_keep(struct hub_connection *c, const struct hub_invocation *inv,
                                   uint64_t *call);
-void hub_connection_set_call_data(struct hub_connection *c, uint64_t call, void *data);
+/* Once for a call. False: it has ended, and the data stays the caller's. */
+bool hub_connection_set_call_data(struct hub_connection *c, uint64_t call, void *data);
 
 /* Ends the call. result: raw JSON, empty: null; a stream's end has none. error: text, not empty;
  * then result is ignored. What does not fit into the queue now is sent when it does. */
