@@ -5,11 +5,13 @@
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/hub_caller.h"
+#include "bridge/im_proxy.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/login_desk.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/rc_clients.h"
 #include "bridge/routes.h"
 #include "bridge/session_table.h"
 #include "bridge/user.h"
@@ -123,6 +125,13 @@ static void on_request(void *arg, struct http_request *req)
     routes_handle(arg, req);
 }
 
+static bool streams(void *arg, const struct http_view *head, uint64_t *body_bytes)
+{
+    const struct shard *s = arg;
+
+    return head->listener_tag == ROUTES_PUBLIC && im_proxy_streams(s->proxy, head, body_bytes);
+}
+
 static void on_gone(void *arg, struct http_request *req)
 {
     routes_gone(arg, req);
@@ -170,6 +179,7 @@ static int open_http(struct shard *s)
         .proxy_protocol = set->proxy_protocol,
         .ws_queue_bytes = set->limits.queue_bytes,
         .ws_stall_ms = set->hub.client_timeout_ms,
+        .streams = streams,
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
@@ -217,11 +227,6 @@ static int open_http(struct shard *s)
 
 /* ---- the sessions' parts ---- */
 
-static const char *or_null(const char *text)
-{
-    return text[0] == '\0' ? NULL : text;
-}
-
 /* The users fall evenly on the shards, so each has its share of the whole. */
 static unsigned share_of(const struct shard *s, unsigned whole)
 {
@@ -245,45 +250,6 @@ static void on_handed_orphan(void *arg, struct slice key, const struct token_ent
 
     (void)key, (void)why;
     session_table_orphan(s->handed, entry);
-}
-
-static int open_clients(struct shard *s)
-{
-    const struct settings *set = s->program->settings;
-    char base_url[RC_ADDRESS_URL_MAX];
-    const struct ddp_client_options ddp = {
-        .host = set->im.address.ddp.host,
-        .port = set->im.address.ddp.port,
-        .tls = set->im.address.ddp.tls,
-        .path = set->im.address.ddp.path,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .tls_verify = set->im.tls_verify,
-        .proxy = or_null(set->im.proxy),
-        .max_frame_bytes = set->limits.ddp_frame_bytes,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .ping_ms = set->ddp.ping_ms,
-        .dead_ms = set->ddp.dead_ms,
-    };
-    const struct rest_client_options rest = {
-        .base_url = base_url,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .proxy = or_null(set->im.proxy),
-        .tls_verify = set->im.tls_verify,
-        .timeout_ms = set->logins.timeout_ms,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .max_body_bytes = set->limits.rest_body_bytes,
-        .max_connections = set->logins.max_running,
-    };
-    int rc = ddp_client_new(&s->loop, &ddp, &s->ddp);
-
-    if (rc != 0)
-        return rc;
-    rc_address_url(&set->im.address.rest, base_url);
-    return rest_client_new(&s->loop, &rest, &s->rest);
 }
 
 static struct token_cache *open_cache(struct shard *s, const struct settings *set,
@@ -389,9 +355,11 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     rc = mailbox_new(&s->loop, program->nshards + 1, program->settings->limits.mailbox_bytes, s,
                      &s->mailbox);
     if (rc == 0)
-        rc = open_clients(s);
+        rc = rc_clients_open(&s->loop, program->settings, &s->ddp, &s->rest);
     if (rc == 0)
         rc = open_sessions(s);
+    if (rc == 0)
+        rc = im_proxy_open(s, &s->proxy);
     if (rc == 0)
         rc = abp_open(s, &s->abp);
     if (rc == 0)
@@ -488,30 +456,33 @@ static void close_next(void *arg)
 
     switch (s->closed_parts++) {
     case 0:
-        session_table_free(s->sessions, close_next, s);
+        im_proxy_close(s->proxy, close_next, s);
         break;
     case 1:
-        session_table_free(s->handed, close_next, s);
+        session_table_free(s->sessions, close_next, s);
         break;
     case 2:
-        token_cache_free(s->cache, close_next, s);
+        session_table_free(s->handed, close_next, s);
         break;
     case 3:
-        token_cache_free(s->handed_cache, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 4:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 5:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 6:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 7:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 7:
+    case 8:
         abp_close(s->abp);
         publisher_close(&s->publisher);
         audience_close(&s->audience);

@@ -12,7 +12,7 @@ import { RocketChatDouble } from '../rocketchat_double/double.mjs';
 import { abpToken } from './jwt.mjs';
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
-const BINARY = path.resolve(process.env.PUSHBRIDGE ?? path.join(ROOT, 'build/asan/pushbridge'));
+export const PROGRAM = path.resolve(process.env.PUSHBRIDGE ?? path.join(ROOT, 'build/asan/pushbridge'));
 const LOG_DIR = path.join(ROOT, 'tests/out/bridge');
 const READY_WITHIN_MS = 15_000;
 const EXIT_WITHIN_MS = 15_000;
@@ -118,7 +118,7 @@ class Bridge {
   }
 
   async start() {
-    const child = spawn(BINARY, [], { env: this.env, stdio: ['ignore', 'inherit', 'pipe'] });
+    const child = spawn(PROGRAM, [], { env: this.env, stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
     this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
     let rest = '';
@@ -128,7 +128,7 @@ class Bridge {
       this.logs.push(...lines);
       this.logs.splice(0, this.logs.length - LOG_LINES_KEPT);
     });
-    child.on('error', (error) => this.logs.push(`cannot start ${BINARY}: ${error.message}`));
+    child.on('error', (error) => this.logs.push(`cannot start ${PROGRAM}: ${error.message}`));
     let gone = false;
     this.exited.then(() => (gone = true));
     await until('the bridge is ready', async () => {

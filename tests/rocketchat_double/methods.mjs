@@ -205,6 +205,15 @@ export const methods = {
     return { ...room, rid: room._id };
   },
 
+  toggleFavorite({ store, user }, rid, f) {
+    login('toggleFavorite', user);
+    const subscription = store.subscription(rid, user._id);
+    if (!subscription) fail('error-invalid-subscription', 'You must be part of a room to favorite it', { method: 'toggleFavorite' });
+    if ((subscription.f ?? false) === f) return 0; // told of changes only
+    store.updateSubscription(rid, user._id, { f });
+    return 1;
+  },
+
   'stream-notify-room': ({ session, streams }, event, ...args) => void streams.write(session, 'stream-notify-room', event, args),
   'stream-notify-user': () => undefined,
   'stream-room-messages': () => undefined,
