@@ -203,6 +203,15 @@
     X(DROPS_UPDATES_OFF, COUNTER, "pushbridge_events_dropped_total", "reason=\"updates_off\"", "") \
     X(DROPS_MAILBOX, COUNTER, "pushbridge_events_dropped_total", "reason=\"mailbox_full\"", "")    \
     X(DROPS_NO_MEMORY, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_memory\"", "")     \
+    X(IM_ANSWERED, COUNTER, "pushbridge_proxy_calls_total", "result=\"answered\"",                 \
+      "Calls passed on to Rocket.Chat, by what became of them; refused: by us.")                   \
+    X(IM_REFUSED, COUNTER, "pushbridge_proxy_calls_total", "result=\"refused\"", "")               \
+    X(IM_LIMITED, COUNTER, "pushbridge_proxy_calls_total", "result=\"limited\"", "")               \
+    X(IM_FAILED, COUNTER, "pushbridge_proxy_calls_total", "result=\"failed\"", "")                 \
+    X(IM_GONE, COUNTER, "pushbridge_proxy_calls_total", "result=\"caller_gone\"", "")              \
+    X(IM_RUNNING, GAUGE, "pushbridge_proxy_calls_running", "", "Proxied calls under way.")         \
+    X(IM_RETRIED, COUNTER, "pushbridge_proxy_retries_total", "",                                   \
+      "Calls sent again with a fresh token after a 401.")                                          \
     X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \
     X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
       "Tokens whose time ended.")                                                                  \

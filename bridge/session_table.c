@@ -279,6 +279,11 @@ void session_table_set_admin(struct session_table *t, struct slice user_id, stru
     }
 }
 
+bool session_table_is_admin(const struct session_table *t, struct slice user_id)
+{
+    return t->admin_id != NULL && slice_eq(slice_of(t->admin_id), user_id);
+}
+
 void session_table_orphan(struct session_table *t, const struct token_entry *entry)
 {
     logout_queue_add(t->logouts, entry->rc_user_id, entry->auth_token);

@@ -188,6 +188,8 @@ const char *session_call_listed(const struct settings *settings, struct slice na
 /* The admin agent logged in: no user's login may answer with this id or name. */
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
 
+bool session_table_is_admin(const struct session_table *t, struct slice user_id);
+
 /* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
  */
 void session_table_orphan(struct session_table *t, const struct token_entry *entry);

@@ -56,6 +56,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
+        bool forward_client_address; /* of proxied calls */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -125,6 +126,15 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct {        /* Proxy */
+        char *path; /* starts with a slash, doesn't end with one; empty: none */
+        struct settings_list anonymous_routes; /* im_path.h */
+        size_t body_bytes;
+        uint32_t idle_ms;
+        uint32_t calls, calls_per_caller;     /* at once */
+        uint32_t identity_ttl_ms, identities; /* the latter for each shard */
+    } proxy;
 
     struct { /* routes of ABP's shape */
         bool enabled;

@@ -80,6 +80,9 @@ static const struct settings_row rows[] = {
              "environment are ignored."},
     {BOOL("Im:TlsVerify", im.tls_verify, "true"),
      .help = "Check Rocket.Chat's certificate. Without it anyone on the way reads every password."},
+    {BOOL("Im:ForwardClientAddress", im.forward_client_address, "true"),
+     .help = "Proxied calls carry the caller's address (X-Forwarded-For), so that Rocket.Chat's "
+             "limits count for each user; its HTTP_FORWARDED_COUNT must fit."},
     {ENUM("Im:LoginVia", im.login_via, login_roads, "auto"),
      .help = "The road of users' logins. auto: REST while its rate allows, else DDP."},
     {STRING("Im:UserNameTemplate", im.user_name_template, 1024, ""),
@@ -216,6 +219,27 @@ static const struct settings_row rows[] = {
      .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
+
+    {STRING("PushBridge:Proxy:Path", proxy.path, 255, "/im"), .check = settings_check_hub_path,
+     .help = "Below it, api/v1/... is passed on to Rocket.Chat's REST API as the calling user. "
+             "Empty: it is not."},
+    {LIST("PushBridge:Proxy:AnonymousRoutes", proxy.anonymous_routes, 256, ""),
+     .check = settings_check_route,
+     .help = "Calls that callers without any credentials may make with the administrator's, each "
+             "as \"GET channels.list\"; a * at the end stands for any rest."},
+    {BYTES("PushBridge:Proxy:BodyBytes", proxy.body_bytes, 0, 1024 * GIB, "4294967296"),
+     .help = "A proxied request's body, an upload for instance. More: 413."},
+    {SECONDS("PushBridge:Proxy:IdleSeconds", proxy.idle_ms, 200, HOUR, "60"),
+     .help = "How long a proxied call may stand still, on either side. Longer: 408 or 504."},
+    {COUNT("PushBridge:Proxy:Calls", proxy.calls, 1, 1000000, "500"), .unit = "calls",
+     .help = "Proxied calls at once. More: 503."},
+    {COUNT("PushBridge:Proxy:CallsPerCaller", proxy.calls_per_caller, 1, 1000000, "30"),
+     .unit = "calls",
+     .help = "Of one user at once, or of one address that brings no credentials. More: 429."},
+    {SECONDS("PushBridge:Proxy:IdentitySeconds", proxy.identity_ttl_ms, 100, HOUR, "60"),
+     .help = "How long Rocket.Chat credentials that a caller brings are known to be good."},
+    {COUNT("PushBridge:Proxy:Identities", proxy.identities, 1, 10000000, "10000"),
+     .unit = "credentials", .help = "Of those, one thread remembers at most."},
 
     {COUNT("PushBridge:Methods:CallsPerSecond", methods.calls_per_second, 0, 1000000, "10"),
      .unit = "calls a second", .help = "Hub methods one connection may call. 0: no limit."},

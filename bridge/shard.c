@@ -5,6 +5,7 @@
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
 #include "bridge/hub_caller.h"
+#include "bridge/im_proxy.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/login_desk.h"
@@ -124,6 +125,13 @@ static void on_request(void *arg, struct http_request *req)
     routes_handle(arg, req);
 }
 
+static bool streams(void *arg, const struct http_view *head, uint64_t *body_bytes)
+{
+    const struct shard *s = arg;
+
+    return head->listener_tag == ROUTES_PUBLIC && im_proxy_streams(s->proxy, head, body_bytes);
+}
+
 static void on_gone(void *arg, struct http_request *req)
 {
     routes_gone(arg, req);
@@ -171,6 +179,7 @@ static int open_http(struct shard *s)
         .proxy_protocol = set->proxy_protocol,
         .ws_queue_bytes = set->limits.queue_bytes,
         .ws_stall_ms = set->hub.client_timeout_ms,
+        .streams = streams,
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
@@ -350,6 +359,8 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     if (rc == 0)
         rc = open_sessions(s);
     if (rc == 0)
+        rc = im_proxy_open(s, &s->proxy);
+    if (rc == 0)
         rc = abp_open(s, &s->abp);
     if (rc == 0)
         rc = open_http(s);
@@ -445,30 +456,33 @@ static void close_next(void *arg)
 
     switch (s->closed_parts++) {
     case 0:
-        session_table_free(s->sessions, close_next, s);
+        im_proxy_close(s->proxy, close_next, s);
         break;
     case 1:
-        session_table_free(s->handed, close_next, s);
+        session_table_free(s->sessions, close_next, s);
         break;
     case 2:
-        token_cache_free(s->cache, close_next, s);
+        session_table_free(s->handed, close_next, s);
         break;
     case 3:
-        token_cache_free(s->handed_cache, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 4:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 5:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 6:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 7:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 7:
+    case 8:
         abp_close(s->abp);
         publisher_close(&s->publisher);
         audience_close(&s->audience);

@@ -46,6 +46,7 @@ struct shard {
     struct publisher publisher;
     struct abp *abp;
     struct repair_post repairs;
+    struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */

@@ -13,6 +13,7 @@ import { Faults } from './faults.mjs';
 import { Presence } from './presence.mjs';
 import { DdpRateLimiter, RestRateLimiter } from './rate_limit.mjs';
 import { Rest } from './rest.mjs';
+import { Echo } from './rest_echo.mjs';
 import { download } from './rest_files.mjs';
 import { Store } from './store.mjs';
 import { Streams } from './streams.mjs';
@@ -31,6 +32,8 @@ const DEFAULTS = {
   start: undefined, // epoch ms: a virtual clock (clock.mjs); else real time
   equalStamps: false,
   timeFactor: 1, // multiplies heartbeats, limiter windows and block times
+  echo: false, // see rest_echo.mjs
+  believeForwarded: false, // HTTP_FORWARDED_COUNT=1: the last X-Forwarded-For is the client
   rateLimits: true, // or {rest: {limit, intervalMs}, ddp: {name: count}}; false switches them off
   blockFailedLogins: true,
   emailVerification: false, // who has no verified address is refused
@@ -93,6 +96,7 @@ export class RocketChatDouble {
     this.accounts = new Accounts(this.store, this.faults, this.options);
     this.streams = new Streams(this.store, this.faults, this.options);
     this.rest = new Rest(this);
+    this.echo = new Echo(this.options.echo);
     this.control = new Control(this);
     this.#resetLimits();
     this.store.on('token-removed', ({ hash }) => {
@@ -212,7 +216,8 @@ export class RocketChatDouble {
   // ---- the port ----
 
   #clientAddress(req) {
-    return (req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''); // none once the peer has reset
+    const forwarded = this.options.believeForwarded ? req.headers['x-forwarded-for'] : undefined;
+    return forwarded?.split(',').at(-1).trim() ?? (req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''); // none once the peer has reset
   }
 
   /** The request's path without the prefix, or null where it lies outside. */

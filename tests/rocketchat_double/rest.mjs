@@ -26,6 +26,7 @@ export class Rest {
       if (rule.do === 'reset') return void req.socket.resetAndDestroy();
       if (rule.do === 'respond') return send(res, rule.status, rule.body, rule.headers);
     }
+    if (server.echo.wants(path, user)) return server.echo.answer(req, res, user);
     const { status, body, headers } = await this.#answer(req, path, query, ip);
     if (rule?.do === 'drip') return drip(res, status, body, rule, headers);
     if (rule?.do === 'truncate') return truncate(res, status, body);

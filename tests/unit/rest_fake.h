@@ -73,6 +73,13 @@ struct rest_call *rest_me(struct rest_client *client, struct slice user_id, stru
     return c;
 }
 
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg)
+{
+    (void)client_address;
+    return rest_me(client, user_id, token, fn, arg);
+}
+
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg)
 {
