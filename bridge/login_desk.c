@@ -269,6 +269,11 @@ struct login_gate login_desk_gate(struct shard *s)
 
 /* ---- mail ---- */
 
+static struct session_table *table_of(const struct shard *s, uint64_t id)
+{
+    return (id & SESSION_HANDED_TICKETS) != 0 ? s->handed : s->sessions;
+}
+
 static void deliver_answer(struct shard *s, const struct desk_mail *m)
 {
     const struct rc_error cancelled = {.result = RC_CANCELLED, .code = "cancelled"};
@@ -277,9 +282,9 @@ static void deliver_answer(struct shard *s, const struct desk_mail *m)
     struct admin_agent *agent = admin ? s->program->desk->admin : NULL;
 
     if (!admin && m->kind == DESK_GRANTED)
-        session_table_login_granted(s->sessions, m->id, m->road);
+        session_table_login_granted(table_of(s, m->id), m->id, m->road);
     else if (!admin)
-        session_table_login_refused(s->sessions, m->id, &m->error);
+        session_table_login_refused(table_of(s, m->id), m->id, &m->error);
     else if (agent != NULL && m->kind == DESK_GRANTED)
         admin_agent_login_granted(agent, m->id, m->road);
     else if (agent != NULL)
@@ -313,6 +318,8 @@ static void desk_deliver(struct mail *mail, void *consumer)
         break;
     case DESK_ADMIN:
         session_table_set_admin(s->sessions, (struct slice){m->text, m->key_len},
+                                (struct slice){m->text + m->key_len, m->name_len});
+        session_table_set_admin(s->handed, (struct slice){m->text, m->key_len},
                                 (struct slice){m->text + m->key_len, m->name_len});
         break;
     }

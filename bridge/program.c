@@ -1,7 +1,9 @@
 #include "bridge/program.h"
+#include "bridge/abp_map.h"
 
 #include "bridge/admin_agent.h"
 #include "bridge/heap_trim.h"
+#include "bridge/im_counts.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
@@ -286,7 +288,9 @@ static void program_close(struct run *run)
     free(p->shards);
     metrics_free(p->metrics);
     http_counts_free(p->counts);
+    im_counts_free(p->proxied);
     user_rules_close(&p->rules);
+    abp_map_free(p->abp_map);
     jwt_keys_unref(p->first_keys);
     mailbox_close(p->mailbox);
     for (size_t i = 0; i < 2; i++)
@@ -318,9 +322,14 @@ int program_run(const struct settings *settings)
     static struct run run; /* shards point into it until the process ends */
     struct program *p = &run.program;
     char error[512];
+    const char *map_error, *map_row; /* told by settings_check.c */
     int rc;
 
     p->settings = settings;
+    p->handed = *settings;
+    p->handed.token_cache.ttl_ms = settings->abp.handed_out_ttl_ms;
+    p->handed.token_cache.sliding = true; /* each Authenticate hands it out anew */
+    p->handed.token_cache.max_entries = settings->abp.max_handed_out;
     p->nshards = settings->shards;
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT); /* before the threads: it is not thread-safe */
@@ -331,7 +340,11 @@ int program_run(const struct settings *settings)
     }
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
-    rc = p->metrics == NULL || p->counts == NULL ? UV_ENOMEM : open_main_loop(&run);
+    p->proxied = im_counts_new();
+    p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
+    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->abp_map == NULL
+             ? UV_ENOMEM
+             : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)

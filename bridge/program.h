@@ -24,12 +24,16 @@ enum program_phase { PROGRAM_STARTING, PROGRAM_SERVING, PROGRAM_DRAINING };
 
 struct program {
     const struct settings *settings;
+    struct settings handed; /* the same, but for the time to live of tokens handed to browsers; its
+                               texts are settings' */
     struct user_rules rules;
+    struct abp_map *abp_map;
     struct jwt_keys *first_keys; /* those the shards start with */
     struct shard *shards;
     unsigned nshards;
     struct metrics *metrics;
     struct http_counts *counts;   /* connections of all shards; */
+    struct im_counts *proxied;    /* calls passed on to Rocket.Chat, of all shards; */
     struct signalr_shared shared; /* negotiations, too */
     _Atomic int phase;            /* enum program_phase */
     uint64_t drain_start_ms;      /* uv_hrtime's clock; stands before the first step is told */

@@ -1,92 +1,18 @@
 #include "bridge/rc_account.h"
 
 #include "base/byte_buf.h"
+#include "bridge/claim_template.h"
 #include "bridge/identity.h"
 
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 
-enum piece_kind { PIECE_TEXT, PIECE_NAME, PIECE_ID, PIECE_TENANT, PIECE_CLAIM };
-
-struct piece {
-    enum piece_kind kind;
-    char *text; /* PIECE_TEXT: as it stands; PIECE_CLAIM: the claim's name */
-};
-
-/* A name of RC_ACCOUNT_MAX_BYTES has no use for more; it keeps a slip from growing. */
-#define MAX_PIECES 16
-
 struct rc_account {
     bool is_default; /* no template was set */
-    size_t npieces;
-    struct piece pieces[MAX_PIECES];
+    struct claim_template *name;
     char **reserved; /* NULL-terminated; the admin's name is among them */
 };
-
-static bool add_piece(struct rc_account *a, enum piece_kind kind, struct slice text,
-                      const char **error)
-{
-    if (a->npieces == MAX_PIECES) {
-        *error = "too many parts";
-        return false;
-    }
-    struct piece *piece = &a->pieces[a->npieces];
-    piece->kind = kind;
-    piece->text = slice_dup(text);
-    if (piece->text == NULL) {
-        *error = "out of memory";
-        return false;
-    }
-    a->npieces++;
-    return true;
-}
-
-static bool add_placeholder(struct rc_account *a, struct slice name, const char **error)
-{
-    static const struct slice claim = SLICE_LIT("claim:");
-
-    if (slice_eq(name, SLICE_LIT("name")))
-        return add_piece(a, PIECE_NAME, name, error);
-    if (slice_eq(name, SLICE_LIT("id")))
-        return add_piece(a, PIECE_ID, name, error);
-    if (slice_eq(name, SLICE_LIT("tenant")))
-        return add_piece(a, PIECE_TENANT, name, error);
-    if (slice_eq(name, SLICE_LIT("sub")))
-        return add_piece(a, PIECE_CLAIM, name, error);
-    if (name.len > claim.len && slice_eq((struct slice){name.ptr, claim.len}, claim))
-        return add_piece(a, PIECE_CLAIM, (struct slice){name.ptr + claim.len, name.len - claim.len},
-                         error);
-    *error = "unknown placeholder; there are {name}, {id}, {sub}, {tenant} and {claim:NAME}";
-    return false;
-}
-
-static bool parse(struct rc_account *a, const char *text, const char **error)
-{
-    while (*text != '\0') {
-        size_t literal = strcspn(text, "{}");
-
-        if (literal > 0 && !add_piece(a, PIECE_TEXT, (struct slice){text, literal}, error))
-            return false;
-        text += literal;
-        if (*text == '\0')
-            break;
-        const char *end = strchr(text, '}');
-        if (*text == '}' || end == NULL) {
-            *error = "unbalanced braces";
-            return false;
-        }
-        if (!add_placeholder(a, (struct slice){text + 1, (size_t)(end - text - 1)}, error))
-            return false;
-        text = end + 1;
-    }
-    for (size_t i = 0; i < a->npieces; i++) {
-        if (a->pieces[i].kind != PIECE_TEXT)
-            return true;
-    }
-    *error = "no placeholder: everybody would be one account";
-    return false;
-}
 
 static bool copy_reserved(struct rc_account *a, const char *const *reserved, const char *admin_name)
 {
@@ -117,20 +43,24 @@ struct rc_account *rc_account_new(const char *template_text, const char *const *
     if (a == NULL)
         return NULL;
     a->is_default = template_text == NULL || *template_text == '\0';
-    if (!copy_reserved(a, reserved, admin_name) ||
-        !parse(a, a->is_default ? "{name}" : template_text, error)) {
-        rc_account_free(a);
-        return NULL;
-    }
-    return a;
+    if (!copy_reserved(a, reserved, admin_name))
+        goto fail;
+    a->name = claim_template_new(a->is_default ? "{name}" : template_text, error);
+    if (a->name == NULL)
+        goto fail;
+    if (!claim_template_is_constant(a->name))
+        return a;
+    *error = "no placeholder: everybody would be one account";
+fail:
+    rc_account_free(a);
+    return NULL;
 }
 
 void rc_account_free(struct rc_account *a)
 {
     if (a == NULL)
         return;
-    for (size_t i = 0; i < a->npieces; i++)
-        free(a->pieces[i].text);
+    claim_template_free(a->name);
     for (char **name = a->reserved; name != NULL && *name != NULL; name++)
         free(*name);
     free(a->reserved);
@@ -167,44 +97,6 @@ static bool same_name_folded(struct slice a, struct slice b)
     return a.len == 0 && b.len == 0;
 }
 
-static bool append_claim(struct byte_buf *out, const json_t *value)
-{
-    if (json_is_string(value))
-        byte_buf_append(out, json_string_value(value), json_string_length(value));
-    else if (json_is_integer(value))
-        byte_buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else
-        return false;
-    return true;
-}
-
-/* False: what the piece asks for is missing. */
-static bool append_piece(struct byte_buf *out, const struct piece *piece,
-                         const struct identity *who, const json_t *claims)
-{
-    size_t before = out->len;
-
-    switch (piece->kind) {
-    case PIECE_TEXT:
-        byte_buf_puts(out, piece->text);
-        break;
-    case PIECE_NAME:
-        byte_buf_puts(out, who->name);
-        break;
-    case PIECE_ID:
-        byte_buf_puts(out, who->user_id);
-        break;
-    case PIECE_TENANT:
-        byte_buf_puts(out, who->tenant);
-        break;
-    case PIECE_CLAIM:
-        if (!append_claim(out, json_object_get(claims, piece->text)))
-            return false;
-        break;
-    }
-    return byte_buf_failed(out) || out->len > before; /* an empty value is a missing one */
-}
-
 static bool is_usable(struct slice name)
 {
     if (name.len == 0 || name.ptr[0] == ' ' || name.ptr[name.len - 1] == ' ')
@@ -218,6 +110,14 @@ static bool is_usable(struct slice name)
     return true;
 }
 
+bool rc_account_is_reserved(const struct rc_account *a, struct slice name)
+{
+    for (char **reserved = a->reserved; *reserved != NULL; reserved++)
+        if (same_name_folded(name, slice_of(*reserved)))
+            return true;
+    return false;
+}
+
 enum rc_account_result rc_account_name(const struct rc_account *a, const struct identity *identity,
                                        const struct json_t *claims,
                                        char out[RC_ACCOUNT_MAX_BYTES + 1])
@@ -227,18 +127,14 @@ enum rc_account_result rc_account_name(const struct rc_account *a, const struct 
 
     if (a->is_default && identity->tenant[0] != '\0')
         return RC_ACCOUNT_TENANT_TEMPLATE;
-    for (size_t i = 0; i < a->npieces; i++) {
-        if (!append_piece(&name, &a->pieces[i], identity, claims))
-            goto done;
-    }
+    if (!claim_template_write(a->name, identity, claims, &name))
+        goto done;
     result = RC_ACCOUNT_BAD_NAME;
     if (byte_buf_failed(&name) || !is_usable(byte_buf_slice(&name)))
         goto done;
     result = RC_ACCOUNT_RESERVED;
-    for (char **reserved = a->reserved; *reserved != NULL; reserved++) {
-        if (same_name_folded(byte_buf_slice(&name), slice_of(*reserved)))
-            goto done;
-    }
+    if (rc_account_is_reserved(a, byte_buf_slice(&name)))
+        goto done;
     memcpy(out, name.data, name.len);
     out[name.len] = '\0';
     result = RC_ACCOUNT_OK;

@@ -1,11 +1,9 @@
 /* bridge/rc_account.h - which Rocket.Chat account an identity stands for, and whether Rocket.Chat
  * answered with that account and no other.
  *
- * The name comes from a template: literal text and {name}, {id}, {tenant} (of struct identity),
- * {sub} (that claim), {claim:NAME} (any claim; NAME runs to the next '}', so URIs are fine). A
- * claim is a string or a whole number. Without a template it is {name}, and people with a tenant
- * are refused: two tenants' `alice` are two people. A template that was set, be it "{name}", is the
- * operator's consent (and their care: "{tenant}{name}" makes one of a+bc and ab+c).
+ * The name comes from a template (claim_template.h). Without one it is {name}, and people with a
+ * tenant are refused: two tenants' `alice` are two people. A template that was set, be it "{name}",
+ * is the operator's consent (and their care: "{tenant}{name}" makes one of a+bc and ab+c).
  *
  * Refused whatever the template: the admin's name and the reserved names, letter case ignored.
  * Folded are ASCII letters and the only two other characters that fold to ASCII, U+212A (k) and
@@ -44,6 +42,9 @@ void rc_account_free(struct rc_account *a); /* NULL is fine */
 enum rc_account_result rc_account_name(const struct rc_account *a, const struct identity *identity,
                                        const struct json_t *claims,
                                        char out[RC_ACCOUNT_MAX_BYTES + 1]);
+
+/* The admin's name, or a reserved one. */
+bool rc_account_is_reserved(const struct rc_account *a, struct slice name);
 
 /* What a login for asked gave. Names are compared exactly: Rocket.Chat finds names without regard
  * to case, and its `Alice` need not be our `alice`. admin_id, admin_name: what the admin's own

@@ -1,9 +1,11 @@
 #include "bridge/routes.h"
 
 #include "base/byte_buf.h"
+#include "bridge/abp.h"
 #include "bridge/admin_agent.h"
 #include "bridge/admin_routes.h"
 #include "bridge/health.h"
+#include "bridge/im_proxy.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
@@ -75,14 +77,22 @@ void routes_handle(struct shard *s, struct http_request *req)
         answer_metrics(s, req);
     else if (v->listener_tag == ROUTES_ADMIN && admin_routes_handle(s, req))
         return;
+    else if (v->listener_tag == ROUTES_PUBLIC && im_proxy_handle(s->proxy, req))
+        return;
     else if (v->listener_tag == ROUTES_PUBLIC && signalr_server_handle(s->signalr, req))
         return;
+    else if (v->listener_tag == ROUTES_PUBLIC && abp_is_for(s, v))
+        abp_handle(s, req);
     else
         respond(req, 404, NULL, (struct slice){0});
 }
 
 void routes_gone(struct shard *s, struct http_request *req)
 {
-    if (http_request_view(req)->listener_tag == ROUTES_ADMIN)
+    const struct http_view *v = http_request_view(req);
+
+    if (v->listener_tag == ROUTES_ADMIN)
         admin_routes_gone(s, req);
+    else if (abp_is_for(s, v))
+        abp_gone(req);
 }

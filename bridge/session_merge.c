@@ -30,13 +30,19 @@ struct merge {
     bool late; /* a newer one had to go out before */
 };
 
-void session_tell_passed(struct user_session *s, const struct rc_message *message,
-                         enum room_sight sight, uint64_t born, int64_t *passed_ms)
+void session_note_passed(const struct rc_message *message, enum room_sight sight,
+                         int64_t *passed_ms)
 {
     int64_t created = rc_message_created_ms(message);
 
     if (sight == ROOM_SIGHT_FIRST && created > *passed_ms)
         *passed_ms = created;
+}
+
+void session_tell_passed(struct user_session *s, const struct rc_message *message,
+                         enum room_sight sight, uint64_t born, int64_t *passed_ms)
+{
+    session_note_passed(message, sight, passed_ms);
     session_tell_message(s, message, sight, born);
 }
 

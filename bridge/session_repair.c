@@ -272,7 +272,10 @@ bool session_repair_hold(struct user_session *s, enum room_sight sight,
 {
     struct session_repair *r = s->repairs == NULL ? NULL : find(s, message->rid);
 
-    return r != NULL && hold(r, sight, message);
+    if (r == NULL || hold(r, sight, message))
+        return r != NULL;
+    session_note_passed(message, sight, &r->passed_ms);
+    return false;
 }
 
 void session_repair_gap(struct user_session *s, struct slice rid)

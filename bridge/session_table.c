@@ -80,7 +80,8 @@ int session_table_new(const struct session_table_options *options, struct sessio
         return rc;
     t->options = *options;
     t->settings = options->settings;
-    t->next_ticket = (uint64_t)options->shard << 48; /* unique in the process */
+    /* unique in the process */
+    t->next_ticket = options->ticket_class | (uint64_t)options->shard << 48;
     rc = uv_random(NULL, NULL, &t->random, sizeof t->random, 0, NULL);
     if (rc != 0)
         goto fail;
@@ -163,7 +164,6 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
 {
     const unsigned most = t->settings->limits.connections_per_user;
     struct user_session *s = find(t, who->key);
-    struct session_start start;
     bool is_new;
 
     assert(shard < t->options.nshards);
@@ -176,10 +176,7 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
         return SESSION_NO_ROOM;
     s->interest[shard]++;
     s->connections++;
-    start = session_replay_claim(s, who->client);
-    t->options.host.attached(t->options.host.arg, shard, conn_serial, slice_of(s->key), &start);
-    session_replay_send(s, shard, conn_serial, &start);
-    session_tell_connection(s, shard, conn_serial);
+    session_replay_arrive(s, shard, conn_serial, who->client);
     if (is_new && who->refused != NULL)
         session_refuse_for_good(s, who->refused);
     else
@@ -192,13 +189,12 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
 {
     struct user_session *s = find(t, key);
 
-    (void)conn_serial;
     if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
+    session_opened_detach(s, shard, conn_serial);
     s->interest[shard]--;
-    if (loss != NULL)
-        session_replay_lost(s, loss);
+    session_replay_left(s, shard, conn_serial, loss);
     if (--s->connections == 0)
         user_session_unwanted(s);
 }
@@ -283,6 +279,11 @@ void session_table_set_admin(struct session_table *t, struct slice user_id, stru
     }
 }
 
+bool session_table_is_admin(const struct session_table *t, struct slice user_id)
+{
+    return t->admin_id != NULL && slice_eq(slice_of(t->admin_id), user_id);
+}
+
 void session_table_orphan(struct session_table *t, const struct token_entry *entry)
 {
     logout_queue_add(t->logouts, entry->rc_user_id, entry->auth_token);
@@ -352,6 +353,23 @@ bool session_table_describe(const struct session_table *t, struct slice key, str
     if (s != NULL)
         session_report(s, json);
     return s != NULL;
+}
+
+bool session_table_status(const struct session_table *t, struct slice key,
+                          struct session_status *out)
+{
+    struct user_session *s = find(t, key);
+    uint64_t now = session_now_ms(t);
+
+    *out = (struct session_status){.state = SESSION_IDLE};
+    if (s == NULL)
+        return false;
+    out->state = (enum session_state)s->state;
+    out->connections = s->connections;
+    memcpy(out->code, s->code, sizeof out->code);
+    if ((s->state == SESSION_BACKOFF || s->state == SESSION_REFUSED) && s->step_at_ms > now)
+        out->retry_after_ms = s->step_at_ms - now;
+    return true;
 }
 
 bool session_table_why(const struct session_table *t, struct slice key, struct session_why *why)

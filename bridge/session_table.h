@@ -10,11 +10,16 @@
  * FIFO: attached(), push() and push_to_connection() for one shard must be carried in the order of
  * the calls. A connection is addressable once its attached() has arrived, so that nothing overtakes
  * and nothing doubles.
+ *
+ * A shard has a second table, with a cache of its own, for the tokens handed out to browsers:
+ * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
+ * class than the session's: neither's end, renewal or time to live touches the other.
  */
 #ifndef BRIDGE_SESSION_TABLE_H
 #define BRIDGE_SESSION_TABLE_H
 
 #include "base/slice.h"
+#include "bridge/call_gate.h"
 #include "bridge/login_gate.h"
 #include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
@@ -53,19 +58,31 @@ struct session_loss {
     struct hub_receipt receipt;
 };
 
+/* One that may have been lost. */
+struct session_doubt {
+    uint64_t conn_serial;
+    struct hub_receipt receipt;
+};
+
 enum session_revoke {
     SESSION_LOGGED_OUT, /* the user, or the operator, ended the session in good order */
     SESSION_REVOKED,    /* the entry was taken away: the user must prove who they are again */
 };
 
 struct session_host {
-    /* The answer to an attach, inside it. */
+    /* A client of that kind has come: which of the user's connections of its kind on this shard may
+     * have been lost? The answer is session_table_checked(), later and once. */
+    void (*check)(void *arg, unsigned shard, struct slice key, uint64_t client, uint64_t ticket);
+    /* The answer to an attach. */
     void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                      const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                                struct hub_buf *message);
+    /* An event for one connection: as push, where there is no room for it the user is told. */
+    void (*push_to_opener)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                           struct hub_buf *message);
     /* Close the user's connections on this shard, without allowReconnect. They detach as usual. */
     void (*close_user)(void *arg, unsigned shard, struct slice key, enum session_revoke why);
     void *arg;
@@ -83,7 +100,11 @@ struct session_table_options {
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
+    struct call_gate calls;
+    uint64_t ticket_class; /* 0, or SESSION_HANDED_TICKETS: which table an answer is for */
 };
+
+#define SESSION_HANDED_TICKETS (UINT64_C(1) << 62)
 
 /* 0, or a negative libuv error. */
 int session_table_new(const struct session_table_options *options, struct session_table **out);
@@ -94,7 +115,8 @@ enum session_attach {
     SESSION_TOO_MANY, /* connections of this user, on all shards together */
 };
 
-/* The answer is host.attached, at once, whatever state the session is in. To that connection follow
+/* The answer is host.attached, whatever state the session is in: at once, or behind the answers to
+ * host.check where the user has other connections. To that connection follow
  * what it missed, if a lost one of the same kind of client left a slot, and a bridgeStatus when the
  * session is not live for a reason worth knowing. But for
  * SESSION_ATTACHED nothing was called, and detach must not be. */
@@ -127,6 +149,8 @@ struct session_ask {
      * and dead indeed, it is dropped and the user logged in afresh. Where it is alive after all it
      * is lent again: a route's own 401 must not cost a login. Empty: none. */
     struct slice refused;
+    bool check;        /* a kept token is looked into first, as if it had been refused: who gets it
+                          can't come back with a 401. Where Rocket.Chat doesn't tell, it is lent */
     unsigned limit_ms; /* the longest wait for an answer */
 };
 
@@ -136,6 +160,10 @@ struct session_ask {
  * callbacks does not call back into the table. */
 void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
                         void *arg);
+
+/* The answer to host.check. key: unknown by now: nothing. */
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t count);
 
 /* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
  * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */
@@ -150,8 +178,17 @@ void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t 
 void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
                                    struct repair_answer *answer, const struct rc_error *error);
 
+/* A hub call of one of the user's connections. The answer is calls.answer, once, inside or later.
+ */
+void session_table_call(struct session_table *t, struct slice key,
+                        const struct call_request *request);
+/* What `Call` may name, the setting's own string; NULL: not listed. name: raw. */
+const char *session_call_listed(const struct settings *settings, struct slice name);
+
 /* The admin agent logged in: no user's login may answer with this id or name. */
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
+
+bool session_table_is_admin(const struct session_table *t, struct slice user_id);
 
 /* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
  */
@@ -168,6 +205,15 @@ bool session_table_resync(struct session_table *t, struct slice key, unsigned sh
  */
 bool session_table_find(const struct session_table *t, struct slice name_or_id, struct slice *key);
 bool session_table_describe(const struct session_table *t, struct slice key, struct byte_buf *json);
+struct session_status {
+    enum session_state state;
+    char code[40];           /* why not live; "": nothing to tell */
+    uint64_t retry_after_ms; /* until the next try; 0: none is due */
+    unsigned connections;
+};
+/* False: no such session; *out is that of one that is idle. */
+bool session_table_status(const struct session_table *t, struct slice key,
+                          struct session_status *out);
 /* The first thing that keeps messages from the user, as far as the session knows. */
 struct session_why {
     const char *code; /* stable, for programs; "ok": nothing is wrong */

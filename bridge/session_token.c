@@ -16,6 +16,7 @@ struct session_borrow {
     session_loan_fn fn;
     void *arg;
     uint64_t until_ms;
+    bool check;     /* a token kept from before must be looked into */
     char refused[]; /* what Rocket.Chat did not take; "": none, or looked into already. Wiped */
 };
 
@@ -100,12 +101,27 @@ static bool is_young(const struct user_session *s)
     return (int64_t)now.tv_sec * 1000 - s->issued_at_ms < YOUNG_MS;
 }
 
-/* Nobody need ask again about the token at hand. */
-static void believe(struct user_session *s)
+static bool is_refused(const struct user_session *s, const struct session_borrow *b)
+{
+    return strcmp(b->refused, s->token) == 0;
+}
+
+void session_believe_token(struct user_session *s)
+{
+    for (struct session_borrow *b = s->borrows; b != NULL; b = b->next) {
+        b->check = false;
+        if (is_refused(s, b))
+            b->refused[0] = '\0';
+    }
+}
+
+/* Somebody holds the answer 401 to this very token. */
+static bool is_suspect(const struct user_session *s)
 {
     for (struct session_borrow *b = s->borrows; b != NULL; b = b->next)
-        if (strcmp(b->refused, s->token) == 0)
-            b->refused[0] = '\0';
+        if (is_refused(s, b))
+            return true;
+    return false;
 }
 
 /* Rocket.Chat has forgotten the token: so do we, and the next one is fetched. */
@@ -134,8 +150,9 @@ static void on_checked(void *arg, const struct rest_me *me, const struct rc_erro
     struct token_check *check = arg;
     struct user_session *s = check->session;
     bool is_it = s->token != NULL && strcmp(s->token, check->token) == 0;
-    bool dead = error != NULL && (error->result == RC_UNAUTHORIZED ||
-                                  (error->result == RC_RATE_LIMITED && !is_young(s)));
+    bool dead = error != NULL &&
+                (error->result == RC_UNAUTHORIZED ||
+                 (error->result == RC_RATE_LIMITED && is_it && is_suspect(s) && !is_young(s)));
 
     (void)me;
     explicit_bzero(check->token, strlen(check->token));
@@ -145,7 +162,7 @@ static void on_checked(void *arg, const struct rest_me *me, const struct rc_erro
     if (is_it && dead)
         bury(s);
     else if (is_it)
-        believe(s);
+        session_believe_token(s);
     session_borrows_step(s);
     session_rearm(s);
 }
@@ -191,7 +208,7 @@ static void lend(struct user_session *s)
         const struct session_loan loan = {slice_of(s->user_id), slice_of(s->token),
                                           slice_of(s->username)};
 
-        if (strcmp((*link)->refused, s->token) == 0 && check_token(s)) {
+        if ((is_refused(s, *link) || b.check) && check_token(s)) {
             link = &(*link)->next;
             continue;
         }
@@ -251,6 +268,7 @@ bool session_borrow(struct user_session *s, const struct session_ask *ask, sessi
         return false;
     b->fn = fn;
     b->arg = arg;
+    b->check = ask->check;
     b->until_ms = session_now_ms(s->table) + ask->limit_ms;
     if (ask->refused.len > 0)
         memcpy(b->refused, ask->refused.ptr, ask->refused.len);

@@ -56,6 +56,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
+        bool forward_client_address; /* of proxied calls */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -106,6 +107,7 @@ struct settings {
         struct settings_list encrypted_token_pass_phrases;
         char *encrypted_token_salt, *encrypted_token_iv;                 /* the IV has 16 bytes */
         struct settings_list user_id_claims, name_claims, tenant_claims; /* first match wins */
+        struct settings_list role_claims;                                /* all count */
         uint32_t leeway_ms;
         enum settings_anonymous anonymous;
         bool close_on_expiry;
@@ -124,6 +126,33 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct {        /* Proxy */
+        char *path; /* starts with a slash, doesn't end with one; empty: none */
+        struct settings_list anonymous_routes; /* im_path.h */
+        size_t body_bytes;
+        uint32_t idle_ms;
+        uint32_t calls, calls_per_caller;     /* at once */
+        uint32_t identity_ttl_ms, identities; /* the latter for each shard */
+    } proxy;
+
+    struct { /* routes of ABP's shape */
+        bool enabled;
+        char *base_path; /* without a slash at its end */
+        struct settings_list admin_roles;
+        bool tenant_admins;          /* an admin role counts for people of a tenant, too */
+        struct settings_list routes; /* each row one for abp_map.h */
+        uint32_t timeout_ms;         /* for an answer */
+        uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
+    } abp;
+
+    struct {
+        uint32_t calls_per_second, call_burst; /* of a connection; 0 a second: no limit */
+        uint32_t open_calls;                   /* of a connection, not answered yet */
+        struct settings_list allowed_calls;    /* DDP methods that Call may name */
+        uint32_t open_rooms;                   /* by one connection */
+        uint32_t open_rooms_per_user;
+    } methods;
 
     struct {
         uint32_t seconds_ms; /* 0: nothing is kept */

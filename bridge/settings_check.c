@@ -1,5 +1,6 @@
 #include "bridge/settings_check.h"
 #include "base/json_slice.h"
+#include "bridge/abp_map.h"
 #include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
 #include "bridge/settings_table.h"
@@ -245,6 +246,16 @@ static void check_times(const struct settings *s, struct settings_notes *notes)
                      "PushBridge:Limits:HeadBytes");
 }
 
+static void check_proxy(const struct settings *s, struct settings_notes *notes)
+{
+    if (is_set(s->proxy.path) && strcmp(s->proxy.path, s->hub_path) == 0)
+        error(notes, "PushBridge:Proxy:Path: must not be PushBridge:HubPath");
+    if (s->proxy.anonymous_routes.count > 0 && !is_set(s->im.admin_user_name) &&
+        !is_set(s->im.admin_user_id))
+        error(notes, "PushBridge:Proxy:AnonymousRoutes: needs an administrator "
+                     "(Im:AdminUserName or Im:AdminUserId)");
+}
+
 static void check_listeners(const struct settings *s, struct settings_notes *notes)
 {
     if (s->proxy_protocol && s->trusted_proxies.count == 0 && !was_refused(s, &s->trusted_proxies))
@@ -255,6 +266,16 @@ static void check_listeners(const struct settings *s, struct settings_notes *not
                             "PushBridge:AdminUrls: %s can be reached from other hosts, and "
                             "PushBridge:AdminApiKey is not set: /metrics is open to them\n",
                             s->admin_urls.items[i].text);
+}
+
+static void check_routes(const struct settings *s, struct settings_notes *notes)
+{
+    const char *why, *row;
+    struct abp_map *map = abp_map_new(&s->abp.routes, &why, &row);
+
+    if (map == NULL)
+        file_error(notes, "PushBridge:Abp:Routes", row, why, "");
+    abp_map_free(map);
 }
 
 /* As nproc counts: what this process may run on, not what the machine has. */
@@ -286,6 +307,8 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_tokens(s, notes);
     check_times(s, notes);
     check_listeners(s, notes);
+    check_proxy(s, notes);
+    check_routes(s, notes);
     if (s->shards == 0)
         s->shards = cores();
     name_instance(s);

@@ -1,4 +1,5 @@
 #include "bridge/settings_table.h"
+#include "bridge/abp_map.h"
 #include "bridge/settings_syntax.h"
 #include "rocketchat/room_memory.h"
 
@@ -79,6 +80,9 @@ static const struct settings_row rows[] = {
              "environment are ignored."},
     {BOOL("Im:TlsVerify", im.tls_verify, "true"),
      .help = "Check Rocket.Chat's certificate. Without it anyone on the way reads every password."},
+    {BOOL("Im:ForwardClientAddress", im.forward_client_address, "true"),
+     .help = "Proxied calls carry the caller's address (X-Forwarded-For), so that Rocket.Chat's "
+             "limits count for each user; its HTTP_FORWARDED_COUNT must fit."},
     {ENUM("Im:LoginVia", im.login_via, login_roads, "auto"),
      .help = "The road of users' logins. auto: REST while its rate allows, else DDP."},
     {STRING("Im:UserNameTemplate", im.user_name_template, 1024, ""),
@@ -124,7 +128,8 @@ static const struct settings_row rows[] = {
      .help = "When a token's time ends and tabs are open: resume with it, or login for a fresh "
              "one."},
     {COUNT("PushBridge:TokenCache:MaxEntries", token_cache.max_entries, 1, 10000000, "200000"),
-     .unit = "tokens", .help = "Tokens kept at most."},
+     .unit = "tokens",
+     .help = "Tokens kept at most, and users with a session. A token nobody uses makes room."},
 
     {SECONDS("PushBridge:Session:LingerSeconds", session.linger_ms, 0, DAY, "90"),
      .help = "How long a user's Rocket.Chat connection outlives the last tab."},
@@ -178,6 +183,9 @@ static const struct settings_row rows[] = {
     {LIST("PushBridge:Auth:TenantClaims", auth.tenant_claims, 16,
           "http://www.aspnetboilerplate.com/identity/claims/tenantId,tenantid,tenantId"),
      .help = "Claims that may hold the tenant; the first that is there counts."},
+    {LIST("PushBridge:Auth:RoleClaims", auth.role_claims, 16,
+          "http://schemas.microsoft.com/ws/2008/06/identity/claims/role,role,roles"),
+     .help = "Claims that hold the user's roles, each one role or a list; all of them count."},
     {SECONDS("PushBridge:Auth:LeewaySeconds", auth.leeway_ms, 0, HOUR, "30"),
      .help = "How far the app's clock and ours may differ."},
     {ENUM("PushBridge:Auth:Anonymous", auth.anonymous, anonymous_rules, "refuse"),
@@ -211,6 +219,60 @@ static const struct settings_row rows[] = {
      .unit = "rooms", .help = "Rooms caught up with at most after one gap."},
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
+
+    {STRING("PushBridge:Proxy:Path", proxy.path, 255, "/im"), .check = settings_check_hub_path,
+     .help = "Below it, api/v1/... is passed on to Rocket.Chat's REST API as the calling user. "
+             "Empty: it is not."},
+    {LIST("PushBridge:Proxy:AnonymousRoutes", proxy.anonymous_routes, 256, ""),
+     .check = settings_check_route,
+     .help = "Calls that callers without any credentials may make with the administrator's, each "
+             "as \"GET channels.list\"; a * at the end stands for any rest."},
+    {BYTES("PushBridge:Proxy:BodyBytes", proxy.body_bytes, 0, 1024 * GIB, "4294967296"),
+     .help = "A proxied request's body, an upload for instance. More: 413."},
+    {SECONDS("PushBridge:Proxy:IdleSeconds", proxy.idle_ms, 200, HOUR, "60"),
+     .help = "How long a proxied call may stand still, on either side. Longer: 408 or 504."},
+    {COUNT("PushBridge:Proxy:Calls", proxy.calls, 1, 1000000, "500"), .unit = "calls",
+     .help = "Proxied calls at once. More: 503."},
+    {COUNT("PushBridge:Proxy:CallsPerCaller", proxy.calls_per_caller, 1, 1000000, "30"),
+     .unit = "calls",
+     .help = "Of one user at once, or of one address that brings no credentials. More: 429."},
+    {SECONDS("PushBridge:Proxy:IdentitySeconds", proxy.identity_ttl_ms, 100, HOUR, "60"),
+     .help = "How long Rocket.Chat credentials that a caller brings are known to be good."},
+    {COUNT("PushBridge:Proxy:Identities", proxy.identities, 1, 10000000, "10000"),
+     .unit = "credentials", .help = "Of those, one thread remembers at most."},
+
+    {COUNT("PushBridge:Methods:CallsPerSecond", methods.calls_per_second, 0, 1000000, "10"),
+     .unit = "calls a second", .help = "Hub methods one connection may call. 0: no limit."},
+    {COUNT("PushBridge:Methods:Burst", methods.call_burst, 1, 1000000, "30"), .unit = "calls",
+     .help = "How many of them may come at once, after a pause."},
+    {COUNT("PushBridge:Methods:OpenCalls", methods.open_calls, 1, 10000, "16"), .unit = "calls",
+     .help = "Hub methods one connection may have waiting for an answer."},
+    {COUNT("PushBridge:Methods:OpenRooms", methods.open_rooms, 1, 1000, "20"), .unit = "rooms",
+     .help = "Rooms one connection may have open, to be followed as they change."},
+    {COUNT("PushBridge:Methods:OpenRoomsPerUser", methods.open_rooms_per_user, 1, 1000, "100"),
+     .unit = "rooms", .help = "Rooms all connections of a user may have open together."},
+    {LIST("PushBridge:Methods:AllowedCalls", methods.allowed_calls, 256, ""),
+     .help = "Methods of Rocket.Chat's Realtime API that the hub method Call may name. Empty: "
+             "none."},
+
+    {BOOL("PushBridge:Abp:Enabled", abp.enabled, "true"),
+     .help = "Serve the routes of ABP's shape: Authenticate, Logout, GetStatus, CreateUser, "
+             "DeleteUser and those of PushBridge:Abp:Routes."},
+    {STRING("PushBridge:Abp:BasePath", abp.base_path, 255, "/api/services/app"), .min = 2,
+     .check = settings_check_hub_path, .help = "What their paths begin with."},
+    {LIST("PushBridge:Abp:AdminRoles", abp.admin_roles, 16, "Admin"), .min = 1,
+     .help =
+         "Roles that may call CreateUser, DeleteUser and routes that act as the administrator."},
+    {BOOL("PushBridge:Abp:TenantAdmins", abp.tenant_admins, "false"),
+     .help = "Those roles count for people of a tenant, too. They act on all of Rocket.Chat."},
+    {LIST("PushBridge:Abp:Routes", abp.routes, 256, ""), .check = abp_map_check,
+     .help = "Further routes, each \"VERB Service/Action -> GET|POST rest.method user|admin "
+             "[role=A|B]\"."},
+    {SECONDS("PushBridge:Abp:TimeoutSeconds", abp.timeout_ms, 100, 5 * MINUTE, "2.5"),
+     .help = "For the answer of such a route; ABP's sample app waits 3 seconds."},
+    {SECONDS("PushBridge:Abp:HandedOutTtlSeconds", abp.handed_out_ttl_ms, 100, 30 * DAY, "86400"),
+     .help = "How long a token that Authenticate gave lives behind the last Authenticate, give or "
+             "take a tenth."},
 
     {SECONDS("PushBridge:Replay:Seconds", replay.seconds_ms, 0, HOUR, "90"),
      .help = "A lost connection's user who is back within this time is sent what was missed. 0: "
@@ -301,6 +363,8 @@ static const struct settings_row rows[] = {
      .help = "Events under way from one thread to another. More: dropped, and tabs are told."},
     {COUNT("PushBridge:Limits:LoginQueue", limits.login_queue, 1, 10000000, "100000"),
      .unit = "logins", .help = "Logins waiting for their turn. More: tried again later."},
+    {COUNT("PushBridge:Limits:HandedOutTokens", abp.max_handed_out, 1, 10000000, "100000"),
+     .unit = "tokens", .help = "Tokens in browsers' hands. More: the oldest is logged out."},
     {COUNT("PushBridge:Limits:TokenRequests", limits.token_requests, 1, 10000000, "10000"),
      .unit = "requests",
      .help = "Requests of one thread that wait for a user's Rocket.Chat login. More: 503."},

@@ -41,8 +41,12 @@ struct shard {
     struct ddp_client *ddp;
     struct rest_client *rest;
     struct session_table *sessions;
+    struct token_cache *handed_cache; /* tokens handed to browsers, and ... */
+    struct session_table *handed;     /* ... who logs in for them: see session_table.h */
     struct publisher publisher;
+    struct abp *abp;
     struct repair_post repairs;
+    struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */

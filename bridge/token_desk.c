@@ -10,7 +10,7 @@ struct token_request {
     void *arg;
 };
 
-enum token_owner { OWNER_USER, OWNER_ADMIN };
+enum token_question { ASK_USER, ASK_ADMIN, ASK_HANDED, END_HANDED };
 
 /* Goes to the token's shard with the question, and comes back with the answer. */
 struct token_mail {
@@ -18,8 +18,9 @@ struct token_mail {
     struct token_request *request; /* touched on the asking shard alone */
     struct shard *at;              /* where it is asked */
     unsigned from;
-    enum token_owner owner;
+    enum token_question what;
     unsigned limit_ms;
+    bool check, lent;
     const char *not_for;     /* struct session_who's refused: static text */
     struct rc_error error;   /* of the answer; result RC_OK: the loan is in text */
     size_t len[3], text_len; /* the question: key, user name, refused token; then the answer: user
@@ -85,13 +86,10 @@ static void answer_deliver(struct mail *mail, void *consumer)
 
     (void)consumer;
     r->shard->token_requests--;
-    if (r->fn != NULL && m->error.result == RC_OK) {
-        get_text(m, parts);
-        loan = (struct session_loan){parts[0], parts[1], parts[2]};
-        r->fn(r->arg, &loan, NULL);
-    } else if (r->fn != NULL) {
-        r->fn(r->arg, NULL, &m->error);
-    }
+    get_text(m, parts);
+    loan = (struct session_loan){parts[0], parts[1], parts[2]};
+    if (r->fn != NULL)
+        r->fn(r->arg, m->lent ? &loan : NULL, m->error.result == RC_OK ? NULL : &m->error);
     free(r);
     mail_free(mail);
 }
@@ -104,9 +102,9 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
 
     if (error != NULL)
         m->error = *error;
-    else if (put_text(m, loan->user_id, loan->auth_token, loan->username))
-        m->error.result = RC_OK;
-    else
+    else if (loan != NULL)
+        m->lent = put_text(m, loan->user_id, loan->auth_token, loan->username);
+    if (loan != NULL && !m->lent)
         rc_error_of(&m->error, RC_NOMEM);
     m->mail.deliver = answer_deliver;
     shard_post(m->at, m->from, &m->mail);
@@ -117,24 +115,36 @@ static void question_deliver(struct mail *mail, void *consumer)
     struct token_mail *m = (struct token_mail *)mail;
     struct shard *s = consumer;
     struct slice parts[3];
+    struct session_ask ask;
 
     m->at = s;
     get_text(m, parts);
-    if (m->owner == OWNER_ADMIN) {
+    ask = (struct session_ask){
+        .who = {.key = parts[0], .username = parts[1], .refused = m->not_for},
+        .refused = parts[2],
+        .check = m->check,
+        .limit_ms = m->limit_ms,
+    };
+    switch (m->what) {
+    case ASK_ADMIN:
         login_desk_lend_admin(s->program->desk, parts[2], on_loan, m);
-    } else {
-        const struct session_ask ask = {
-            .who = {.key = parts[0], .username = parts[1], .refused = m->not_for},
-            .refused = parts[2],
-            .limit_ms = m->limit_ms,
-        };
+        break;
+    case ASK_USER:
         session_table_lend(s->sessions, &ask, on_loan, m);
+        break;
+    case ASK_HANDED:
+        session_table_lend(s->handed, &ask, on_loan, m);
+        break;
+    case END_HANDED:
+        session_table_revoke(s->handed, parts[0], SESSION_LOGGED_OUT);
+        on_loan(m, NULL, NULL);
+        break;
     }
 }
 
 /* ---- asking ---- */
 
-static struct token_request *post(struct shard *s, unsigned to, enum token_owner owner,
+static struct token_request *post(struct shard *s, unsigned to, enum token_question what,
                                   const struct session_ask *ask, session_loan_fn fn, void *arg)
 {
     const unsigned most = s->program->settings->limits.token_requests;
@@ -153,8 +163,9 @@ static struct token_request *post(struct shard *s, unsigned to, enum token_owner
     m->mail = (struct mail){.deliver = question_deliver, .discard = mail_free, .control = true};
     m->request = r;
     m->from = s->index;
-    m->owner = owner;
+    m->what = what;
     m->limit_ms = ask->limit_ms;
+    m->check = ask->check;
     m->not_for = ask->who.refused;
     s->token_requests++;
     shard_post(s, to, &m->mail);
@@ -164,7 +175,21 @@ static struct token_request *post(struct shard *s, unsigned to, enum token_owner
 struct token_request *token_desk_ask(struct shard *s, const struct session_ask *ask,
                                      session_loan_fn fn, void *arg)
 {
-    return post(s, shard_of_user(s->program, ask->who.key), OWNER_USER, ask, fn, arg);
+    return post(s, shard_of_user(s->program, ask->who.key), ASK_USER, ask, fn, arg);
+}
+
+struct token_request *token_desk_ask_handed(struct shard *s, const struct session_ask *ask,
+                                            session_loan_fn fn, void *arg)
+{
+    return post(s, shard_of_user(s->program, ask->who.key), ASK_HANDED, ask, fn, arg);
+}
+
+struct token_request *token_desk_end_handed(struct shard *s, struct slice key, session_loan_fn fn,
+                                            void *arg)
+{
+    const struct session_ask ask = {.who = {.key = key}};
+
+    return post(s, shard_of_user(s->program, key), END_HANDED, &ask, fn, arg);
 }
 
 struct token_request *token_desk_ask_admin(struct shard *s, struct slice refused,
@@ -172,7 +197,7 @@ struct token_request *token_desk_ask_admin(struct shard *s, struct slice refused
 {
     const struct session_ask ask = {.refused = refused};
 
-    return post(s, 0, OWNER_ADMIN, &ask, fn, arg);
+    return post(s, 0, ASK_ADMIN, &ask, fn, arg);
 }
 
 void token_request_abandon(struct token_request *r)

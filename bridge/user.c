@@ -10,6 +10,7 @@
 #include "bridge/token_carrier.h"
 #include "signalr/http/http_server.h"
 #include <assert.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -185,52 +186,123 @@ static void note_refused(struct shard *s, const struct token_carriers *carriers,
     identity_result_free(&r);
 }
 
+static void find_carriers(const struct http_view *request, struct token_carriers *out)
+{
+    *out = (struct token_carriers){0};
+    http_query_get(request->query, "enc_auth_token", &out->enc_auth_token);
+    http_query_get(request->query, "access_token", &out->access_token);
+    http_view_header(request, "authorization", &out->authorization);
+}
+
+/* Fills *r; the caller frees it. */
+static enum signalr_auth identify(struct shard *s, const struct http_view *request,
+                                  bool anonymous_is_fine, struct identity_result *r)
+{
+    struct token_carriers carriers;
+
+    find_carriers(request, &carriers);
+    identity_from_request(&s->program->rules.identity, s->keys, &carriers, wall_clock_ms(), r);
+    if (r->outcome == IDENTITY_USER) {
+        metrics_inc(s->metrics, metric_of_key(r->identity->key_index));
+        return SIGNALR_AUTH_USER;
+    }
+    if (r->outcome == IDENTITY_ANONYMOUS && anonymous_is_fine)
+        return SIGNALR_AUTH_ANONYMOUS;
+    if (r->jwt == JWT_UNKNOWN_KEY && s->program->keys != NULL)
+        key_refresh_ask(s->program->keys);
+    metrics_inc(s->metrics, metric_of_refusal(r));
+    log_info("auth_refused", LOG_STR("reason", r->reason),
+             LOG_SLICE("address", request->client_address));
+    if (r->outcome == IDENTITY_REFUSED)
+        note_refused(s, &carriers, r->reason, request->client_address);
+    return SIGNALR_AUTH_REFUSED;
+}
+
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out)
 {
     const struct user_rules *rules = &s->program->rules;
-    struct token_carriers carriers = {0};
     struct identity_result r;
-    enum signalr_auth auth = SIGNALR_AUTH_REFUSED;
+    enum signalr_auth auth;
 
     *out = (struct signalr_user){0};
     if (!rules->tokens_checked)
         return SIGNALR_AUTH_ANONYMOUS; /* with Anonymous=mute only (settings_check.c) */
-    http_query_get(request->query, "enc_auth_token", &carriers.enc_auth_token);
-    http_query_get(request->query, "access_token", &carriers.access_token);
-    http_view_header(request, "authorization", &carriers.authorization);
-    identity_from_request(&rules->identity, s->keys, &carriers, wall_clock_ms(), &r);
-    switch (r.outcome) {
-    case IDENTITY_USER:
+    auth = identify(s, request, rules->anonymous_mute, &r);
+    if (auth == SIGNALR_AUTH_USER) {
         out->host_data = user_new(rules, &r, request);
-        if (out->host_data == NULL)
-            break;
         memcpy(out->key, r.identity->user_key, strlen(r.identity->user_key) + 1);
         out->expires_at_ms = (uint64_t)r.identity->expires_ms;
-        metrics_inc(s->metrics, metric_of_key(r.identity->key_index));
-        auth = SIGNALR_AUTH_USER;
-        break;
-    case IDENTITY_ANONYMOUS:
-        if (rules->anonymous_mute)
-            auth = SIGNALR_AUTH_ANONYMOUS;
-        break;
-    case IDENTITY_REFUSED:
-        if (r.jwt == JWT_UNKNOWN_KEY && s->program->keys != NULL)
-            key_refresh_ask(s->program->keys);
-        break;
-    }
-    if (auth == SIGNALR_AUTH_REFUSED) {
-        metrics_inc(s->metrics, metric_of_refusal(&r));
-        log_info("auth_refused", LOG_STR("reason", r.reason),
-                 LOG_SLICE("address", request->client_address));
-        if (r.outcome == IDENTITY_REFUSED)
-            note_refused(s, &carriers, r.reason, request->client_address);
+        if (out->host_data == NULL)
+            auth = SIGNALR_AUTH_REFUSED;
     }
     identity_result_free(&r);
     return auth;
 }
 
+bool user_carries_token(const struct shard *s, const struct http_view *request)
+{
+    const struct user_rules *rules = &s->program->rules;
+    struct token_carriers carriers;
+    char buffer[JWT_MAX_BYTES];
+    struct slice token;
+
+    if (!rules->tokens_checked)
+        return false;
+    find_carriers(request, &carriers);
+    return token_carrier_find(&carriers, rules->enc_token, buffer, &token) >=
+           TOKEN_CARRIER_ENCRYPTED;
+}
+
 void user_release(void *host_data)
 {
     free(host_data);
+}
+
+/* ---- routes of our own ---- */
+
+bool user_call(struct shard *s, const struct http_view *request, struct user_caller *out)
+{
+    const struct user_rules *rules = &s->program->rules;
+    bool ok = rules->tokens_checked && identify(s, request, false, &out->who) == SIGNALR_AUTH_USER;
+
+    out->user = ok ? user_new(rules, &out->who, request) : NULL;
+    if (rules->tokens_checked && out->user == NULL)
+        identity_result_free(&out->who);
+    return out->user != NULL;
+}
+
+void user_call_free(struct user_caller *caller)
+{
+    identity_result_free(&caller->who);
+    user_release(caller->user);
+}
+
+static bool is_one_of(const json_t *role, const char *const *roles)
+{
+    for (; json_is_string(role) && *roles != NULL; roles++)
+        if (slice_eq((struct slice){json_string_value(role), json_string_length(role)},
+                     slice_of(*roles)))
+            return true;
+    return false;
+}
+
+bool user_has_role(const struct settings *settings, const struct user_caller *caller,
+                   const char *const *roles)
+{
+    for (size_t i = 0; i < settings->auth.role_claims.count; i++) {
+        const json_t *claim =
+            json_object_get(caller->who.claims, settings->auth.role_claims.items[i]);
+        const json_t *role;
+        size_t n;
+
+        if (is_one_of(claim, roles))
+            return true;
+        json_array_foreach(claim, n, role)
+        {
+            if (is_one_of(role, roles))
+                return true;
+        }
+    }
+    return false;
 }

@@ -37,6 +37,21 @@ void user_rules_close(struct user_rules *rules);
 struct shard;
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out);
+/* It brings a token that user_authenticate() would look at, good or not. */
+bool user_carries_token(const struct shard *s, const struct http_view *request);
 void user_release(void *host_data); /* a struct bridge_user; NULL is fine */
+
+/* Who asks for a route of ours that is not the hub's. */
+struct user_caller {
+    struct identity_result who; /* an IDENTITY_USER, with the claims */
+    struct bridge_user *user;
+};
+/* False: a token is asked for and there is no good one, or no memory; nothing was filled. Where
+ * tokens are not checked nobody can say who they are. */
+bool user_call(struct shard *s, const struct http_view *request, struct user_caller *out);
+void user_call_free(struct user_caller *caller);
+/* One of the roles stands in one of the claims Auth:RoleClaims. roles: NULL-terminated. */
+bool user_has_role(const struct settings *settings, const struct user_caller *caller,
+                   const char *const *roles);
 
 #endif

@@ -10,7 +10,6 @@ static const char *const paths[] = {
     [ROUTE_INFO] = "/api/info",
     [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
     [ROUTE_ROOMS] = "/api/v1/rooms.get",
-    [ROUTE_MESSAGES] = "/api/v1/chat.syncMessages",
 };
 
 /* ---- the life of a call ---- */
@@ -27,7 +26,7 @@ void rest_call_free(struct rest_call *c)
     rest_transport_free_headers(c->request_headers);
     rest_transport_wipe(&c->request);
     rest_transport_wipe(&c->body);
-    byte_buf_free(&c->query);
+    free(c->target);
     free(c);
 }
 
@@ -98,6 +97,9 @@ static void answer(struct rest_call *c, const struct rc_error *error)
     case ROUTE_LOGOUT:
         c->fn.done(c->arg, error);
         break;
+    case ROUTE_ANY:
+        c->fn.any(c->arg, c->status, byte_buf_slice(&c->body), error);
+        break;
     case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
     case ROUTE_ROOMS:
@@ -123,7 +125,6 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
     struct rest_call *c;
     struct rc_error error;
     const char *word;
-    long status = 0;
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
@@ -132,8 +133,8 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
         answer_result(c, result, word);
         return;
     }
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, status,
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &c->status);
+    if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, c->status,
                          &c->headers, wall_clock_ms(), byte_buf_slice(&c->body), &error) == RC_OK)
         answer(c, NULL);
     else
@@ -226,19 +227,6 @@ struct rest_call *rest_call_new(struct rest_client *client, enum route route, vo
     return c;
 }
 
-static bool set_url(struct rest_call *c)
-{
-    struct byte_buf target = {0};
-    bool ok;
-
-    byte_buf_puts(&target, paths[c->route]);
-    byte_buf_put(&target, byte_buf_slice(&c->query));
-    ok = !byte_buf_failed(&target) && !byte_buf_failed(&c->query) &&
-         rest_transport_url(&c->client->transport, c->easy, byte_buf_slice(&target));
-    byte_buf_free(&target);
-    return ok;
-}
-
 struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
 {
     struct rest_client *client = c->client;
@@ -249,7 +237,9 @@ struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request.data);
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->request.len);
     }
-    if (byte_buf_failed(&c->request) || !set_url(c)) {
+    if (byte_buf_failed(&c->request) ||
+        !rest_transport_url(&client->transport, c->easy,
+                            slice_of(c->target != NULL ? c->target : paths[c->route]))) {
         rest_call_free(c);
         return NULL;
     }

@@ -16,6 +16,7 @@ enum route {
     ROUTE_SUBSCRIPTIONS,
     ROUTE_ROOMS,
     ROUTE_MESSAGES,
+    ROUTE_ANY
 };
 
 struct rest_client {
@@ -36,6 +37,7 @@ union answer_fn {
     rest_me_fn me;
     rest_json_fn json;
     rest_done_fn done;
+    rest_any_fn any;
 };
 
 struct rest_call {
@@ -44,10 +46,11 @@ struct rest_call {
     CURL *easy;
     struct curl_slist *request_headers;
     struct byte_buf request; /* may hold a password: wiped */
-    struct byte_buf query;   /* "?..."; empty: none */
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;
+    char *target; /* ROUTE_ANY: path and query */
+    long status;  /* of the answer; 0: none came */
     enum route route;
     enum rc_result failed; /* RC_OK: in libcurl's hands; else to be answered by `deferred` */
     union answer_fn fn;

@@ -21,17 +21,12 @@ static bool says_json(struct rest_call *c)
                                  SLICE_LIT("application/json"));
 }
 
-/* c is taken over; NULL too. */
-static struct rest_call *authorize(struct rest_call *c, bool is_post, struct slice user_id,
-                                   struct slice token, union answer_fn fn)
+/* Takes c over. */
+static struct rest_call *start_as(struct rest_call *c, bool is_post, struct slice user_id,
+                                  struct slice token)
 {
-    if (c == NULL)
-        return NULL;
     assert(is_header_safe(user_id) &&
            is_header_safe(token)); /* whoever took them in checked them */
-    c->fn = fn;
-    if (is_post)
-        byte_buf_puts(&c->request, "{}");
     if (!rest_transport_header(&c->request_headers, SLICE_LIT("X-User-Id"), user_id) ||
         !rest_transport_header(&c->request_headers, SLICE_LIT("X-Auth-Token"), token) ||
         (is_post && !says_json(c))) {
@@ -39,6 +34,47 @@ static struct rest_call *authorize(struct rest_call *c, bool is_post, struct sli
         return NULL;
     }
     return rest_call_start(c, is_post);
+}
+
+static struct rest_call *authorized_call(struct rest_client *client, enum route route, bool is_post,
+                                         struct slice user_id, struct slice token,
+                                         union answer_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, route, arg);
+
+    if (c == NULL)
+        return NULL;
+    c->fn = fn;
+    if (is_post)
+        byte_buf_puts(&c->request, "{}");
+    return start_as(c, is_post, user_id, token);
+}
+
+struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
+                               rest_any_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_ANY, arg);
+    struct byte_buf target = {0};
+
+    if (c == NULL)
+        return NULL;
+    c->fn.any = fn;
+    byte_buf_puts(&target, "/api/v1/");
+    byte_buf_put(&target, request->path);
+    if (request->query.len > 0)
+        byte_buf_putc(&target, '?');
+    byte_buf_put(&target, request->query);
+    byte_buf_putc(&target, '\0');
+    c->target = target.data;
+    if (request->post) {
+        byte_buf_reserve(&c->request, request->body.len); /* it may hold a password: no copies */
+        byte_buf_put(&c->request, request->body);
+    }
+    if (byte_buf_failed(&target)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return start_as(c, request->post, request->user_id, request->token);
 }
 
 struct rest_call *rest_login(struct rest_client *client, struct slice username,
@@ -68,15 +104,31 @@ struct rest_call *rest_login(struct rest_client *client, struct slice username,
 struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, struct slice token,
                               rest_done_fn fn, void *arg)
 {
-    return authorize(rest_call_new(client, ROUTE_LOGOUT, arg), true, user_id, token,
-                     (union answer_fn){.done = fn});
+    return authorized_call(client, ROUTE_LOGOUT, true, user_id, token,
+                           (union answer_fn){.done = fn}, arg);
 }
 
 struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
                           rest_me_fn fn, void *arg)
 {
-    return authorize(rest_call_new(client, ROUTE_ME, arg), false, user_id, token,
-                     (union answer_fn){.me = fn});
+    return authorized_call(client, ROUTE_ME, false, user_id, token, (union answer_fn){.me = fn},
+                           arg);
+}
+
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_ME, arg);
+
+    if (c == NULL)
+        return NULL;
+    c->fn.me = fn;
+    if (client_address.len > 0 &&
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return start_as(c, false, user_id, token);
 }
 
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg)
@@ -92,15 +144,15 @@ struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *a
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg)
 {
-    return authorize(rest_call_new(client, ROUTE_SUBSCRIPTIONS, arg), false, user_id, token,
-                     (union answer_fn){.json = fn});
+    return authorized_call(client, ROUTE_SUBSCRIPTIONS, false, user_id, token,
+                           (union answer_fn){.json = fn}, arg);
 }
 
 struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
                                  struct slice token, rest_json_fn fn, void *arg)
 {
-    return authorize(rest_call_new(client, ROUTE_ROOMS, arg), false, user_id, token,
-                     (union answer_fn){.json = fn});
+    return authorized_call(client, ROUTE_ROOMS, false, user_id, token,
+                           (union answer_fn){.json = fn}, arg);
 }
 
 static void put_escaped(struct byte_buf *out, struct slice text)
@@ -119,16 +171,24 @@ struct rest_call *rest_messages_since(struct rest_client *client, struct slice u
                                       rest_json_fn fn, void *arg)
 {
     struct rest_call *c = rest_call_new(client, ROUTE_MESSAGES, arg);
+    struct byte_buf target = {0};
     char date[RC_DATE_ISO_SIZE];
 
-    if (c != NULL) {
-        rc_date_to_iso(since_ms, date);
-        byte_buf_puts(&c->query, "?roomId=");
-        put_escaped(&c->query, rid);
-        byte_buf_puts(&c->query, "&lastUpdate=");
-        put_escaped(&c->query, slice_of(date));
+    if (c == NULL)
+        return NULL;
+    c->fn.json = fn;
+    rc_date_to_iso(since_ms, date);
+    byte_buf_puts(&target, "/api/v1/chat.syncMessages?roomId=");
+    put_escaped(&target, rid);
+    byte_buf_puts(&target, "&lastUpdate=");
+    put_escaped(&target, slice_of(date));
+    byte_buf_putc(&target, '\0');
+    c->target = target.data;
+    if (byte_buf_failed(&target)) {
+        rest_call_free(c);
+        return NULL;
     }
-    return authorize(c, false, user_id, token, (union answer_fn){.json = fn});
+    return start_as(c, false, user_id, token);
 }
 
 /* ---- the client ---- */

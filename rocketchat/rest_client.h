@@ -48,6 +48,18 @@ typedef void (*rest_me_fn)(void *arg, const struct rest_me *me, const struct rc_
 typedef void (*rest_json_fn)(void *arg, struct slice json, const struct rc_error *error);
 typedef void (*rest_done_fn)(void *arg, const struct rc_error *error);
 
+/* Any call of the API, as a user. */
+struct rest_request {
+    bool post;          /* else GET */
+    struct slice path;  /* behind /api/v1/, as "users.info": letters, digits and -._/ */
+    struct slice query; /* without '?', percent-encoded; may be empty */
+    struct slice body;  /* of a POST, JSON */
+    struct slice user_id, token;
+};
+/* status 0: nothing came. body: raw, also behind an error; borrowed for the call. */
+typedef void (*rest_any_fn)(void *arg, long status, struct slice body,
+                            const struct rc_error *error);
+
 int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options,
                     struct rest_client **out);
 void rest_client_free(struct rest_client *client, void (*done)(void *),
@@ -61,6 +73,9 @@ struct rest_call *rest_logout(struct rest_client *client, struct slice user_id, 
                               rest_done_fn fn, void *arg);
 struct rest_call *rest_me(struct rest_client *client, struct slice user_id, struct slice token,
                           rest_me_fn fn, void *arg);
+/* The same, with the address of whom it is asked for (X-Forwarded-For), empty: without. */
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg);
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg); /* /api/info */
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg);
@@ -71,6 +86,8 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
 struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
                                       struct slice token, struct slice rid, int64_t since_ms,
                                       rest_json_fn fn, void *arg);
+struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
+                               rest_any_fn fn, void *arg);
 void rest_call_cancel(struct rest_call *call); /* fn runs later with RC_CANCELLED */
 
 #endif

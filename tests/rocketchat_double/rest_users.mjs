@@ -20,10 +20,16 @@ export function findUser(store, { userId, username, user }) {
   return found ?? failText('User not found.');
 }
 
+function mustBeFree(store, email, user) {
+  const owner = store.userByEmail(email);
+  if (owner && owner !== user) fail('error-field-unavailable', `${email} is already in use :(`);
+}
+
 function createUser({ store, body }) {
   const { email, name, password, username, active = true, roles = ['user'] } = body;
   for (const [field, value] of Object.entries({ email, name, password, username }))
     if (typeof value !== 'string' || value === '') fail('error-invalid-params', `must have required property '${field}'`);
+  mustBeFree(store, email);
   return { user: ownUser(store.createUser({ email, name, password, username, active, roles })) };
 }
 
@@ -50,6 +56,16 @@ function remove({ store, body }) {
   const owned = store.subscriptionsOf(user._id).filter((s) => s.roles?.includes('owner') && store.rooms.get(s.rid).usersCount > 1);
   if (owned.length > 0 && body.confirmRelinquish !== true) fail('user-last-owner', '');
   store.deleteUser(user);
+}
+
+function update({ store, body }) {
+  const { email, verified, ...data } = body.data ?? fail('error-invalid-params', "must have required property 'data'");
+  const user = findUser(store, body);
+  if (email !== undefined) mustBeFree(store, email, user);
+  const { name, username, password, roles, active } = data;
+  const known = Object.entries({ name, username, password, roles, active }).filter(([, value]) => value !== undefined);
+  store.changeUser(user, { ...Object.fromEntries(known), ...(email !== undefined && { emails: [{ address: email, verified: verified === true }] }) });
+  return { user: ownUser(user) };
 }
 
 function setActiveStatus({ store, body }) {
@@ -95,6 +111,7 @@ export const userRoutes = {
   'users.info': { GET: { run: info } },
   'users.list': { GET: { run: list } },
   'users.create': { POST: { permission: 'create-user', run: createUser } },
+  'users.update': { POST: { permission: 'edit-other-user-info', twoFactor: true, run: update } },
   'users.delete': { POST: { permission: 'delete-user', run: remove } },
   'users.createToken': { POST: { permission: 'user-generate-access-token', run: createToken } },
   'users.generatePersonalAccessToken': {

@@ -173,6 +173,7 @@ struct got {
     char code[64], user_id[64], token[64], username[64], json[256];
     uint64_t wait_ms;
     struct rest_rate rate;
+    long status;
 };
 
 static void note(struct got *g, const struct rc_error *error)
@@ -225,6 +226,15 @@ static void on_json(void *arg, struct slice json, const struct rc_error *error)
 static void on_done(void *arg, const struct rc_error *error)
 {
     note(arg, error);
+}
+
+static void on_any(void *arg, long status, struct slice body, const struct rc_error *error)
+{
+    struct got *g = arg;
+
+    note(g, error);
+    g->status = status;
+    put(g->json, sizeof g->json, body);
 }
 
 static void set_flag(void *arg)
@@ -324,12 +334,72 @@ static void test_calls_on_one_connection(void **state)
     assert_non_null(rest_me(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_me, &g));
     run_until(&g.calls, 6);
     assert_int_equal(g.result, RC_MALFORMED); /* a login's answer is no `me` */
+    assert_false(server_saw("X-Forwarded-For"));
+    assert_non_null(
+        rest_me_for(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("10.0.0.7"), on_me, &g));
+    run_until(&g.calls, 7);
+    assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
     assert_non_null(rest_messages_since(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("r&1"),
                                         1714557600123, on_json, &g));
-    run_until(&g.calls, 7);
+    run_until(&g.calls, 8);
     assert_true(server_saw("GET /chat/api/v1/chat.syncMessages?roomId=r%261&lastUpdate="
                            "2024-05-01T10%3A00%3A00.123Z HTTP/1.1\r\n"));
-    assert_int_equal(server.played, 7);
+    assert_int_equal(server.played, 8);
+    client_stop();
+    server_stop();
+}
+
+static void test_any_call(void **state)
+{
+    struct script s = {OK_HEAD "Content-Length: 16\r\n\r\n{\"success\":true}", AFTER_KEEP};
+    struct rest_request request = {.path = SLICE_LIT("users.info"),
+                                   .query = SLICE_LIT("username=a%20b"),
+                                   .user_id = SLICE_LIT("u9"),
+                                   .token = SLICE_LIT("tok")};
+    struct got g = {0};
+
+    (void)state;
+    server_start(NULL);
+    server_go(&s);
+    client_start("http://127.0.0.1", NULL, NULL);
+    assert_non_null(rest_request(client, &request, on_any, &g));
+    run_until(&g.calls, 1);
+    assert_int_equal(g.result, RC_OK);
+    assert_int_equal(g.status, 200);
+    assert_string_equal(g.json, "{\"success\":true}");
+    assert_true(server_saw("GET /chat/api/v1/users.info?username=a%20b HTTP/1.1\r\n"));
+    assert_true(server_saw("X-Auth-Token: tok\r\n"));
+    request = (struct rest_request){.post = true,
+                                    .path = SLICE_LIT("users.create"),
+                                    .body = SLICE_LIT("{\"name\":\"b\"}"),
+                                    .user_id = SLICE_LIT("u9"),
+                                    .token = SLICE_LIT("tok")};
+    assert_non_null(rest_request(client, &request, on_any, &g));
+    run_until(&g.calls, 2);
+    assert_true(server_saw("POST /chat/api/v1/users.create HTTP/1.1\r\n"));
+    assert_true(server_saw("\r\n\r\n{\"name\":\"b\"}"));
+    client_stop();
+    server_stop();
+}
+
+static void test_any_call_tells_the_errors_body(void **state)
+{
+    struct script s = {"HTTP/1.1 400 x\r\nContent-Length: 42\r\n\r\n"
+                       "{\"success\":false,\"error\":\"no [code-7] no\"}",
+                       AFTER_KEEP};
+    const struct rest_request request = {
+        .path = SLICE_LIT("x"), .user_id = SLICE_LIT("u9"), .token = SLICE_LIT("tok")};
+    struct got g = {0};
+
+    (void)state;
+    server_start(NULL);
+    server_go(&s);
+    client_start("http://127.0.0.1", NULL, NULL);
+    assert_non_null(rest_request(client, &request, on_any, &g));
+    run_until(&g.calls, 1);
+    assert_int_equal(g.result, RC_FAILED);
+    assert_int_equal(g.status, 400);
+    assert_string_equal(g.json, "{\"success\":false,\"error\":\"no [code-7] no\"}");
     client_stop();
     server_stop();
 }
@@ -606,6 +676,8 @@ static void test_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_call),
+        cmocka_unit_test(test_any_call_tells_the_errors_body),
         cmocka_unit_test(test_calls_on_one_connection),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_endless_answers_are_cut),

@@ -9,11 +9,14 @@ static struct lent {
     uint64_t retry_after_ms;
 } lent;
 
+static bool checked; /* callers ask for a look at a kept token */
+
 static int start(void **state)
 {
     (void)state;
     world_start();
     memset(&lent, 0, sizeof lent);
+    checked = false;
     return 0;
 }
 
@@ -48,6 +51,7 @@ static void borrow_as(const char *username, const char *not_for, const char *ref
     const struct session_ask ask = {
         .who = {.key = slice_of(user_key), .username = slice_of(username), .refused = not_for},
         .refused = slice_of(refused),
+        .check = checked,
         .limit_ms = 3000,
     };
 
@@ -375,6 +379,30 @@ static void test_a_live_token_is_lent_again(void **state)
     assert_null(session());
 }
 
+static void test_a_kept_token_is_checked_where_asked(void **state)
+{
+    (void)state;
+    checked = true;
+    borrow();
+    ok_login("u9", "tok1", "ana");
+    assert_int_equal(lent.loans, 1); /* made this moment */
+    assert_null(rest_pending(REST_ME));
+    borrow(); /* by the same session still, or not */
+    assert_int_equal(lent.loans, 1);
+    answer_me_ok();
+    assert_int_equal(lent.loans, 2);
+    advance(1000);
+    borrow();
+    rest_fail(rest_pending(REST_ME), RC_RATE_LIMITED, NULL);
+    settle();
+    assert_int_equal(lent.loans, 3); /* nobody had a 401 from it */
+    borrow();
+    answer_me_dead();
+    ok_login("u9", "tok2", "ana");
+    assert_int_equal(lent.loans, 4);
+    assert_string_equal(lent.token, "tok2");
+}
+
 static void test_what_is_not_known_goes_by_the_tokens_age(void **state)
 {
     (void)state;
@@ -476,6 +504,7 @@ int main(void)
         T(test_those_who_wait_hear_of_the_end),
         T(test_a_dead_token_makes_room_for_a_new_one),
         T(test_a_live_token_is_lent_again),
+        T(test_a_kept_token_is_checked_where_asked),
         T(test_what_is_not_known_goes_by_the_tokens_age),
         T(test_a_dead_token_takes_the_connection_along),
         T(test_the_doubted_token_is_replaced_meanwhile),

@@ -405,6 +405,16 @@ static void test_needed(void **state)
         {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"}},"
          "\"Im\":{\"DefaultPassword\":\"x\"}}",
          ""},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Abp\":{\"Routes\":[\"GET A/B -> GET x user\",\"GET A/B -> FETCH x user\"]}},"
+         "\"Im\":{\"DefaultPassword\":\"x\"}}",
+         "PushBridge:Abp:Routes: \"GET A/B -> GET x user\", \"GET A/B -> FETCH x user\" must have "
+         "-> "
+         "GET or -> POST behind the route (file)\n"},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Abp\":{\"Routes\":[\"GET A/B -> GET x user\",\"GET a/b -> GET y user\"]}},"
+         "\"Im\":{\"DefaultPassword\":\"x\"}}",
+         "PushBridge:Abp:Routes: \"GET a/b -> GET y user\" is there already\n"},
     };
 
     (void)state;

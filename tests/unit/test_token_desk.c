@@ -19,17 +19,20 @@ static struct program program;
 static struct settings settings;
 static struct shard shards[NSHARDS];
 static uv_loop_t loop;
+static char sessions, handed; /* two tables to tell apart */
 
 static struct {
     session_loan_fn fn; /* asked, and not answered yet */
     void *arg;
-    unsigned asked, admin_asked, limit_ms;
+    unsigned asked, admin_asked, ended, limit_ms;
+    struct session_table *which;
+    bool check;
     char key[32], username[32], refused[32], not_for[32];
 } table;
 
 static struct {
     unsigned answers;
-    bool lent;
+    bool lent, failed;
     char token[32], user_id[32], username[32], code[32];
 } got;
 
@@ -54,7 +57,8 @@ static void copy(char out[32], struct slice text)
 void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
                         void *arg)
 {
-    (void)t;
+    table.which = t;
+    table.check = ask->check;
     table.asked++;
     table.fn = fn;
     table.arg = arg;
@@ -63,6 +67,15 @@ void session_table_lend(struct session_table *t, const struct session_ask *ask, 
     copy(table.username, ask->who.username);
     copy(table.refused, ask->refused);
     copy(table.not_for, slice_of(ask->who.refused));
+}
+
+bool session_table_revoke(struct session_table *t, struct slice key, enum session_revoke why)
+{
+    assert_int_equal(why, SESSION_LOGGED_OUT);
+    table.which = t;
+    table.ended++;
+    copy(table.key, key);
+    return true;
 }
 
 void login_desk_lend_admin(struct login_desk *d, struct slice refused, session_loan_fn fn,
@@ -91,6 +104,8 @@ static int start(void **state)
     for (unsigned i = 0; i < NSHARDS; i++) {
         shards[i].index = i;
         shards[i].program = &program;
+        shards[i].sessions = (struct session_table *)&sessions;
+        shards[i].handed = (struct session_table *)&handed;
         assert_int_equal(mailbox_new(&loop, NSHARDS, 4096, &shards[i], &shards[i].mailbox), 0);
     }
     return 0;
@@ -119,6 +134,7 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
     (void)arg;
     got.answers++;
     got.lent = loan != NULL;
+    got.failed = error != NULL;
     copy(got.code, slice_of(error == NULL ? "" : error->code));
     if (loan == NULL)
         return;
@@ -146,6 +162,7 @@ static void test_there_and_back(void **state)
     assert_non_null(ask("tok0"));
     settle();
     assert_int_equal(table.asked, 1);
+    assert_ptr_equal(table.which, &sessions);
     assert_string_equal(table.key, "42@1");
     assert_string_equal(table.username, "ana");
     assert_string_equal(table.refused, "tok0");
@@ -239,6 +256,27 @@ static void test_the_admins_is_on_shard_0(void **state)
     assert_string_equal(got.token, "tokA");
 }
 
+static void test_the_handed_out_class(void **state)
+{
+    const struct session_ask question = {.who = {.key = SLICE_LIT("42")}, .check = true};
+
+    (void)state;
+    assert_non_null(token_desk_ask_handed(&shards[HERE], &question, on_loan, NULL));
+    settle();
+    assert_ptr_equal(table.which, &handed);
+    assert_true(table.check);
+    table.fn(table.arg, NULL, &(struct rc_error){.result = RC_REFUSED});
+    settle();
+    assert_true(got.failed);
+    assert_non_null(token_desk_end_handed(&shards[HERE], SLICE_LIT("42"), on_loan, NULL));
+    settle();
+    assert_ptr_equal(table.which, &handed);
+    assert_int_equal(table.ended, 1);
+    assert_string_equal(table.key, "42");
+    assert_int_equal(got.answers, 2);
+    assert_false(got.lent || got.failed);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -249,6 +287,7 @@ int main(void)
         T(test_abandoned),
         T(test_waiting_requests_are_bounded),
         T(test_the_admins_is_on_shard_0),
+        T(test_the_handed_out_class),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,261 @@
+// The routes of ABP's shape, as the app's axios layer sees them and as Rocket.Chat sees what comes of them.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ORIGIN, PASSWORD, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { CLAIM } from '../lib/jwt.mjs';
+import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
+
+const BASE = '/api/services/app/';
+const ADMIN = { 'Im:AdminUserName': 'root', 'Im:AdminPassword': 'only-the-admin-knows' };
+const asAdmin = (name = 'boss', more = {}) => tokenFor(name, { claims: { [CLAIM.role]: ['User', 'Admin'] }, ...more });
+
+async function startWithAdmin(t, options) {
+  const rc = await startDouble(t, options);
+  rc.admin = rc.store.createUser({ username: 'root', password: ADMIN['Im:AdminPassword'], roles: ['admin'] });
+  return rc;
+}
+
+const adminReady = (bridge) => until('the admin', () => bridge.logged('admin_ready').length > 0);
+
+/** Calls a route; checks what every answer has in common. */
+async function call(bridge, verb, action, { token, body, query = '', headers = {}, base = BASE } = {}) {
+  const started = Date.now();
+  const res = await fetch(`${bridge.url}${base}${action}${query}`, {
+    method: verb,
+    headers: { ...(token && { Authorization: `Bearer ${token}` }), ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const json = await res.json();
+  const { result, error, success, ...rest } = json;
+  assert.equal(rest.__abp, true);
+  assert.equal(rest.targetUrl, null);
+  assert.equal(success, error === null);
+  assert.equal(success, res.status === 200);
+  assert.equal(rest.unAuthorizedRequest, res.status === 401 || res.status === 403);
+  if (error) assert.deepEqual(Object.keys(error), ['code', 'message', 'details', 'validationErrors']);
+  return { status: res.status, result, error, headers: res.headers, ms: Date.now() - started };
+}
+
+const me = (rc, { accessToken, userId }) => fetch(`${rc.double.url}/api/v1/me`, { headers: { 'X-Auth-Token': accessToken, 'X-User-Id': userId } });
+const logout = (rc, { accessToken, userId }) => fetch(`${rc.double.url}/api/v1/logout`, { method: 'POST', headers: { 'X-Auth-Token': accessToken, 'X-User-Id': userId } });
+
+test('Authenticate hands out a token of its own, and the session keeps its', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double);
+  const token = tokenFor('alice');
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token);
+  await rc.live('alice');
+  const { status, result, headers } = await call(bridge, 'POST', 'Im/Authenticate', { token, body: {} });
+  assert.equal(status, 200);
+  assert.deepEqual(Object.keys(result), ['accessToken', 'userId']);
+  assert.equal(headers.get('cache-control'), 'no-store');
+  assert.equal((await (await me(rc, result)).json()).username, 'alice');
+  assert.equal(rc.user('alice').tokens.length, 2);
+  const again = await call(bridge, 'POST', 'Im/authenticate', { token, base: '/API/Services/App/' });
+  assert.deepEqual(again.result, result, 'one handed-out token a user');
+
+  assert.equal((await call(bridge, 'POST', 'Im/Logout', { token })).result, null);
+  await until('the handed-out token is gone', () => rc.user('alice').tokens.length === 1);
+  assert.equal((await me(rc, result)).status, 401);
+  await sleep(200);
+  const status2 = await call(bridge, 'GET', 'Im/GetStatus', { token });
+  assert.deepEqual(status2.result, { state: 'live', code: null, retryAfter: null, connections: 1 }, 'the session never noticed');
+
+  const third = (await call(bridge, 'POST', 'Im/Authenticate', { token })).result;
+  assert.notEqual(third.accessToken, result.accessToken);
+  const ended = await fetch(`${bridge.adminUrl}/admin/users/alice/session`, { method: 'DELETE', headers: { 'X-Api-Key': 'test-api-key-0123456789' } });
+  assert.equal(ended.status, 204);
+  await until('only the handed-out one is left', () => rc.user('alice').tokens.length === 1);
+  assert.equal((await me(rc, third)).status, 200, 'the session ended, the handed-out token did not');
+  await bridge.stop();
+  assert.equal(rc.user('alice').tokens.length, 0, 'logged out at shutdown');
+  assert.equal(bridge.logs.join('\n').includes(third.accessToken), false);
+});
+
+test('rotation of the session spares the handed-out token, whose own time ends it', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, {
+    'PushBridge:TokenCache:TtlSeconds': 1,
+    'PushBridge:TokenCache:OnExpiry': 'login',
+    'PushBridge:Abp:HandedOutTtlSeconds': 4,
+  });
+  const token = tokenFor('alice');
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token);
+  const { result } = await call(bridge, 'POST', 'Im/Authenticate', { token });
+  const logins = () => rc.double.accounts.attempts.filter((a) => a.user === 'alice' && a.type === 'password').length;
+  const before = logins();
+  await until('two rotations', () => logins() >= before + 2);
+  assert.equal((await me(rc, result)).status, 200);
+  await until('its own end', async () => (await me(rc, result)).status === 401, 10_000);
+});
+
+test('a handed-out token that died at Rocket.Chat is not handed out again', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double);
+  const token = tokenFor('alice');
+  const first = (await call(bridge, 'POST', 'Im/Authenticate', { token })).result;
+  assert.equal((await logout(rc, first)).status, 200);
+  const second = (await call(bridge, 'POST', 'Im/Authenticate', { token })).result;
+  assert.equal((await me(rc, second)).status, 200);
+  assert.notEqual(second.accessToken, first.accessToken);
+});
+
+test('who is not let in hears it in the envelope', async (t) => {
+  const rc = await startWithAdmin(t);
+  const bridge = await startBridge(t, rc.double, ADMIN);
+  await adminReady(bridge);
+  const anonymous = await call(bridge, 'POST', 'Im/Authenticate');
+  assert.deepEqual([anonymous.status, anonymous.error.message], [401, 'You are not logged in.']);
+  assert.equal((await call(bridge, 'POST', 'Im/Authenticate', { token: 'null' })).status, 401);
+  const notAdmin = await call(bridge, 'POST', 'Im/CreateUser', { token: tokenFor('alice'), body: { username: 'x', email: 'x@y.z' } });
+  assert.equal(notAdmin.status, 403);
+  const ofTenant = await call(bridge, 'DELETE', 'Im/DeleteUser', { token: asAdmin('boss', { tenant: 1 }), query: '?username=bob' });
+  assert.equal(ofTenant.status, 403, "a tenant's administrator is not everybody's");
+  assert.equal((await call(bridge, 'POST', 'Im/Nothing', { token: tokenFor('alice') })).status, 404);
+  const verb = await call(bridge, 'GET', 'Im/Authenticate', { token: tokenFor('alice') });
+  assert.deepEqual([verb.status, verb.headers.get('allow')], [405, 'POST']);
+  const stranger = await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('nobody') });
+  assert.deepEqual([stranger.status, stranger.error.code], [500, 403]);
+  assert.ok(Number(stranger.headers.get('retry-after')) > 30);
+  const tenant = await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('alice', { tenant: 7 }) });
+  assert.deepEqual([tenant.status, tenant.error.details], [500, 'tenant-template']);
+  const cors = await call(bridge, 'GET', 'Im/GetStatus', { token: tokenFor('alice'), headers: { Origin: ORIGIN } });
+  assert.equal(cors.headers.get('access-control-allow-origin'), ORIGIN);
+  const preflight = await fetch(`${bridge.url}${BASE}Im/DeleteUser`, { method: 'OPTIONS', headers: { Origin: ORIGIN, 'Access-Control-Request-Method': 'DELETE', 'Access-Control-Request-Headers': 'authorization,x-auth-token' } });
+  assert.equal(preflight.headers.get('access-control-allow-headers'), 'authorization,x-auth-token');
+});
+
+test('CreateUser and DeleteUser by an administrator', async (t) => {
+  const rc = await startWithAdmin(t);
+  const bridge = await startBridge(t, rc.double, ADMIN);
+  await adminReady(bridge);
+  const create = (body, token = asAdmin()) => call(bridge, 'POST', 'Im/CreateUser', { token, body });
+  const made = await create({ userName: 'carol', EmailAddress: 'carol@example.org', name: 'Carol "C" Ñ', roles: ['user'], surname: 'left out' });
+  assert.equal(made.status, 200);
+  assert.equal(made.result.username, 'carol');
+  const carol = rc.user('carol');
+  assert.deepEqual([carol.name, carol.emails[0].address, carol.password], ['Carol "C" Ñ', 'carol@example.org', PASSWORD]);
+  assert.equal((await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('carol') })).status, 200);
+
+  const twice = await create({ username: 'carol', email: 'other@example.org' });
+  assert.deepEqual([twice.status, twice.error.code, twice.error.details], [500, 400, 'error-field-unavailable']);
+  assert.match(twice.error.message, /already in use/);
+  const noMail = await create({ username: 'dave' });
+  assert.deepEqual([noMail.status, noMail.error.validationErrors], [400, [{ message: 'This is required.', members: ['email'] }]]);
+  assert.equal((await create('[1]')).status, 400);
+  assert.equal((await create('{"username":"x"')).status, 400);
+  assert.equal((await create({ username: 7, email: 'a@b.c' })).error.validationErrors[0].members[0], 'username');
+  for (const username of ['root', 'ROOT', 'rocket.cat']) assert.equal((await create({ username, email: 'r@example.org' })).status, 400, username);
+  assert.equal((await create('{"username":"\\u0072oot","email":"r@example.org"}')).status, 400);
+
+  const remove = (query) => call(bridge, 'DELETE', 'Im/DeleteUser', { token: asAdmin(), query });
+  assert.equal((await remove('')).status, 400);
+  assert.equal((await remove('?username=Root')).status, 400);
+  assert.equal((await remove('?userId=nobody')).status, 404);
+  const owner = await remove(`?userId=${rc.user('alice')._id}`);
+  assert.deepEqual([owner.status, owner.error.details], [500, 'user-last-owner']);
+  assert.equal((await remove(`?userId=${rc.user('alice')._id}&confirmRelinquish=True`)).status, 200);
+  assert.equal(rc.store.userByName('alice'), undefined);
+  const gone = await call(bridge, 'DELETE', 'im/deleteuser', { token: asAdmin(), query: `?USERID=${carol._id}` });
+  assert.deepEqual([gone.status, gone.result], [200, null]);
+});
+
+test("the administrator's troubles are not the caller's rights", async (t) => {
+  const rc = await startWithAdmin(t);
+  const none = await startBridge(t, rc.double);
+  const create = (bridge) => call(bridge, 'POST', 'Im/CreateUser', { token: asAdmin(), body: { username: 'carol', email: 'c@example.org' } });
+  const off = await create(none);
+  assert.deepEqual([off.status, off.error.code, off.error.details], [500, 403, 'admin-off']);
+  const bridge = await startBridge(t, rc.double, ADMIN);
+  await adminReady(bridge);
+  rc.admin.roles = ['user'];
+  const mayNot = await create(bridge);
+  assert.deepEqual([mayNot.status, mayNot.error.code], [500, 403]);
+  rc.admin.roles = ['admin'];
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/users.create' }, do: 'respond', status: 429, body: { success: false, error: 'Error, too many requests. Please slow down. You must wait 7 seconds before trying this endpoint again. [error-too-many-requests]' } });
+  const limited = await create(bridge);
+  assert.deepEqual([limited.status, limited.error.code, limited.headers.get('retry-after')], [500, 429, '7']);
+  rc.store.removeAllTokens(rc.admin);
+  const dead = await create(bridge);
+  assert.deepEqual([dead.status, dead.error.code], [500, 401]);
+  await until('a new login', async () => (await create(bridge)).status === 200);
+  assert.equal(rc.user('carol').username, 'carol');
+});
+
+test('Rocket.Chat is slow: an answer in time all the same, and the login is there for the next try', async (t) => {
+  const rc = await startDouble(t, { users: ['alice', 'bob'] });
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:TimeoutSeconds': 1, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  rc.double.faults.add({ on: 'login', match: { user: 'alice' }, do: 'delay', ms: 3000 });
+  const slow = await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('alice') });
+  assert.deepEqual([slow.status, slow.error.code], [500, 504]);
+  assert.match(slow.error.message, /try again/);
+  assert.ok(slow.ms < 2900, `${slow.ms} ms`);
+  await until('the next try', async () => (await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('alice') })).status === 200, 10_000);
+  assert.equal(rc.user('alice').tokens.length, 1, 'one login');
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'stall' });
+  const stalled = await call(bridge, 'GET', 'Chat/GetRooms', { token: tokenFor('bob') });
+  assert.deepEqual([stalled.status, stalled.error.code], [500, 504]);
+  const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
+  assert.match(metrics, /pushbridge_abp_timeouts_total [1-9]/);
+});
+
+test("an operator's routes: parameters there, answers back, roles asked for", async (t) => {
+  const rc = await startWithAdmin(t);
+  const bridge = await startBridge(t, rc.double, {
+    ...ADMIN,
+    'PushBridge:Abp:Routes': [
+      'GET Chat/GetRooms -> GET rooms.get user',
+      'POST Chat/Send -> POST chat.postMessage user role=User|Writer',
+      'DELETE Chat/DeleteRoom -> POST rooms.delete admin role=Janitor',
+      'POST Chat/History -> GET channels.history user',
+      'GET Users/GetAll -> GET users.list admin',
+    ],
+  });
+  await adminReady(bridge);
+  const token = tokenFor('alice');
+  const rooms = await call(bridge, 'GET', 'chat/getrooms', { token });
+  assert.deepEqual(rooms.result.update.map((r) => r.name), ['general']);
+  const sent = await call(bridge, 'POST', 'Chat/Send', { token, body: { roomId: rc.general._id, text: 'a "quoted" word' }, query: `?tmid=` });
+  assert.equal(sent.result.message.msg, 'a "quoted" word');
+  const reader = tokenFor('bob', { claims: { [CLAIM.role]: 'Reader' } });
+  assert.equal((await call(bridge, 'POST', 'Chat/Send', { token: reader, body: { roomId: rc.general._id, text: 'x' } })).status, 403);
+  const short = await call(bridge, 'POST', 'Chat/Send', { token: tokenFor('bob', { claims: { [CLAIM.role]: undefined, role: ['Writer'] } }), body: { roomId: rc.general._id, text: 'x' } });
+  assert.equal(short.status, 200, 'the short claim name counts as well');
+  const history = await call(bridge, 'POST', 'Chat/History', { token, body: { roomId: rc.general._id, count: 1 } });
+  assert.equal(history.result.messages.length, 1);
+  const missing = await call(bridge, 'POST', 'Chat/History', { token, body: { roomId: 'nowhere' } });
+  assert.equal(missing.status, 500);
+  assert.equal((await call(bridge, 'POST', 'Chat/Send', { token, body: '{"a":' })).status, 400);
+
+  assert.equal((await call(bridge, 'GET', 'Users/GetAll', { token })).status, 403);
+  assert.ok((await call(bridge, 'GET', 'Users/GetAll', { token: asAdmin() })).result.total >= 3);
+  const janitor = tokenFor('bob', { claims: { [CLAIM.role]: 'Janitor' } });
+  assert.equal((await call(bridge, 'DELETE', 'Chat/DeleteRoom', { token: asAdmin(), query: `?roomId=${rc.general._id}` })).status, 403);
+  assert.equal((await call(bridge, 'DELETE', 'Chat/DeleteRoom', { token: janitor, query: `?roomId=${rc.general._id}&access_token=secret` })).status, 200);
+  assert.equal(rc.store.rooms.has(rc.general._id), false);
+});
+
+test('the session token of a mapped call: made without a tab, and renewed when it died', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  const token = tokenFor('alice');
+  const get = () => call(bridge, 'GET', 'Chat/GetRooms', { token });
+  assert.equal((await get()).status, 200);
+  assert.equal(rc.double.sessionsOf(rc.user('alice')._id).length, 0, 'no DDP connection for a request alone');
+  rc.store.removeAllTokens(rc.user('alice'));
+  assert.equal((await get()).status, 200);
+  assert.equal(rc.user('alice').tokens.length, 1);
+  const logins = rc.double.accounts.attempts.length;
+  assert.equal((await get()).status, 200);
+  assert.equal(rc.double.accounts.attempts.length, logins, 'kept');
+});
+
+test('routes can be switched off, and moved', async (t) => {
+  const rc = await startDouble(t);
+  const off = await startBridge(t, rc.double, { 'PushBridge:Abp:Enabled': false });
+  assert.equal((await fetch(`${off.url}${BASE}Im/GetStatus`)).status, 404);
+  const moved = await startBridge(t, rc.double, { 'PushBridge:Abp:BasePath': '/chat/api/' });
+  const { result } = await call(moved, 'GET', 'Im/GetStatus', { token: tokenFor('alice'), base: '/chat/api/' });
+  assert.deepEqual(result, { state: 'idle', code: null, retryAfter: null, connections: 0 });
+  assert.equal((await fetch(`${moved.url}${BASE}Im/GetStatus`)).status, 404);
+});
