@@ -20,7 +20,7 @@
 #include "rest_fake.h"
 
 #define NSHARDS 3
-#define MAX_CALLS 32
+#define MAX_CALLS 160
 
 /* ---- DDP ---- */
 
