@@ -9,7 +9,7 @@
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask
  *   session_merge.c   the answer, put in order
- *   session_calls.c   hub calls of the user's tabs, carried out as the user
+ *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
