@@ -197,7 +197,7 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
         return NULL;
     }
     r->last_event_ms = hrtime_ms();
-    if (r->since_ms == RC_NO_DATE)
+    if (r->since_ms == RC_NO_DATE && (hint->burst || hint->missed)) /* else it may be a late one */
         r->since_ms = room->updated_ms;
     r->burst |= hint->burst;
     if (hint->missed)

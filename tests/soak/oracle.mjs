@@ -142,7 +142,7 @@ export class Oracle {
 
   /** What happened in a room around a time, as this life heard it and as it was written. */
   #trace(uid, life, rid, at) {
-    const near = (x) => Math.abs(x.at - at) < 40_000;
+    const near = (x) => Math.abs(x.at - at) < 60_000;
     const heard = life.heard.filter((h) => (h.rid === rid || h.rid === null) && near(h)).map((h) => `${h.at} heard ${h.target} ${h.id ?? h.method ?? h.reason}`);
     const written = (this.#byRoom.get(rid) ?? []).filter(near).map((m) => `${m.at} written ${m.id} ${m.type ?? ''}`);
     const lists = this.#listsOf(uid).map((t) => `${t} lists`);
@@ -159,7 +159,7 @@ export class Oracle {
       if (!m) continue; // from before the beginning
       verdict.count('messages delivered');
       if (got.has(m.id)) {
-        verdict.violate('repeated', { user: life.tab.user, rid: m.rid, id: m.id, firstAt: got.get(m.id), at: h.at });
+        verdict.violate('repeated', { trace: () => this.#trace(uid, life, m.rid, h.at), user: life.tab.user, rid: m.rid, id: m.id, firstAt: got.get(m.id), at: h.at });
         continue;
       }
       got.set(m.id, h.at);

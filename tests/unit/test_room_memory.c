@@ -552,6 +552,7 @@ static void test_bursts(void **state)
     assert_false(hinted(10, 1, "a", 1).burst);
     assert_false(hinted(11, 2.5, "b", 2.5).burst);
     assert_true(hinted(12, 3, "c", 3).burst);
+    assert_false(hinted(11, 2.5, "b", 2.5).burst); /* overtaken: its time is over */
     room_memory_doubt(m, SLICE_LIT("r"), T(2));
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(2) - 5000);
 }
