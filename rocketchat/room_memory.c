@@ -260,7 +260,7 @@ static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
 /* Two changes that were read when both had happened (rocketchat.md 3.4, 6.4). */
 static bool is_repetition(const struct room *r, const struct rc_room *room, enum room_sight sight)
 {
-    return (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) &&
+    return (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) && !r->whole &&
            room->updated_ms != RC_NO_DATE && room->updated_ms == r->changed_ms &&
            room->msgs == r->msgs;
 }
