@@ -464,6 +464,15 @@ static void on_gone(void *arg)
     over(ex, METRIC_IM_GONE);
 }
 
+static bool is_small(const struct http_request *req)
+{
+    size_t len;
+
+    if (http_stream_is_whole(req, &len))
+        return len <= IM_WHOLE_BYTES;
+    return !http_stream_has_body(req) || announced(http_request_view(req)) <= IM_WHOLE_BYTES;
+}
+
 void im_exchange_start(struct im_proxy *p, struct http_request *req, const struct im_who *who,
                        struct slice call, struct im_count *count)
 {
@@ -485,8 +494,7 @@ void im_exchange_start(struct im_proxy *p, struct http_request *req, const struc
     ex->call = call;
     ex->id = log_request_id();
     ex->began_ms = uv_now(&p->shard->loop);
-    ex->collecting =
-        !http_stream_has_body(req) || announced(http_request_view(req)) <= IM_WHOLE_BYTES;
+    ex->collecting = is_small(req);
     if (ex->collecting)
         collect(ex);
     else
