@@ -242,6 +242,7 @@ void user_session_free(struct user_session *s)
     session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
+    free(s->profile);
     free(s);
 }
 

@@ -96,6 +96,7 @@ struct user_session {
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
+    char *profile;         /* packed, see profile.h; NULL: nothing is known */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
@@ -136,7 +137,7 @@ struct user_session {
     bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
 
-    uint16_t username_len, key_len;
+    uint16_t username_len, key_len, profile_len;
     uint32_t *interest;   /* connections per shard; into tail */
     char *username, *key; /* NUL-terminated; into tail */
     char tail[];
@@ -257,6 +258,9 @@ void session_believe_token(struct user_session *s);
 /* All of them hear that they get nothing. */
 void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
                        uint64_t retry_after_ms);
+/* What the claims say by now; empty: nothing new. Follows it, where the user is logged in. */
+void session_take_profile(struct user_session *s, struct slice profile);
+void session_follow_profile(struct user_session *s);
 bool session_is_wanted(const struct user_session *s); /* by anybody: there is a use in retrying */
 
 /* ---- session_login.c ---- */

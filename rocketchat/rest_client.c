@@ -69,7 +69,12 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
         byte_buf_reserve(&c->request, request->body.len); /* it may hold a password: no copies */
         byte_buf_put(&c->request, request->body);
     }
-    if (byte_buf_failed(&target)) {
+    if (byte_buf_failed(&target) ||
+        (request->second_factor.len > 0 &&
+         (!rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-code"),
+                                 request->second_factor) ||
+          !rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-method"),
+                                 SLICE_LIT("password"))))) {
         rest_call_free(c);
         return NULL;
     }
