@@ -1,6 +1,5 @@
 #include "bridge/key_refresh.h"
 
-#include "bridge/jwks_source.h"
 #include "bridge/log.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
@@ -62,10 +61,9 @@ void key_refresh_ask(struct key_refresh *k)
     jwks_source_hint(k->source);
 }
 
-int key_refresh_open(struct program *program, struct key_refresh **out)
+struct jwks_source_options key_refresh_options(const struct settings *set)
 {
-    const struct settings *set = program->settings;
-    const struct jwks_source_options options = {
+    return (struct jwks_source_options){
         .location = set->auth.jwks,
         .ca_file = set->auth.jwks_ca_file,
         .proxy = set->auth.jwks_proxy,
@@ -74,6 +72,11 @@ int key_refresh_open(struct program *program, struct key_refresh **out)
         .min_gap_ms = set->auth.jwks_min_gap_ms,
         .allow_hmac = false, /* a document that many may read is no place for a shared secret */
     };
+}
+
+int key_refresh_open(struct program *program, struct key_refresh **out)
+{
+    const struct jwks_source_options options = key_refresh_options(program->settings);
     struct key_refresh *k = calloc(1, sizeof *k);
 
     if (k == NULL)

@@ -6,8 +6,13 @@
 #ifndef BRIDGE_KEY_REFRESH_H
 #define BRIDGE_KEY_REFRESH_H
 
+#include "bridge/jwks_source.h"
+
 struct key_refresh;
 struct program;
+struct settings;
+
+struct jwks_source_options key_refresh_options(const struct settings *settings); /* borrowed */
 
 /* On shard 0's loop, before it runs. 0 or a negative libuv error. */
 int key_refresh_open(struct program *program, struct key_refresh **out);

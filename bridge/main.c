@@ -1,5 +1,6 @@
 /* bridge/main.c - the program. */
 #include "base/hash.h"
+#include "bridge/doctor.h"
 #include "bridge/log.h"
 #include "bridge/options.h"
 #include "bridge/program.h"
@@ -106,6 +107,8 @@ int main(int argc, char **argv)
         rc = print_config(settings);
     else if (options.action == OPTIONS_CHECK_CONFIG)
         rc = program_check(settings);
+    else if (options.action == OPTIONS_DOCTOR)
+        rc = doctor_run(settings, options.token);
     else
         rc = run(settings);
     settings_free(settings);

@@ -41,6 +41,17 @@
     X(INVOCATIONS, COUNTER, "pushbridge_invocations_total", "result=\"served\"",                   \
       "Hub methods called.")                                                                       \
     X(INVOCATIONS_UNKNOWN, COUNTER, "pushbridge_invocations_total", "result=\"unknown\"", "")      \
+    X(OPEN_CALLS, GAUGE, "pushbridge_open_calls", "", "Hub methods called and not answered yet.")  \
+    X(CALLS, COUNTER, "pushbridge_calls_total", "",                                                \
+      "Hub methods carried out by users' sessions at Rocket.Chat.")                                \
+    X(OPEN_ROOMS, GAUGE, "pushbridge_open_rooms", "",                                              \
+      "Rooms followed because a tab has opened them, once for all tabs of a user.")                \
+    X(CALLS_REST, COUNTER, "pushbridge_calls_rest_total", "",                                      \
+      "REST calls made for hub methods that Rocket.Chat has no DDP method for.")                   \
+    X(CALLS_TOO_FAST, COUNTER, "pushbridge_calls_refused_total", "reason=\"rate\"",                \
+      "Hub methods refused: the connection's rate, its open calls, Rocket.Chat's limits.")         \
+    X(CALLS_TOO_MANY, COUNTER, "pushbridge_calls_refused_total", "reason=\"open\"", "")            \
+    X(CALLS_PACED, COUNTER, "pushbridge_calls_refused_total", "reason=\"rocketchat\"", "")         \
     X(RESPONSES_1XX, COUNTER, "pushbridge_http_responses_total", "class=\"1xx\"",                  \
       "HTTP responses by class.")                                                                  \
     X(RESPONSES_2XX, COUNTER, "pushbridge_http_responses_total", "class=\"2xx\"", "")              \
@@ -143,6 +154,7 @@
     X(EVENTS_IN_EPHEMERAL, COUNTER, "pushbridge_events_in_total", "event=\"message\"", "")         \
     X(EVENTS_IN_ROOM_MESSAGES, COUNTER, "pushbridge_events_in_total",                              \
       "event=\"stream-room-messages\"", "")                                                        \
+    X(EVENTS_IN_DELETED, COUNTER, "pushbridge_events_in_total", "event=\"deleteMessage\"", "")     \
     X(EVENTS_IN_OTHER, COUNTER, "pushbridge_events_in_total", "event=\"other\"", "")               \
     X(EVENTS_OUT_MESSAGE, COUNTER, "pushbridge_events_out_total",                                  \
       "target=\"getRoomMessageNotification\"",                                                     \
@@ -198,6 +210,15 @@
     X(DROPS_UPDATES_OFF, COUNTER, "pushbridge_events_dropped_total", "reason=\"updates_off\"", "") \
     X(DROPS_MAILBOX, COUNTER, "pushbridge_events_dropped_total", "reason=\"mailbox_full\"", "")    \
     X(DROPS_NO_MEMORY, COUNTER, "pushbridge_events_dropped_total", "reason=\"no_memory\"", "")     \
+    X(IM_ANSWERED, COUNTER, "pushbridge_proxy_calls_total", "result=\"answered\"",                 \
+      "Calls passed on to Rocket.Chat, by what became of them; refused: by us.")                   \
+    X(IM_REFUSED, COUNTER, "pushbridge_proxy_calls_total", "result=\"refused\"", "")               \
+    X(IM_LIMITED, COUNTER, "pushbridge_proxy_calls_total", "result=\"limited\"", "")               \
+    X(IM_FAILED, COUNTER, "pushbridge_proxy_calls_total", "result=\"failed\"", "")                 \
+    X(IM_GONE, COUNTER, "pushbridge_proxy_calls_total", "result=\"caller_gone\"", "")              \
+    X(IM_RUNNING, GAUGE, "pushbridge_proxy_calls_running", "", "Proxied calls under way.")         \
+    X(IM_RETRIED, COUNTER, "pushbridge_proxy_retries_total", "",                                   \
+      "Calls sent again with a fresh token after a 401.")                                          \
     X(CACHE_ENTRIES, GAUGE, "pushbridge_token_cache_entries", "", "Tokens cached.")                \
     X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
       "Tokens whose time ended.")                                                                  \

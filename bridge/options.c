@@ -8,12 +8,20 @@ const char options_usage[] =
     "tabs.\n"
     "\n"
     "  pushbridge [--config FILE] [ACTION]\n"
+    "  pushbridge doctor [--config FILE] [--token JWT]\n"
     "\n"
     "  --config FILE    settings, in the shape of the app's appsettings.json\n"
     "  --check-config   say what is wrong with the settings, and exit: 0 good, 2 not\n"
     "  --print-config   print the settings in force, without secrets, and exit\n"
     "  --version        print the version and exit\n"
     "  --help           print this and exit\n"
+    "\n"
+    "doctor looks at all a message needs, from the clock to one user's subscriptions, and says "
+    "what "
+    "to\n"
+    "change; exit: 0 all is well, 1 warnings, 2 failures. --token is a token of the app's, or - to "
+    "read\n"
+    "one from stdin; its user shows as online for a moment.\n"
     "\n"
     "Settings come from the file and from the environment, which wins: PushBridge__HubPath=/hub "
     "sets\n"
@@ -48,7 +56,8 @@ const char *options_parse(int argc, char *const *argv, struct options *out, cons
                    {"--print-config", OPTIONS_PRINT_CONFIG},
                    {"--version", OPTIONS_VERSION},
                    {"--help", OPTIONS_HELP},
-                   {"-h", OPTIONS_HELP}};
+                   {"-h", OPTIONS_HELP},
+                   {"doctor", OPTIONS_DOCTOR}};
     struct options o = {.action = OPTIONS_RUN};
 
     for (int i = 1; i < argc; i++) {
@@ -63,6 +72,15 @@ const char *options_parse(int argc, char *const *argv, struct options *out, cons
                 return "needs a file";
             continue;
         }
+        if (is_option(argv[i], "--token")) {
+            *about = "--token"; /* never the token itself */
+            if (o.token != NULL)
+                return "is given twice";
+            o.token = value_of(argc, argv, &i, "--token");
+            if (o.token == NULL || o.token[0] == '\0')
+                return "needs a token, or -";
+            continue;
+        }
         for (size_t a = 0; a < sizeof actions / sizeof actions[0]; a++)
             if (strcmp(argv[i], actions[a].word) == 0)
                 action = actions[a].action;
@@ -72,6 +90,9 @@ const char *options_parse(int argc, char *const *argv, struct options *out, cons
             return "is one action too many";
         o.action = action;
     }
+    *about = "--token";
+    if (o.token != NULL && o.action != OPTIONS_DOCTOR)
+        return "is for the doctor alone";
     *out = o;
     return NULL;
 }

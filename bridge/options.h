@@ -1,6 +1,7 @@
 /* bridge/options.h - the command line.
  *
- *   pushbridge [--config FILE] [--check-config | --print-config | --version | --help] */
+ *   pushbridge [--config FILE] [--check-config | --print-config | --version | --help]
+ *   pushbridge doctor [--config FILE] [--token JWT] */
 #ifndef BRIDGE_OPTIONS_H
 #define BRIDGE_OPTIONS_H
 
@@ -12,11 +13,13 @@ enum options_action {
     OPTIONS_PRINT_CONFIG,
     OPTIONS_VERSION,
     OPTIONS_HELP,
+    OPTIONS_DOCTOR,
 };
 
 struct options {
     enum options_action action;
-    const char *config; /* borrowed from argv; NULL: none */
+    const char *config; /* borrowed from argv, as the token is; NULL: none */
+    const char *token;  /* for the doctor alone */
 };
 
 #define OPTIONS_EXIT_USAGE 2 /* wrong command line or settings */

@@ -3,6 +3,7 @@
 
 #include "bridge/admin_agent.h"
 #include "bridge/heap_trim.h"
+#include "bridge/im_counts.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
@@ -287,6 +288,7 @@ static void program_close(struct run *run)
     free(p->shards);
     metrics_free(p->metrics);
     http_counts_free(p->counts);
+    im_counts_free(p->proxied);
     user_rules_close(&p->rules);
     abp_map_free(p->abp_map);
     jwt_keys_unref(p->first_keys);
@@ -338,9 +340,11 @@ int program_run(const struct settings *settings)
     }
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
+    p->proxied = im_counts_new();
     p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
-    rc = p->metrics == NULL || p->counts == NULL || p->abp_map == NULL ? UV_ENOMEM
-                                                                       : open_main_loop(&run);
+    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->abp_map == NULL
+             ? UV_ENOMEM
+             : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
     if (rc == 0)

@@ -5,6 +5,7 @@
 #include "bridge/admin_agent.h"
 #include "bridge/admin_routes.h"
 #include "bridge/health.h"
+#include "bridge/im_proxy.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
@@ -75,6 +76,8 @@ void routes_handle(struct shard *s, struct http_request *req)
     else if (v->listener_tag == ROUTES_ADMIN && slice_eq(v->path, SLICE_LIT("/metrics")))
         answer_metrics(s, req);
     else if (v->listener_tag == ROUTES_ADMIN && admin_routes_handle(s, req))
+        return;
+    else if (v->listener_tag == ROUTES_PUBLIC && im_proxy_handle(s->proxy, req))
         return;
     else if (v->listener_tag == ROUTES_PUBLIC && signalr_server_handle(s->signalr, req))
         return;

@@ -2,7 +2,7 @@
  *
  *   everywhere       GET /healthz (the process lives), GET /readyz (503 while starting or draining;
  *                    the body says degraded when a dependency is sick, design section 8)
- *   Urls             the hub (PushBridge:HubPath)
+ *   Urls             the hub (PushBridge:HubPath), Rocket.Chat's REST (PushBridge:Proxy:Path)
  *   AdminUrls        GET /metrics; with X-Api-Key: /admin/... (admin_routes.h)
  */
 #ifndef BRIDGE_ROUTES_H

@@ -33,12 +33,19 @@ static void push(struct user_session *s, struct hub_buf *message, enum metric wh
     hub_buf_unref(message);
 }
 
-static void push_event(struct user_session *s, struct hub_buf *message, enum metric which,
-                       uint64_t born)
+/* only: the room, when those who opened it are to hear it and nobody else; NULL: all tabs. */
+static void push_event(struct user_session *s, const struct opened_room *only,
+                       struct hub_buf *message, enum metric which, uint64_t born)
 {
     s->events_out++;
     s->last_event_out_ms = session_now_ms(s->table);
-    push(s, message, which, born, true);
+    if (only == NULL || message == NULL) {
+        push(s, message, which, born, true);
+        return;
+    }
+    count(s, which);
+    hub_buf_set_born(message, born);
+    session_opened_push(only, message);
 }
 
 /* ---- events ---- */
@@ -53,8 +60,8 @@ static bool is_excluded(const struct user_session *s, const struct rc_message *m
     return false;
 }
 
-void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
-                          uint64_t born)
+static void tell_message(struct user_session *s, const struct opened_room *only,
+                         const struct rc_message *m, enum room_sight sight, uint64_t born)
 {
     enum settings_updates updates = s->table->settings->events.updates;
 
@@ -71,29 +78,42 @@ void session_tell_message(struct user_session *s, const struct rc_message *m, en
         break;
     case ROOM_SIGHT_FIRST:
         if (m->tmid.len > 0 && !m->tshow)
-            push_event(s, event_map_thread_message(m), METRIC_EVENTS_OUT_THREAD, born);
+            push_event(s, only, event_map_thread_message(m), METRIC_EVENTS_OUT_THREAD, born);
         else
-            push_event(s, event_map_message(m), METRIC_EVENTS_OUT_MESSAGE, born);
+            push_event(s, only, event_map_message(m), METRIC_EVENTS_OUT_MESSAGE, born);
         break;
     case ROOM_SIGHT_LATER:
         if (updates == UPDATES_OFF)
             count(s, METRIC_DROPS_UPDATES_OFF);
         else
-            push_event(s, event_map_message_update(m, updates), METRIC_EVENTS_OUT_UPDATED, born);
+            push_event(s, only, event_map_message_update(m, updates), METRIC_EVENTS_OUT_UPDATED,
+                       born);
         break;
     }
 }
 
-void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id)
+void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
+                          uint64_t born)
+{
+    tell_message(s, NULL, m, sight, born);
+}
+
+static void tell_deleted(struct user_session *s, const struct opened_room *only, struct slice rid,
+                         struct slice id, uint64_t born)
 {
     if (s->table->settings->events.deleted)
-        push_event(s, event_map_deleted(rid, id), METRIC_EVENTS_OUT_DELETED, 0);
+        push_event(s, only, event_map_deleted(rid, id), METRIC_EVENTS_OUT_DELETED, born);
+}
+
+void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id)
+{
+    tell_deleted(s, NULL, rid, id, 0);
 }
 
 void session_tell_membership(struct user_session *s, const struct rc_event *e, struct slice rid,
                              uint64_t born)
 {
-    push_event(s,
+    push_event(s, NULL,
                event_map_subscription(e, rid, s->table->settings->events.raw_subscription_methods),
                METRIC_EVENTS_OUT_SUBSCRIPTION, born);
 }
@@ -123,6 +143,7 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
     case RC_REMOVED:
         rid = room_memory_subscription_removed(s->rooms, &e->subscription, buffer);
         session_repair_left(s, rid);
+        session_opened_left(s, rid);
         break;
     }
     if (s->table->settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
@@ -135,18 +156,32 @@ static void on_room(struct user_session *s, const struct rc_event *e, uint64_t b
     const struct settings *settings = s->table->settings;
 
     if (settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
-        push_event(s, event_map_room(e, settings->events.raw_subscription_methods),
+        push_event(s, NULL, event_map_room(e, settings->events.raw_subscription_methods),
                    METRIC_EVENTS_OUT_SUBSCRIPTION, born);
     session_repair_room(s, e, born);
 }
 
-/* A room's own stream may go on after the user was removed from the room, and __my_messages__ shows
- * rooms that the user could read but is not in (rocketchat.md 3.2). */
+/* Who hears what comes on a room's own streams: a member's tabs all of it, and whoever is none
+ * those that opened the room. False: nobody. The streams may go on after the user was removed from
+ * the room, and __my_messages__ shows rooms that the user could read but is not in
+ * (rocketchat.md 3.2).
+ */
+static bool audience_of(const struct user_session *s, struct slice rid,
+                        const struct opened_room **only)
+{
+    *only = NULL;
+    if (room_memory_is_member(s->rooms, rid))
+        return true;
+    *only = session_opened_find(s, rid);
+    return *only != NULL;
+}
+
 static void on_room_message(struct user_session *s, const struct rc_event *e, uint64_t born)
 {
+    const struct opened_room *only;
     enum room_sight sight;
 
-    if (!e->participant || !room_memory_is_member(s->rooms, e->message.rid)) {
+    if (!e->participant || !audience_of(s, e->message.rid, &only)) {
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
@@ -154,7 +189,43 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
     sight = room_memory_see_message(s->rooms, &e->message);
     session_repair_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
-        session_tell_message(s, &e->message, sight, born);
+        tell_message(s, only, &e->message, sight, born);
+}
+
+static void one_deleted(struct user_session *s, const struct opened_room *only, struct slice rid,
+                        struct slice id, uint64_t born)
+{
+    /* Of a room that is not remembered nothing is told by another road either. */
+    if (room_memory_see_deleted(s->rooms, rid, id, RC_NO_DATE) || only != NULL)
+        tell_deleted(s, only, rid, id, born);
+    else
+        count(s, METRIC_DROPS_REPEATED);
+}
+
+static void on_deleted(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    const struct opened_room *only;
+    struct json_reader r;
+    struct slice id;
+
+    if (!audience_of(s, e->room_id, &only)) {
+        count(s, METRIC_DROPS_NO_MESSAGE);
+    } else if (e->kind == RC_EVENT_DELETED) {
+        one_deleted(s, only, e->room_id, e->message.id, born);
+    } else if (e->ids.ptr == NULL) { /* all of a span of time: what that is, we don't know */
+        if (only != NULL)
+            session_opened_push(only, event_map_resync(e->room_id, "pruned"));
+        else
+            session_resync(s, e->room_id, "pruned");
+    } else {
+        json_reader_init(&r, e->ids.ptr, e->ids.len, JSON_MAX_DEPTH);
+        json_enter_array(&r);
+        while (json_next_item(&r))
+            if (json_peek(&r) != JSON_KIND_STRING)
+                json_skip(&r);
+            else if (json_read_string(&r, &id) && id.len > 0)
+                one_deleted(s, only, e->room_id, id, born);
+    }
 }
 
 void session_event(struct user_session *s, const struct ddp_event *event)
@@ -179,12 +250,17 @@ void session_event(struct user_session *s, const struct ddp_event *event)
         break;
     case RC_EVENT_EPHEMERAL:
         count(s, METRIC_EVENTS_IN_EPHEMERAL);
-        push_event(s, event_map_ephemeral(&e.message), METRIC_EVENTS_OUT_EPHEMERAL,
+        push_event(s, NULL, event_map_ephemeral(&e.message), METRIC_EVENTS_OUT_EPHEMERAL,
                    event->received_ns);
         break;
     case RC_EVENT_ROOM_MESSAGE:
         count(s, METRIC_EVENTS_IN_ROOM_MESSAGES);
         on_room_message(s, &e, event->received_ns);
+        break;
+    case RC_EVENT_DELETED:
+    case RC_EVENT_DELETED_MANY:
+        count(s, METRIC_EVENTS_IN_DELETED);
+        on_deleted(s, &e, event->received_ns);
         break;
     case RC_EVENT_OTHER:
         count(s, METRIC_EVENTS_IN_OTHER);

@@ -128,6 +128,8 @@ static void go_live(struct user_session *s)
     s->code[0] = '\0';
     session_tell(s, TOLD_NOTHING);
     session_lists_ask(s);
+    session_opened_live(s);
+    session_calls_live(s);
 }
 
 static void on_ready(struct user_session *s, enum session_sub which, const struct rc_error *error)
@@ -288,7 +290,8 @@ static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_erro
 {
     struct user_session *s = arg;
 
-    (void)sub_id;
+    if (session_opened_ended(s, sub_id))
+        return;
     s->failed_sub = SESSION_NSUBS;
     if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)
         session_back_off(s, error != NULL ? error->code : "subscription-ended", 0);

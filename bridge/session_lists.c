@@ -55,6 +55,7 @@ static void on_left(void *arg, struct slice sub_id, struct slice rid)
     struct byte_buf doc = {0};
 
     session_repair_left(s, rid);
+    session_opened_left(s, rid);
     byte_buf_printf(&doc, "{\"_id\":\"%.*s\"}", (int)sub_id.len, sub_id.ptr);
     e.subscription.raw = byte_buf_slice(&doc);
     if (!byte_buf_failed(&doc))

@@ -19,6 +19,7 @@
 #define BRIDGE_SESSION_TABLE_H
 
 #include "base/slice.h"
+#include "bridge/call_gate.h"
 #include "bridge/login_gate.h"
 #include "bridge/repair_gate.h"
 #include "bridge/user_session.h"
@@ -58,19 +59,31 @@ struct session_loss {
     struct hub_receipt receipt;
 };
 
+/* One that may have been lost. */
+struct session_doubt {
+    uint64_t conn_serial;
+    struct hub_receipt receipt;
+};
+
 enum session_revoke {
     SESSION_LOGGED_OUT, /* the user, or the operator, ended the session in good order */
     SESSION_REVOKED,    /* the entry was taken away: the user must prove who they are again */
 };
 
 struct session_host {
-    /* The answer to an attach, inside it. */
+    /* A client of that kind has come: which of the user's connections of its kind on this shard may
+     * have been lost? The answer is session_table_checked(), later and once. */
+    void (*check)(void *arg, unsigned shard, struct slice key, uint64_t client, uint64_t ticket);
+    /* The answer to an attach. */
     void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                      const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                                struct hub_buf *message);
+    /* An event for one connection: as push, where there is no room for it the user is told. */
+    void (*push_to_opener)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
+                           struct hub_buf *message);
     /* Close the user's connections on this shard, without allowReconnect. They detach as usual. */
     void (*close_user)(void *arg, unsigned shard, struct slice key, enum session_revoke why);
     void *arg;
@@ -89,6 +102,7 @@ struct session_table_options {
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
+    struct call_gate calls;
     uint64_t ticket_class; /* 0, or SESSION_HANDED_TICKETS: which table an answer is for */
 };
 
@@ -103,7 +117,8 @@ enum session_attach {
     SESSION_TOO_MANY, /* connections of this user, on all shards together */
 };
 
-/* The answer is host.attached, at once, whatever state the session is in. To that connection follow
+/* The answer is host.attached, whatever state the session is in: at once, or behind the answers to
+ * host.check where the user has other connections. To that connection follow
  * what it missed, if a lost one of the same kind of client left a slot, and a bridgeStatus when the
  * session is not live for a reason worth knowing. But for
  * SESSION_ATTACHED nothing was called, and detach must not be. */
@@ -148,6 +163,10 @@ struct session_ask {
 void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
                         void *arg);
 
+/* The answer to host.check. key: unknown by now: nothing. */
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t count);
+
 /* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
  * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */
 void session_table_login_granted(struct session_table *t, uint64_t ticket, enum login_road road);
@@ -161,8 +180,17 @@ void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t 
 void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
                                    struct repair_answer *answer, const struct rc_error *error);
 
+/* A hub call of one of the user's connections. The answer is calls.answer, once, inside or later.
+ */
+void session_table_call(struct session_table *t, struct slice key,
+                        const struct call_request *request);
+/* What `Call` may name, the setting's own string; NULL: not listed. name: raw. */
+const char *session_call_listed(const struct settings *settings, struct slice name);
+
 /* The admin agent logged in: no user's login may answer with this id or name. */
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
+
+bool session_table_is_admin(const struct session_table *t, struct slice user_id);
 
 /* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
  */

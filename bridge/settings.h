@@ -57,6 +57,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
+        bool forward_client_address; /* of proxied calls */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -137,6 +138,15 @@ struct settings {
         uint32_t follows_per_minute;
     } provisioning;
 
+    struct {        /* Proxy */
+        char *path; /* starts with a slash, doesn't end with one; empty: none */
+        struct settings_list anonymous_routes; /* im_path.h */
+        size_t body_bytes;
+        uint32_t idle_ms;
+        uint32_t calls, calls_per_caller;     /* at once */
+        uint32_t identity_ttl_ms, identities; /* the latter for each shard */
+    } proxy;
+
     struct { /* routes of ABP's shape */
         bool enabled;
         char *base_path; /* without a slash at its end */
@@ -146,6 +156,14 @@ struct settings {
         uint32_t timeout_ms;         /* for an answer */
         uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
     } abp;
+
+    struct {
+        uint32_t calls_per_second, call_burst; /* of a connection; 0 a second: no limit */
+        uint32_t open_calls;                   /* of a connection, not answered yet */
+        struct settings_list allowed_calls;    /* DDP methods that Call may name */
+        uint32_t open_rooms;                   /* by one connection */
+        uint32_t open_rooms_per_user;
+    } methods;
 
     struct {
         uint32_t seconds_ms; /* 0: nothing is kept */

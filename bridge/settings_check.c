@@ -248,6 +248,16 @@ static void check_times(const struct settings *s, struct settings_notes *notes)
                      "PushBridge:Limits:HeadBytes");
 }
 
+static void check_proxy(const struct settings *s, struct settings_notes *notes)
+{
+    if (is_set(s->proxy.path) && strcmp(s->proxy.path, s->hub_path) == 0)
+        error(notes, "PushBridge:Proxy:Path: must not be PushBridge:HubPath");
+    if (s->proxy.anonymous_routes.count > 0 && !is_set(s->im.admin_user_name) &&
+        !is_set(s->im.admin_user_id))
+        error(notes, "PushBridge:Proxy:AnonymousRoutes: needs an administrator "
+                     "(Im:AdminUserName or Im:AdminUserId)");
+}
+
 static void check_listeners(const struct settings *s, struct settings_notes *notes)
 {
     if (s->proxy_protocol && s->trusted_proxies.count == 0 && !was_refused(s, &s->trusted_proxies))
@@ -327,6 +337,7 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_tokens(s, notes);
     check_times(s, notes);
     check_listeners(s, notes);
+    check_proxy(s, notes);
     check_routes(s, notes);
     check_provisioning(s, notes);
     if (s->shards == 0)

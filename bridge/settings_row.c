@@ -77,15 +77,15 @@ static void put_must_be(const struct settings_row *row, struct byte_buf *out)
     settings_row_allowed(row, out);
 }
 
-/* Digits, and a point with more digits, in thousandths. Beyond nine digits before the point nothing
- * is in anyone's bounds. */
+/* Digits, and a point with more digits, in thousandths. Beyond fifteen digits before the point
+ * nothing is in anyone's bounds. */
 static bool parse_thousandths(const char *text, int64_t *out)
 {
     int64_t value = 0;
     unsigned digits = 0, decimals = 0;
 
     for (; isdigit((unsigned char)*text); text++) {
-        if (++digits > 12)
+        if (++digits > 15)
             return false;
         value = value * 10 + (*text - '0');
     }

@@ -1,5 +1,6 @@
 #include "bridge/settings_syntax.h"
 #include "base/utf8.h"
+#include "bridge/im_path.h"
 #include "bridge/rc_address.h"
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -100,6 +101,11 @@ const char *settings_check_hub_path(char *text)
             return allowed;
     }
     return NULL;
+}
+
+const char *settings_check_route(char *text)
+{
+    return im_path_check_route(text);
 }
 
 const char *settings_check_cidr(char *text)

@@ -12,6 +12,7 @@ const char *settings_check_proxy(char *text);  /* becomes http://host:port */
 const char *settings_check_origin(char *text); /* becomes what a browser sends */
 const char *settings_check_instance(char *text);
 const char *settings_check_hub_path(char *text); /* loses slashes at its end */
+const char *settings_check_route(char *text);    /* of the proxy: im_path.h */
 const char *settings_check_cidr(char *text);
 const char *settings_check_api_key(char *text); /* what a header can carry */
 const char *settings_check_algorithm(char *text);

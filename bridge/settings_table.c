@@ -81,6 +81,9 @@ static const struct settings_row rows[] = {
              "environment are ignored."},
     {BOOL("Im:TlsVerify", im.tls_verify, "true"),
      .help = "Check Rocket.Chat's certificate. Without it anyone on the way reads every password."},
+    {BOOL("Im:ForwardClientAddress", im.forward_client_address, "true"),
+     .help = "Proxied calls carry the caller's address (X-Forwarded-For), so that Rocket.Chat's "
+             "limits count for each user; its HTTP_FORWARDED_COUNT must fit."},
     {ENUM("Im:LoginVia", im.login_via, login_roads, "auto"),
      .help = "The road of users' logins. auto: REST while its rate allows, else DDP."},
     {STRING("Im:UserNameTemplate", im.user_name_template, 1024, ""),
@@ -126,7 +129,8 @@ static const struct settings_row rows[] = {
      .help = "When a token's time ends and tabs are open: resume with it, or login for a fresh "
              "one."},
     {COUNT("PushBridge:TokenCache:MaxEntries", token_cache.max_entries, 1, 10000000, "200000"),
-     .unit = "tokens", .help = "Tokens kept at most."},
+     .unit = "tokens",
+     .help = "Tokens kept at most, and users with a session. A token nobody uses makes room."},
 
     {SECONDS("PushBridge:Session:LingerSeconds", session.linger_ms, 0, DAY, "90"),
      .help = "How long a user's Rocket.Chat connection outlives the last tab."},
@@ -247,6 +251,41 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:Provisioning:FollowsPerMinute", provisioning.follows_per_minute, 1, 100000,
            "60"),
      .unit = "profiles a minute", .help = "The pace of that."},
+
+    {STRING("PushBridge:Proxy:Path", proxy.path, 255, "/im"), .check = settings_check_hub_path,
+     .help = "Below it, api/v1/... is passed on to Rocket.Chat's REST API as the calling user. "
+             "Empty: it is not."},
+    {LIST("PushBridge:Proxy:AnonymousRoutes", proxy.anonymous_routes, 256, ""),
+     .check = settings_check_route,
+     .help = "Calls that callers without any credentials may make with the administrator's, each "
+             "as \"GET channels.list\"; a * at the end stands for any rest."},
+    {BYTES("PushBridge:Proxy:BodyBytes", proxy.body_bytes, 0, 1024 * GIB, "4294967296"),
+     .help = "A proxied request's body, an upload for instance. More: 413."},
+    {SECONDS("PushBridge:Proxy:IdleSeconds", proxy.idle_ms, 200, HOUR, "60"),
+     .help = "How long a proxied call may stand still, on either side. Longer: 408 or 504."},
+    {COUNT("PushBridge:Proxy:Calls", proxy.calls, 1, 1000000, "500"), .unit = "calls",
+     .help = "Proxied calls at once. More: 503."},
+    {COUNT("PushBridge:Proxy:CallsPerCaller", proxy.calls_per_caller, 1, 1000000, "30"),
+     .unit = "calls",
+     .help = "Of one user at once, or of one address that brings no credentials. More: 429."},
+    {SECONDS("PushBridge:Proxy:IdentitySeconds", proxy.identity_ttl_ms, 100, HOUR, "60"),
+     .help = "How long Rocket.Chat credentials that a caller brings are known to be good."},
+    {COUNT("PushBridge:Proxy:Identities", proxy.identities, 1, 10000000, "10000"),
+     .unit = "credentials", .help = "Of those, one thread remembers at most."},
+
+    {COUNT("PushBridge:Methods:CallsPerSecond", methods.calls_per_second, 0, 1000000, "10"),
+     .unit = "calls a second", .help = "Hub methods one connection may call. 0: no limit."},
+    {COUNT("PushBridge:Methods:Burst", methods.call_burst, 1, 1000000, "30"), .unit = "calls",
+     .help = "How many of them may come at once, after a pause."},
+    {COUNT("PushBridge:Methods:OpenCalls", methods.open_calls, 1, 10000, "16"), .unit = "calls",
+     .help = "Hub methods one connection may have waiting for an answer."},
+    {COUNT("PushBridge:Methods:OpenRooms", methods.open_rooms, 1, 1000, "20"), .unit = "rooms",
+     .help = "Rooms one connection may have open, to be followed as they change."},
+    {COUNT("PushBridge:Methods:OpenRoomsPerUser", methods.open_rooms_per_user, 1, 1000, "100"),
+     .unit = "rooms", .help = "Rooms all connections of a user may have open together."},
+    {LIST("PushBridge:Methods:AllowedCalls", methods.allowed_calls, 256, ""),
+     .help = "Methods of Rocket.Chat's Realtime API that the hub method Call may name. Empty: "
+             "none."},
 
     {BOOL("PushBridge:Abp:Enabled", abp.enabled, "true"),
      .help = "Serve the routes of ABP's shape: Authenticate, Logout, GetStatus, CreateUser, "

@@ -1,16 +1,18 @@
 #include "bridge/shard.h"
 
 #include "base/hash.h"
-#include "base/json_slice.h"
 #include "bridge/abp.h"
 #include "bridge/admin_agent.h"
 #include "bridge/audience.h"
+#include "bridge/hub_caller.h"
+#include "bridge/im_proxy.h"
 #include "bridge/key_refresh.h"
 #include "bridge/log.h"
 #include "bridge/login_desk.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
 #include "bridge/provisioner.h"
+#include "bridge/rc_clients.h"
 #include "bridge/routes.h"
 #include "bridge/session_table.h"
 #include "bridge/user.h"
@@ -62,30 +64,21 @@ static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end 
     audience_disconnected(arg, c);
 }
 
-static bool is_empty_array(struct slice json)
-{
-    for (size_t i = 1; i + 1 < json.len; i++)
-        if (strchr(" \t\r\n", json.ptr[i]) == NULL)
-            return false;
-    return true;
-}
-
-/* The only hub method of a stock ABP client: it logs there and answers nothing (abp.md 1.1). The
- * connection is known to its session already. */
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
 {
+    return hub_caller_invoke(arg, c, inv);
+}
+
+static void host_stream_resumed(void *arg, struct hub_connection *c, uint64_t call, void *data)
+{
     (void)arg;
-    if (!slice_eq_nocase(inv->target, SLICE_LIT("Register")))
-        return false;
-    if (inv->stream)
-        hub_connection_refuse(c, inv, HUB_REFUSE_NOT_STREAMING);
-    else if (inv->stream_ids > 0)
-        hub_connection_refuse(c, inv, HUB_REFUSE_STREAM_IDS);
-    else if (!is_empty_array(inv->arguments))
-        hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
-    else if (inv->invocation_id.ptr != NULL)
-        hub_connection_complete(c, inv->invocation_id, (struct slice){0}, NULL);
-    return true;
+    hub_caller_resumed(c, call, data);
+}
+
+static void host_call_ended(void *arg, void *data)
+{
+    (void)arg;
+    hub_caller_ended(data);
 }
 
 struct handoff_mail {
@@ -131,6 +124,13 @@ static void host_hand_over(void *arg, unsigned home, struct http_handoff *handof
 static void on_request(void *arg, struct http_request *req)
 {
     routes_handle(arg, req);
+}
+
+static bool streams(void *arg, const struct http_view *head, uint64_t *body_bytes)
+{
+    const struct shard *s = arg;
+
+    return head->listener_tag == ROUTES_PUBLIC && im_proxy_streams(s->proxy, head, body_bytes);
 }
 
 static void on_gone(void *arg, struct http_request *req)
@@ -180,6 +180,7 @@ static int open_http(struct shard *s)
         .proxy_protocol = set->proxy_protocol,
         .ws_queue_bytes = set->limits.queue_bytes,
         .ws_stall_ms = set->hub.client_timeout_ms,
+        .streams = streams,
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
@@ -203,6 +204,9 @@ static int open_http(struct shard *s)
         .max_group_memberships = set->limits.group_memberships,
         .shared = &s->program->shared,
         .close_on_expiry = set->auth.close_on_expiry,
+        .max_open_calls = set->methods.open_calls,
+        .calls_per_second = set->methods.calls_per_second,
+        .call_burst = set->methods.call_burst,
     };
     const struct signalr_host host = {
         .authenticate = host_authenticate,
@@ -210,6 +214,8 @@ static int open_http(struct shard *s)
         .connected = host_connected,
         .disconnected = host_disconnected,
         .invoke = host_invoke,
+        .stream_resumed = host_stream_resumed,
+        .call_ended = host_call_ended,
         .hand_over = host_hand_over,
         .arg = s,
     };
@@ -221,11 +227,6 @@ static int open_http(struct shard *s)
 }
 
 /* ---- the sessions' parts ---- */
-
-static const char *or_null(const char *text)
-{
-    return text[0] == '\0' ? NULL : text;
-}
 
 /* The users fall evenly on the shards, so each has its share of the whole. */
 static unsigned share_of(const struct shard *s, unsigned whole)
@@ -250,45 +251,6 @@ static void on_handed_orphan(void *arg, struct slice key, const struct token_ent
 
     (void)key, (void)why;
     session_table_orphan(s->handed, entry);
-}
-
-static int open_clients(struct shard *s)
-{
-    const struct settings *set = s->program->settings;
-    char base_url[RC_ADDRESS_URL_MAX];
-    const struct ddp_client_options ddp = {
-        .host = set->im.address.ddp.host,
-        .port = set->im.address.ddp.port,
-        .tls = set->im.address.ddp.tls,
-        .path = set->im.address.ddp.path,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .tls_verify = set->im.tls_verify,
-        .proxy = or_null(set->im.proxy),
-        .max_frame_bytes = set->limits.ddp_frame_bytes,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .ping_ms = set->ddp.ping_ms,
-        .dead_ms = set->ddp.dead_ms,
-    };
-    const struct rest_client_options rest = {
-        .base_url = base_url,
-        .ca_file = or_null(set->im.ca_file),
-        .client_cert_file = or_null(set->im.client_cert_file),
-        .client_key_file = or_null(set->im.client_key_file),
-        .proxy = or_null(set->im.proxy),
-        .tls_verify = set->im.tls_verify,
-        .timeout_ms = set->logins.timeout_ms,
-        .connect_timeout_ms = set->session.connect_timeout_ms,
-        .max_body_bytes = set->limits.rest_body_bytes,
-        .max_connections = set->logins.max_running,
-    };
-    int rc = ddp_client_new(&s->loop, &ddp, &s->ddp);
-
-    if (rc != 0)
-        return rc;
-    rc_address_url(&set->im.address.rest, base_url);
-    return rest_client_new(&s->loop, &rest, &s->rest);
 }
 
 static struct token_cache *open_cache(struct shard *s, const struct settings *set,
@@ -331,6 +293,7 @@ static int open_sessions(struct shard *s)
         return UV_ENOMEM;
     table.host = publisher_session_host(&s->publisher);
     table.repairs = repair_post_gate(&s->repairs);
+    table.calls = hub_caller_gate(s);
     table.settings = s->program->settings;
     table.cache = s->cache;
     table.max_sessions = share_of(s, table.settings->token_cache.max_entries);
@@ -370,6 +333,9 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_GROUPS_MISSED, hub.groups_missed);
     metrics_set(m, METRIC_INVOCATIONS, hub.invocations - hub.unknown_methods);
     metrics_set(m, METRIC_INVOCATIONS_UNKNOWN, hub.unknown_methods);
+    metrics_set(m, METRIC_OPEN_CALLS, hub.open_calls);
+    metrics_set(m, METRIC_CALLS_TOO_FAST, hub.calls_too_fast);
+    metrics_set(m, METRIC_CALLS_TOO_MANY, hub.calls_too_many);
     metrics_set(m, METRIC_QUEUE_BYTES, http_server_queued_bytes(s->http));
     metrics_set(m, METRIC_HTTP_SOCKETS, http_server_connections(s->http));
     for (int i = 0; i < HUB_END_NEND; i++)
@@ -394,9 +360,11 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     rc = mailbox_new(&s->loop, program->nshards + 1, program->settings->limits.mailbox_bytes, s,
                      &s->mailbox);
     if (rc == 0)
-        rc = open_clients(s);
+        rc = rc_clients_open(&s->loop, program->settings, &s->ddp, &s->rest);
     if (rc == 0)
         rc = open_sessions(s);
+    if (rc == 0)
+        rc = im_proxy_open(s, &s->proxy);
     if (rc == 0)
         rc = abp_open(s, &s->abp);
     if (rc == 0)
@@ -493,33 +461,36 @@ static void close_next(void *arg)
 
     switch (s->closed_parts++) {
     case 0:
-        session_table_free(s->sessions, close_next, s);
+        im_proxy_close(s->proxy, close_next, s);
         break;
     case 1:
-        session_table_free(s->handed, close_next, s);
+        session_table_free(s->sessions, close_next, s);
         break;
     case 2:
-        provisioner_close(s->provisioner, close_next, s);
+        session_table_free(s->handed, close_next, s);
         break;
     case 3:
-        token_cache_free(s->cache, close_next, s);
+        provisioner_close(s->provisioner, close_next, s);
         break;
     case 4:
-        token_cache_free(s->handed_cache, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 5:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 6:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 7:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 8:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 8:
+    case 9:
         abp_close(s->abp);
         publisher_close(&s->publisher);
         audience_close(&s->audience);

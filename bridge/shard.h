@@ -47,6 +47,7 @@ struct shard {
     struct abp *abp;
     struct provisioner *provisioner;
     struct repair_post repairs;
+    struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
     uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */

@@ -200,15 +200,21 @@ static void note_refused(struct shard *s, const struct token_carriers *carriers,
     identity_result_free(&r);
 }
 
+static void find_carriers(const struct http_view *request, struct token_carriers *out)
+{
+    *out = (struct token_carriers){0};
+    http_query_get(request->query, "enc_auth_token", &out->enc_auth_token);
+    http_query_get(request->query, "access_token", &out->access_token);
+    http_view_header(request, "authorization", &out->authorization);
+}
+
 /* Fills *r; the caller frees it. */
 static enum signalr_auth identify(struct shard *s, const struct http_view *request,
                                   bool anonymous_is_fine, struct identity_result *r)
 {
-    struct token_carriers carriers = {0};
+    struct token_carriers carriers;
 
-    http_query_get(request->query, "enc_auth_token", &carriers.enc_auth_token);
-    http_query_get(request->query, "access_token", &carriers.access_token);
-    http_view_header(request, "authorization", &carriers.authorization);
+    find_carriers(request, &carriers);
     identity_from_request(&s->program->rules.identity, s->keys, &carriers, wall_clock_ms(), r);
     if (r->outcome == IDENTITY_USER) {
         metrics_inc(s->metrics, metric_of_key(r->identity->key_index));
@@ -246,6 +252,20 @@ enum signalr_auth user_authenticate(struct shard *s, const struct http_view *req
     }
     identity_result_free(&r);
     return auth;
+}
+
+bool user_carries_token(const struct shard *s, const struct http_view *request)
+{
+    const struct user_rules *rules = &s->program->rules;
+    struct token_carriers carriers;
+    char buffer[JWT_MAX_BYTES];
+    struct slice token;
+
+    if (!rules->tokens_checked)
+        return false;
+    find_carriers(request, &carriers);
+    return token_carrier_find(&carriers, rules->enc_token, buffer, &token) >=
+           TOKEN_CARRIER_ENCRYPTED;
 }
 
 void user_release(void *host_data)

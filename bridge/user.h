@@ -45,6 +45,8 @@ void user_rules_close(struct user_rules *rules);
 struct shard;
 enum signalr_auth user_authenticate(struct shard *s, const struct http_view *request,
                                     struct signalr_user *out);
+/* It brings a token that user_authenticate() would look at, good or not. */
+bool user_carries_token(const struct shard *s, const struct http_view *request);
 void user_release(void *host_data); /* a struct bridge_user; NULL is fine */
 
 /* Who asks for a route of ours that is not the hub's. */

@@ -91,6 +91,7 @@ void session_rearm(struct user_session *s)
                                  session_sooner(s->repair_at_ms, s->borrow_at_ms));
 
     at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
+    at = session_sooner(at, session_sooner(s->calls_at_ms, s->opened_at_ms));
 
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
@@ -122,6 +123,10 @@ void user_session_due(struct user_session *s)
     }
     if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
         session_repair_due(s);
+    if (s->calls_at_ms != 0 && now >= s->calls_at_ms)
+        session_calls_due(s);
+    if (s->opened_at_ms != 0 && now >= s->opened_at_ms)
+        session_opened_due(s);
     if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
         session_replay_due(s);
     if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
@@ -237,6 +242,8 @@ void user_session_free(struct user_session *s)
            s->borrows == NULL);
     count_state(s, -1);
     timer_wheel_cancel(s->table->wheel, &s->timer);
+    session_opened_free(s);
+    session_calls_free(s);
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
     session_replay_free(s);
@@ -346,6 +353,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
     session_enter(s, to);
     session_arm(s, s->retry_in_ms == 0 ? 0 : session_now_ms(s->table) + s->retry_in_ms);
     session_tell(s, told);
+    session_calls_not_live(s);
 }
 
 void session_left(struct user_session *s)
@@ -356,6 +364,7 @@ void session_left(struct user_session *s)
     free(s->ddp_session);
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
+    session_opened_lost(s);
     if (s->table->draining)
         s->then = SESSION_IDLE;
     if (s->connections == 0 && (s->then == SESSION_IDLE || s->then == SESSION_REFUSED))
@@ -374,6 +383,7 @@ void session_left(struct user_session *s)
         if (s->state != SESSION_IDLE)
             session_enter(s, SESSION_IDLE);
         session_arm(s, 0);
+        session_calls_not_live(s);
         if (s->yielded) {
             session_forget_token(s); /* the new owner's now, or dropped */
             session_tell(s, TOLD_BACKOFF);
@@ -461,6 +471,7 @@ void user_session_drain(struct user_session *s)
     bool stored = s->stored;
 
     s->linger_at_ms = 0;
+    session_calls_abort(s);
     session_turn_away(s, RC_CANCELLED, "draining", 0);
     /* With an open socket the token goes by DDP, so the cache need not give it to REST. */
     if (stored && s->authed && s->token != NULL) {

@@ -8,6 +8,8 @@
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_calls.c   hub calls of the user's tabs, carried out as the user
+ *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
@@ -23,6 +25,7 @@
 #include "base/byte_buf.h"
 #include "base/hash.h"
 #include "base/timer_wheel.h"
+#include "bridge/call_window.h"
 #include "bridge/logout_queue.h"
 #include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
@@ -68,8 +71,12 @@ enum session_sub_state { SUB_NONE, SUB_PENDING, SUB_WAITING, SUB_READY, SUB_REFU
 enum session_told { TOLD_NOTHING, TOLD_CONNECTING, TOLD_BACKOFF, TOLD_REFUSED };
 
 struct session_borrow;
+struct session_call;
+struct session_calls;
+struct opened_room;
 struct session_login;
 struct session_repair;
+struct session_arrival;
 
 struct user_session {
     UT_hash_handle hh; /* in table->sessions, by key */
@@ -78,21 +85,26 @@ struct user_session {
     uint64_t step_at_ms;      /* retry, slow start, list retry: by state; 0: none */
     uint64_t linger_at_ms;    /* 0: wanted, or already left */
     uint64_t repair_at_ms;    /* 0: none is due */
+    uint64_t calls_at_ms;     /* the first waiting call's time is over; 0: none waits */
+    uint64_t opened_at_ms;    /* Rocket.Chat takes the next subscription; 0: none waits */
     uint64_t replay_at_ms;    /* a slot ends, or events are too old to keep; 0: neither */
     uint64_t queries_ms[SESSION_QUERIES]; /* when the last ones of messages/get left; 0: none */
     uint64_t lost_at_ms;                  /* the last DDP connection that was logged in */
     struct session_repair *repairs;       /* rooms being repaired */
-    uint32_t held_bytes;                  /* of messages that wait for them */
+    struct session_calls *calls;          /* NULL: no tab called anything yet */
+    struct opened_room *opened;
+    uint32_t held_bytes; /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */
     struct replay_ring ring;     /* numbers what all tabs are sent */
     struct lost_slots slots;
-    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
-    struct rest_call *rest;         /* under way, of the latest op */
-    struct session_borrow *borrows; /* callers who wait for the token */
-    uint64_t borrow_at_ms;          /* when the first of them has waited long enough; 0: none */
-    struct rest_call *check;        /* asks whether the token is alive */
+    struct session_arrival *arrivals; /* connections not answered yet */
+    struct room_memory *rooms;        /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;           /* under way, of the latest op */
+    struct session_borrow *borrows;   /* callers who wait for the token */
+    uint64_t borrow_at_ms;            /* when the first of them has waited long enough; 0: none */
+    struct rest_call *check;          /* asks whether the token is alive */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
@@ -313,6 +325,42 @@ void session_repair_saw_leave(struct user_session *s, const struct rc_message *m
                               enum room_sight sight);
 void session_repair_due(struct user_session *s);
 
+/* ---- session_calls.c ---- */
+/* Each ends the call. text, details: borrowed. */
+void session_call_answer(struct session_call *call, enum call_answer kind, struct slice text);
+void session_call_fail(struct session_call *call, const char *code, const char *words,
+                       uint64_t retry_ms);
+void session_call_fail_rc(struct session_call *call, const struct rc_error *error,
+                          struct slice details);
+struct slice session_call_room(const struct session_call *call); /* its first argument, raw */
+const struct call_id *session_call_id(const struct session_call *call);
+/* A call waits in one list at a time, its owner's. */
+void session_call_push(struct session_call **list, struct session_call *call);
+struct session_call *session_call_pop(struct session_call **list); /* NULL: empty */
+/* Takes one call of a method from the connection's limits. 0: send it; else: in so many ms. */
+uint64_t session_calls_pace(struct user_session *s, const char *method);
+void session_calls_live(struct user_session *s);     /* those that waited are carried out */
+void session_calls_not_live(struct user_session *s); /* those that waited fail */
+void session_calls_due(struct user_session *s);
+void session_calls_abort(struct user_session *s); /* cancels what REST is asked for */
+void session_calls_free(struct user_session *s);
+
+/* ---- session_opened.c ---- */
+void session_opened_open(struct user_session *s, struct session_call *call);  /* ends it later */
+void session_opened_close(struct user_session *s, struct session_call *call); /* ends it */
+void session_opened_detach(struct user_session *s, unsigned shard, uint64_t conn_serial);
+void session_opened_left(struct user_session *s, struct slice rid); /* the user left the room */
+void session_opened_live(struct user_session *s);                   /* subscribes to all again */
+void session_opened_lost(struct user_session *s); /* no subscription is in force any more */
+void session_opened_due(struct user_session *s);
+/* A subscription that was ready ended. False: it is not one of these. */
+bool session_opened_ended(struct user_session *s, uint32_t sub_id);
+/* The room, if a tab has it open and its messages are followed; NULL: not so. */
+const struct opened_room *session_opened_find(const struct user_session *s, struct slice rid);
+/* To the connections that have it open, and no other. Takes the reference. */
+void session_opened_push(const struct opened_room *room, struct hub_buf *message);
+void session_opened_free(struct user_session *s);
+
 /* ---- session_query.c ---- */
 /* Reports its end to the gate. */
 void session_query_run(struct user_session *s, struct slice rid, int64_t since_ms, uint64_t ticket);
@@ -320,12 +368,13 @@ void session_query_run(struct user_session *s, struct slice rid, int64_t since_m
 /* ---- session_replay.c ---- */
 /* Before it is pushed to all: numbers it, and keeps it while somebody may come back for it. */
 void session_replay_keep(struct user_session *s, struct hub_buf *message);
-void session_replay_lost(struct user_session *s, const struct session_loss *loss);
-/* Where a new connection starts; a slot of its kind is used up. Then, behind the answer to its
- * attach, what it missed: */
-struct session_start session_replay_claim(struct user_session *s, uint64_t client);
-void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
-                         const struct session_start *start);
+/* A connection has ended. loss: NULL: in good order. */
+void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_loss *loss);
+/* A connection comes: it is answered, and sent what it missed. Perhaps later: its old one may not
+ * have been found dead yet, so first those of its kind that are in doubt are asked for. */
+void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                           uint64_t client);
 void session_replay_due(struct user_session *s);
 void session_replay_free(struct user_session *s);
 

@@ -77,7 +77,8 @@ void ddp_client_free(struct ddp_client *client, void (*done)(void *),
 struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct ddp_callbacks *cb,
                                          void *arg);
 
-/* result: raw JSON (empty: undefined) when error is NULL; borrowed for the call. */
+/* result: raw JSON (empty: undefined); with an error the server's own error object, raw (empty: the
+ * error is not the server's), for ddp_error_reason(). Borrowed for the call. */
 typedef void (*ddp_result_fn)(void *arg, struct slice result, const struct rc_error *error);
 
 /* Sends a method call; params: the raw JSON array. Answered exactly once, timeout included
@@ -99,6 +100,10 @@ struct ddp_login_result {
     struct slice user_id, token;
 };
 bool ddp_login_result_parse(struct slice result, struct ddp_login_result *out);
+
+/* Ends a subscription that is ready: sub_id means nothing from here on, and its last events may
+ * still come. Any other: nothing. */
+void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id);
 
 void ddp_connector_close(struct ddp_connector *c); /* on_end(DDP_END_LOCAL) follows */
 bool ddp_connector_is_monolith(

@@ -118,6 +118,20 @@ uint32_t ddp_connector_subscribe(struct ddp_connector *c, const char *name, stru
     return 0;
 }
 
+/* Its nosub is expected, and nobody's any more. */
+void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id)
+{
+    for (unsigned i = 0; i < c->nready; i++)
+        if (c->ready[i] == sub_id) {
+            c->ready[i] = c->ready[--c->nready];
+            if (c->state == DDP_LIVE) {
+                ddp_write_unsub(ddp_connector_scratch(c), sub_id);
+                ddp_connector_send(c);
+            }
+            return;
+        }
+}
+
 void ddp_connector_on_call_timer(struct ddp_call *call)
 {
     struct ddp_connector *c = call->owner;
@@ -145,7 +159,8 @@ void ddp_connector_on_result(struct ddp_connector *c, const struct ddp_frame *f)
         return;
     if (f->error.ptr != NULL)
         ddp_error_parse(f->error, &error);
-    answer_call(call, f->result, f->error.ptr != NULL ? &error : NULL);
+    answer_call(call, f->error.ptr != NULL ? f->error : f->result,
+                f->error.ptr != NULL ? &error : NULL);
 }
 
 void ddp_connector_on_ready(struct ddp_connector *c, struct slice subs)
@@ -188,7 +203,7 @@ void ddp_connector_on_nosub(struct ddp_connector *c, const struct ddp_frame *f)
         rc_error_set(&error, SLICE_LIT("nosub"));
     call = take_call(c, id, true);
     if (call != NULL) {
-        answer_call(call, (struct slice){0}, &error);
+        answer_call(call, f->error, &error);
         return;
     }
     for (unsigned i = 0; i < c->nready; i++)

@@ -61,3 +61,29 @@ void ddp_error_parse(struct slice json, struct rc_error *out)
     rc_error_set(out, code); /* too long or a lone surrogate: as it stands, cut and cleaned */
     out->retry_after_ms = wait_ms;
 }
+
+bool ddp_error_reason(struct slice json, char *out, size_t cap)
+{
+    struct json_reader r;
+    struct json_key key;
+    struct slice reason = {0}, other = {0};
+    size_t len;
+
+    json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
+    if (!json_enter_object(&r))
+        return false;
+    while (json_next_plain_key(&r, &key)) {
+        if (json_key_is(&key, "reason"))
+            json_read_if(&r, JSON_KIND_STRING, &reason);
+        else if (json_key_is(&key, "message") || json_key_is(&key, "error"))
+            json_read_if(&r, JSON_KIND_STRING, &other);
+        else
+            json_skip(&r);
+    }
+    if (reason.len == 0)
+        reason = other;
+    if (!json_end(&r) || reason.len == 0 || !json_string_unescape(reason, out, cap - 1, &len))
+        return false;
+    out[len] = '\0';
+    return true;
+}

@@ -9,4 +9,8 @@
 
 void ddp_error_parse(struct slice json, struct rc_error *out);
 
+/* The server's words for a person (reason, else message; REST: error), as UTF-8 and NUL-terminated.
+ * Not for logs. False: it has none, or they are longer than cap. */
+bool ddp_error_reason(struct slice json, char *out, size_t cap);
+
 #endif

@@ -229,6 +229,23 @@ static bool read_room_message(struct json_reader *r, struct rc_event *out)
     return true;
 }
 
+/* {"rid":...,"ids":[...]}, or a span of time in place of ids. */
+static bool read_deleted_many(struct json_reader *r, struct rc_event *out)
+{
+    struct json_key key;
+
+    if (!json_next_item(r) || json_peek(r) != JSON_KIND_OBJECT)
+        return false;
+    json_enter_object(r);
+    while (json_next_plain_key(r, &key)) {
+        if (json_key_is(&key, "ids"))
+            json_read_if(r, JSON_KIND_ARRAY, &out->ids);
+        else
+            json_skip(r);
+    }
+    return true;
+}
+
 static bool read_args(struct json_reader *r, struct rc_event *out)
 {
     switch (out->kind) {
@@ -240,26 +257,43 @@ static bool read_args(struct json_reader *r, struct rc_event *out)
         return read_changed_room(r, out);
     case RC_EVENT_ROOM_MESSAGE:
         return read_room_message(r, out);
+    case RC_EVENT_DELETED:
+        return read_message(r, out);
+    case RC_EVENT_DELETED_MANY:
+        return read_deleted_many(r, out);
     case RC_EVENT_OTHER:
         break;
     }
     return false;
 }
 
-static enum rc_event_kind kind_of(const struct ddp_event *in, struct slice *user_id)
+static const struct {
+    const char *stream, *event; /* what stands behind the slash */
+    enum rc_event_kind kind;
+} kinds[] = {
+    {"stream-notify-user", "rooms-changed", RC_EVENT_ROOM},
+    {"stream-notify-user", "subscriptions-changed", RC_EVENT_SUBSCRIPTION},
+    {"stream-notify-user", "message", RC_EVENT_EPHEMERAL},
+    {"stream-notify-room", "deleteMessage", RC_EVENT_DELETED},
+    {"stream-notify-room", "deleteMessageBulk", RC_EVENT_DELETED_MANY},
+};
+
+static enum rc_event_kind kind_of(const struct ddp_event *in, struct rc_event *out)
 {
-    struct slice name;
+    struct slice name, id;
 
     if (json_string_is(in->collection, "stream-room-messages"))
         return RC_EVENT_ROOM_MESSAGE;
-    if (!json_string_is(in->collection, "stream-notify-user") ||
-        !split_event_name(in->event_name, user_id, &name))
+    if (!split_event_name(in->event_name, &id, &name))
         return RC_EVENT_OTHER;
-    if (json_string_is(name, "rooms-changed"))
-        return RC_EVENT_ROOM;
-    if (json_string_is(name, "subscriptions-changed"))
-        return RC_EVENT_SUBSCRIPTION;
-    return json_string_is(name, "message") ? RC_EVENT_EPHEMERAL : RC_EVENT_OTHER;
+    if (json_string_is(in->collection, "stream-notify-user"))
+        out->user_id = id;
+    else
+        out->room_id = id;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (json_string_is(name, kinds[i].event) && json_string_is(in->collection, kinds[i].stream))
+            return kinds[i].kind;
+    return RC_EVENT_OTHER;
 }
 
 void rc_event_parse(const struct ddp_event *in, struct rc_event *out)
@@ -267,7 +301,7 @@ void rc_event_parse(const struct ddp_event *in, struct rc_event *out)
     struct json_reader r;
 
     *out = (struct rc_event){.participant = true};
-    out->kind = kind_of(in, &out->user_id);
+    out->kind = kind_of(in, out);
     json_reader_init(&r, in->args.ptr, in->args.len, JSON_MAX_DEPTH);
     if (!json_enter_array(&r) || !read_args(&r, out) || json_failed(&r))
         out->kind = RC_EVENT_OTHER;

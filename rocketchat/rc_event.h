@@ -60,6 +60,8 @@ enum rc_event_kind {
     RC_EVENT_SUBSCRIPTION, /* notify-user <uid>/subscriptions-changed: action, subscription */
     RC_EVENT_ROOM,         /* notify-user <uid>/rooms-changed: action, room */
     RC_EVENT_ROOM_MESSAGE, /* room-messages <rid> or __my_messages__: message, participant */
+    RC_EVENT_DELETED,      /* notify-room <rid>/deleteMessage: room_id, message.id */
+    RC_EVENT_DELETED_MANY, /* notify-room <rid>/deleteMessageBulk: room_id, ids */
 };
 
 enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
@@ -67,6 +69,7 @@ enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
 struct rc_event {
     enum rc_event_kind kind;
     struct slice user_id;    /* of notify-user: before the slash of the event name */
+    struct slice room_id;    /* of notify-room: the same */
     struct slice raw_action; /* as sent: "inserted", or the older "insert" */
     enum rc_action action;
     bool participant; /* false only where Rocket.Chat says that the user merely could read the room
@@ -75,6 +78,7 @@ struct rc_event {
         struct rc_message message;
         struct rc_subscription subscription;
         struct rc_room room;
+        struct slice ids; /* a raw array of strings; ptr NULL: those of a time span */
     };
 };
 

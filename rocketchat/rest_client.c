@@ -119,6 +119,22 @@ struct rest_call *rest_me(struct rest_client *client, struct slice user_id, stru
                            arg);
 }
 
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_ME, arg);
+
+    if (c == NULL)
+        return NULL;
+    c->fn.me = fn;
+    if (client_address.len > 0 &&
+        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return start_as(c, false, user_id, token);
+}
+
 struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg)
 {
     struct rest_call *c = rest_call_new(client, ROUTE_INFO, arg);

@@ -1,6 +1,6 @@
 #include "base/hash.h"
 #include "base/json_slice.h"
-#include "rocketchat/json_fields_internal.h"
+#include "rocketchat/rc_list.h"
 #include "rocketchat/room_memory_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -497,23 +497,6 @@ static void fill_room(struct room_memory *m, struct json_reader *list, void *arg
         room_memory_begin_behind(m, r, &room);
 }
 
-/* json is valid; the reader stands before the list, if there is one. */
-static bool enter_list(struct json_reader *r)
-{
-    struct json_key key;
-
-    if (json_peek(r) == JSON_KIND_ARRAY)
-        return json_enter_array(r);
-    if (!json_enter_object(r))
-        return false;
-    while (json_next_plain_key(r, &key)) {
-        if (json_key_is(&key, "update"))
-            return json_enter_array(r);
-        json_skip(r);
-    }
-    return false;
-}
-
 bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
                       void (*each)(struct room_memory *m, struct json_reader *list, void *arg))
 {
@@ -522,7 +505,7 @@ bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
     if (!json_valid(json.ptr, json.len, JSON_MAX_DEPTH))
         return false;
     json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
-    if (!enter_list(&r))
+    if (!rc_list_enter(&r))
         return false;
     while (json_next_item(&r))
         each(m, &r, arg);

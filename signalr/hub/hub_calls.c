@@ -149,12 +149,15 @@ enum hub_keep hub_connection_keep(struct hub_connection *c, const struct hub_inv
     return HUB_KEPT;
 }
 
-void hub_connection_set_call_data(struct hub_connection *c, uint64_t number, void *data)
+bool hub_connection_set_call_data(struct hub_connection *c, uint64_t number, void *data)
 {
     struct hub_call *call = find(c, number);
 
-    assert(call != NULL && call->data == NULL && c->server->host.call_ended != NULL);
+    if (call == NULL)
+        return false;
+    assert(call->data == NULL && c->server->host.call_ended != NULL);
     call->data = data;
+    return true;
 }
 
 /* ---- answers ---- */

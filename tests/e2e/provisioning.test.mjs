@@ -50,6 +50,13 @@ test('tabs, a request and Authenticate of a new user at once: one account', asyn
   assert.equal([...rc.store.users.values()].filter((u) => u.username === 'carol').length, 1);
 });
 
+test('the first that comes of a user is a call by the proxy', async (t) => {
+  const { rc, bridge } = await begin(t);
+  const res = await fetch(`${bridge.url}/im/api/v1/me`, { headers: { Authorization: `Bearer ${carol()}` } });
+  assert.deepEqual([res.status, (await res.json()).username], [200, 'carol']);
+  assert.equal(rc.user('carol').emails[0].address, 'carol@app.example');
+});
+
 test('a wrong password is no unknown user: asked, not guessed', async (t) => {
   const { rc, bridge } = await begin(t);
   rc.store.createUser({ username: 'carol', password: 'her own' });

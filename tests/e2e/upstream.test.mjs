@@ -55,6 +55,41 @@ test('Im:TlsVerify=false: any certificate will do, and a warning says what that 
   await hears(rc, tab, 'unverified');
 });
 
+test('a Rocket.Chat that asks for our certificate is shown it, on both roads; without one nobody gets in', async (t) => {
+  const { caFile, ca, key, cert, keyFile, certFile } = makeCertificates(t);
+  const rc = await startDouble(t, { tls: { key, cert, ca, requestCert: true, rejectUnauthorized: true } });
+  for (const road of ['rest', 'ddp']) {
+    const bare = await startBridge(t, rc.double, { ...FAST, 'Im:CaFile': caFile, 'Im:LoginVia': road });
+    const waiting = await Tab.open(t, latest, bare.hubUrl, tokenFor('alice'));
+    await waiting.until('told', (x) => x.of('bridgeStatus').some((s) => s.state === 'backoff'));
+    await bare.stop();
+    assert.equal(rc.double.accounts.attempts.length, 0);
+    const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:CaFile': caFile, 'Im:ClientCertFile': certFile, 'Im:ClientKeyFile': keyFile, 'Im:LoginVia': road });
+    const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+    await rc.live('alice');
+    await hears(rc, tab, `by ${road}`);
+    await bridge.stop();
+    rc.double.accounts.attempts.length = 0;
+  }
+});
+
+test('Im:WebSocketAddress: DDP goes there, REST stays', async (t) => {
+  const rc = await startDouble(t, { prefix: '/chat' });
+  const address = `ws://127.0.0.1:${rc.double.port}/chat`;
+  for (const given of [address, `${address}/`, `${address}/websocket`]) {
+    const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:WebSocketAddress': given, 'Im:LoginVia': 'rest' });
+    const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+    await rc.live('alice');
+    await hears(rc, tab, given);
+    await bridge.stop();
+  }
+  const accepted = rc.double.accepted;
+  const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:WebSocketAddress': `ws://127.0.0.1:${rc.double.port}/elsewhere`, 'Im:LoginVia': 'rest' });
+  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
+  await tab.until('told', (x) => x.of('bridgeStatus').some((s) => s.state === 'backoff'));
+  assert.equal(rc.double.accepted, accepted);
+});
+
 const GARBAGE = Object.fromEntries(['http_proxy', 'https_proxy', 'all_proxy', 'socks_proxy', 'no_proxy'].flatMap((name) => [[name, 'http://127.0.0.1:1/'], [name.toUpperCase(), '127.0.0.1:1']]));
 
 test("the environment's proxy variables are ignored, with TLS and without", async (t) => {

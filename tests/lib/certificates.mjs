@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** {ca, caFile, key, cert}: PEM texts, and a file of the authority's that lives as long as the test. */
+/** {ca, key, cert}: PEM texts; {caFile, keyFile, certFile}: the same in files that live as long as the test. */
 export function makeCertificates(t) {
   const dir = mkdtempSync(path.join(tmpdir(), 'pushbridge-test-'));
   t.after(() => rmSync(dir, { recursive: true }));
@@ -16,5 +16,5 @@ export function makeCertificates(t) {
   writeFileSync(file('extensions'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
   openssl('x509', '-req', '-in', file('request.pem'), '-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', file('extensions'), '-out', file('cert.pem'));
   const read = (name) => readFileSync(file(name), 'utf8');
-  return { ca: read('ca.pem'), caFile: file('ca.pem'), key: read('key.pem'), cert: read('cert.pem') };
+  return { ca: read('ca.pem'), key: read('key.pem'), cert: read('cert.pem'), caFile: file('ca.pem'), keyFile: file('key.pem'), certFile: file('cert.pem') };
 }

@@ -12,7 +12,7 @@ import { RocketChatDouble } from '../rocketchat_double/double.mjs';
 import { abpToken } from './jwt.mjs';
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
-const BINARY = path.resolve(process.env.PUSHBRIDGE ?? path.join(ROOT, 'build/asan/pushbridge'));
+export const PROGRAM = path.resolve(process.env.PUSHBRIDGE ?? path.join(ROOT, 'build/asan/pushbridge'));
 const LOG_DIR = path.join(ROOT, 'tests/out/bridge');
 const READY_WITHIN_MS = 15_000;
 const EXIT_WITHIN_MS = 15_000;
@@ -118,7 +118,7 @@ class Bridge {
   }
 
   async start() {
-    const child = spawn(BINARY, [], { env: this.env, stdio: ['ignore', 'inherit', 'pipe'] });
+    const child = spawn(PROGRAM, [], { env: this.env, stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
     this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
     let rest = '';
@@ -128,7 +128,7 @@ class Bridge {
       this.logs.push(...lines);
       this.logs.splice(0, this.logs.length - LOG_LINES_KEPT);
     });
-    child.on('error', (error) => this.logs.push(`cannot start ${BINARY}: ${error.message}`));
+    child.on('error', (error) => this.logs.push(`cannot start ${PROGRAM}: ${error.message}`));
     let gone = false;
     this.exited.then(() => (gone = true));
     await until('the bridge is ready', async () => {
@@ -151,6 +151,14 @@ class Bridge {
     const complaint = this.logs.find((line) => SANITIZER.test(line));
     assert.equal(complaint, undefined, tail);
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, tail);
+  }
+
+  /** Resolves when it has ended by itself: {code, signal}. */
+  async ended() {
+    const how = await this.exited;
+    this.#child = null;
+    this.#keepLog();
+    return how;
   }
 
   /** The last lines, for whoever wonders why a test failed. */
@@ -188,13 +196,13 @@ class Bridge {
 
 /**
  * The bridge, ready, in front of `double` (null: an address where nobody answers). `settings` by
- * name: {'PushBridge:Shards': 2}; a list as an array. `env` are more environment variables.
+ * name: {'PushBridge:Shards': 2}; a list as an array; Urls are addresses beside the first. `env`
+ * are more environment variables.
  */
 export async function startBridge(t, double, settings = {}, env = {}) {
   const port = await freePort();
   const adminPort = await freePort();
   const all = {
-    Urls: `http://127.0.0.1:${port}`,
     'PushBridge:AdminUrls': `http://127.0.0.1:${adminPort}`,
     'PushBridge:AdminApiKey': 'test-api-key-0123456789',
     'PushBridge:Log:Format': 'json',
@@ -209,6 +217,7 @@ export async function startBridge(t, double, settings = {}, env = {}) {
     'Im:Address': double ? double.url : `http://127.0.0.1:${await freePort()}`,
     'Im:DefaultPassword': PASSWORD,
     ...settings,
+    Urls: [`http://127.0.0.1:${port}`, ...(settings.Urls ?? [])].join(';'),
   };
   const bridge = new Bridge(t.name ?? 'suite', { ...inherited(), ...environment(all), ...env }, port, adminPort);
   cleanUp(t, () => bridge.stop());

@@ -1,5 +1,5 @@
 // The control interface: POST /__double/OPERATION with a JSON object, answered by JSON; GET
-// /__double/state, calls, counts, subscriptions?user=, messages?room= to look. Users are named by name or id, rooms by name or id.
+// /__double/state, calls, counts, echoes, subscriptions?user=, messages?room= to look. Users are named by name or id, rooms by name or id.
 // Only loopback may use it. An operation that can't be done answers 400 {"error": text}.
 import { MeteorError } from './codec.mjs';
 
@@ -185,6 +185,7 @@ const OPERATIONS = {
 };
 
 const VIEWS = {
+  echoes: (server) => server.echo.records,
   state: (server) => ({
     accepted: server.accepted,
     sessions: [...server.sessions].map((s) => s.describe()),

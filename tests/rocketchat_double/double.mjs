@@ -13,6 +13,7 @@ import { Faults } from './faults.mjs';
 import { Presence } from './presence.mjs';
 import { DdpRateLimiter, RestRateLimiter } from './rate_limit.mjs';
 import { Rest } from './rest.mjs';
+import { Echo } from './rest_echo.mjs';
 import { download } from './rest_files.mjs';
 import { Store } from './store.mjs';
 import { Streams } from './streams.mjs';
@@ -24,13 +25,15 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 0,
   prefix: '', // ROOT_URL's path
-  tls: null, // {key, cert}: PEM
+  tls: null, // {key, cert}: PEM; or more of https.createServer()'s options
   flavour: 'monolith', // or 'streamer'
   version: 7, // 6, 7 or 8
   seed: 1,
   start: undefined, // epoch ms: a virtual clock (clock.mjs); else real time
   equalStamps: false,
   timeFactor: 1, // multiplies heartbeats, limiter windows and block times
+  echo: false, // see rest_echo.mjs
+  believeForwarded: false, // HTTP_FORWARDED_COUNT=1: the last X-Forwarded-For is the client
   rateLimits: true, // or {rest: {limit, intervalMs}, ddp: {name: count}}; false switches them off
   blockFailedLogins: true,
   emailVerification: false, // who has no verified address is refused
@@ -93,6 +96,7 @@ export class RocketChatDouble {
     this.accounts = new Accounts(this.store, this.faults, this.options);
     this.streams = new Streams(this.store, this.faults, this.options);
     this.rest = new Rest(this);
+    this.echo = new Echo(this.options.echo);
     this.control = new Control(this);
     this.#resetLimits();
     this.store.on('token-removed', ({ hash }) => {
@@ -107,7 +111,7 @@ export class RocketChatDouble {
   /** Listens; resolves to the address, without a slash at its end. */
   async start() {
     const { tls, host } = this.options;
-    this.#server = tls ? https.createServer({ key: tls.key, cert: tls.cert }) : http.createServer();
+    this.#server = tls ? https.createServer(tls) : http.createServer();
     this.#server.on('request', (req, res) => this.#request(req, res).catch((error) => this.#broken(error, res)));
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
     this.#server.on('connection', (socket) => {
@@ -212,7 +216,8 @@ export class RocketChatDouble {
   // ---- the port ----
 
   #clientAddress(req) {
-    return (req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''); // none once the peer has reset
+    const forwarded = this.options.believeForwarded ? req.headers['x-forwarded-for'] : undefined;
+    return forwarded?.split(',').at(-1).trim() ?? (req.socket.remoteAddress ?? '').replace(/^::ffff:/, ''); // none once the peer has reset
   }
 
   /** The request's path without the prefix, or null where it lies outside. */

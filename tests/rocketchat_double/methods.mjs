@@ -142,6 +142,20 @@ export function chooseStatus({ user, presence }, status, text) {
   presence.choose(user, status, text);
 }
 
+/** The method tells of two errors only; the others come as an ephemeral message, and no result. */
+function sendMessageQuietly(context, message) {
+  try {
+    return sendMessage(context, message);
+  } catch (error) {
+    if (!(error instanceof MeteorError) || error.error === 'error-not-allowed') throw error;
+    const now = context.store.now();
+    const u = { _id: 'rocket.cat', username: 'rocket.cat' };
+    const notice = { _id: String(now.getTime()), rid: message.rid, msg: error.error, private: true, groupable: false, u, ts: now, _updatedAt: now };
+    context.streams.notifyUser(context.user._id, 'message', [notice]);
+    return undefined;
+  }
+}
+
 export const methods = {
   async login(context, params) {
     const { session, accounts } = context;
@@ -166,9 +180,13 @@ export const methods = {
   'subscriptions/get': subscriptionsGet,
   'rooms/get': roomsGet,
   'messages/get': messagesGet,
-  loadHistory: (context, rid, end, limit = 20) => ({ ...history(context, rid, { latest: end ?? undefined, count: limit }), unreadNotLoaded: 0 }),
+  loadHistory: (context, rid, end, limit = 20, ls, showThreadMessages = true) =>
+    context.user && context.store.canAccess(rid, context.user._id)
+      ? { ...history(context, rid, { latest: end ?? undefined, count: limit, showThreadMessages }), unreadNotLoaded: 0 }
+      : false,
   loadMissedMessages: (context, rid, start) => history(context, rid, { oldest: start, count: 0 }).messages,
-  sendMessage,
+  getSingleMessage: (context, id) => (context.store.messages.has(id) ? readableMessage(context, 'getSingleMessage', id) : null),
+  sendMessage: sendMessageQuietly,
   updateMessage: (context, { _id, msg }) => void editMessage(context, _id, msg),
   deleteMessage: (context, { _id }) => void deleteMessage(context, _id),
   setReaction: (context, emoji, id, shouldReact) => void react(context, emoji, id, shouldReact),
@@ -185,6 +203,15 @@ export const methods = {
     const peer = store.userByName(username) ?? fail('error-invalid-user', 'Invalid user', { method: 'createDirectMessage' });
     const room = store.directRoom(user, peer);
     return { ...room, rid: room._id };
+  },
+
+  toggleFavorite({ store, user }, rid, f) {
+    login('toggleFavorite', user);
+    const subscription = store.subscription(rid, user._id);
+    if (!subscription) fail('error-invalid-subscription', 'You must be part of a room to favorite it', { method: 'toggleFavorite' });
+    if ((subscription.f ?? false) === f) return 0; // told of changes only
+    store.updateSubscription(rid, user._id, { f });
+    return 1;
   },
 
   'stream-notify-room': ({ session, streams }, event, ...args) => void streams.write(session, 'stream-notify-room', event, args),

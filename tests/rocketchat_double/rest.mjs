@@ -26,6 +26,7 @@ export class Rest {
       if (rule.do === 'reset') return void req.socket.resetAndDestroy();
       if (rule.do === 'respond') return send(res, rule.status, rule.body, rule.headers);
     }
+    if (server.echo.wants(path, user)) return server.echo.answer(req, res, user);
     const { status, body, headers } = await this.#answer(req, path, query, ip);
     if (rule?.do === 'drip') return drip(res, status, body, rule, headers);
     if (rule?.do === 'truncate') return truncate(res, status, body);
@@ -43,6 +44,7 @@ export class Rest {
       const exempt = !path.startsWith('/api/v1/') || (caller && may(store, caller.user, 'api-bypass-rate-limit'));
       limit = exempt ? null : restLimiter.check(ip, name, req.method, route.limits?.(options));
       if (limit && !limit.allowed) {
+        this.#server.countCall(`limited ${req.method} ${name}`);
         const text = `Error, too many requests. Please slow down. You must wait ${limit.seconds} seconds before trying this endpoint again.`;
         throw new RestAnswer(429, { success: false, error: `${text} [error-too-many-requests]` });
       }

@@ -122,7 +122,7 @@ static inline bool world_invoke(void *arg, struct hub_connection *c,
         if (hub_connection_take_turn(c, &w->retry_ms))
             w->kept = hub_connection_keep(c, inv, &w->call);
         if (w->kept == HUB_KEPT)
-            hub_connection_set_call_data(c, w->call, w);
+            assert_true(hub_connection_set_call_data(c, w->call, w));
         return true;
     }
     if (!slice_eq_nocase(inv->target, SLICE_LIT("Echo")) &&

@@ -9,15 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS };
+enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS, REST_ANY };
 
 struct rest_call {
     enum rest_what what;
     char user[300], token[300]; /* of login: user name and password */
+    char path[100], body[500];  /* REST_ANY */
     union {
         rest_login_fn login;
         rest_me_fn me;
         rest_json_fn json;
+        rest_any_fn any;
         rest_done_fn done;
     } fn;
     void *arg;
@@ -71,6 +73,13 @@ struct rest_call *rest_me(struct rest_client *client, struct slice user_id, stru
     return c;
 }
 
+struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
+                              struct slice client_address, rest_me_fn fn, void *arg)
+{
+    (void)client_address;
+    return rest_me(client, user_id, token, fn, arg);
+}
+
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg)
 {
@@ -88,6 +97,21 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
 
     (void)client;
     c->fn.json = fn;
+    return c;
+}
+
+struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
+                               rest_any_fn fn, void *arg)
+{
+    struct rest_call *c = rest_record(REST_ANY, request->user_id, request->token, arg);
+
+    (void)client;
+    snprintf(c->path, sizeof c->path, "%.*s%s%.*s", (int)request->path.len, request->path.ptr,
+             request->query.len > 0 ? "?" : "", (int)request->query.len, request->query.ptr);
+    snprintf(c->body, sizeof c->body, "%.*s", (int)request->body.len,
+             request->body.len == 0 ? "" : request->body.ptr);
+    assert_int_equal(request->post, request->body.len > 0);
+    c->fn.any = fn;
     return c;
 }
 
@@ -118,6 +142,9 @@ static inline void rest_answer(struct rest_call *c, const struct rest_login *log
     case REST_SUBSCRIPTIONS:
     case REST_ROOMS:
         c->fn.json(c->arg, slice_of(json), error);
+        break;
+    case REST_ANY:
+        c->fn.any(c->arg, error == NULL ? 200 : 400, slice_of(json), error);
         break;
     }
 }

@@ -21,7 +21,7 @@
 #include "rest_fake.h"
 
 #define NSHARDS 3
-#define MAX_CALLS 32
+#define MAX_CALLS 160
 
 /* ---- DDP ---- */
 
@@ -38,6 +38,7 @@ struct ddp_connector {
     void *arg;
     struct ddp_call calls[MAX_CALLS];
     unsigned ncalls;
+    char unsubscribed[64]; /* ids, each with a space behind */
     bool closing, ended;
 };
 
@@ -88,9 +89,22 @@ uint32_t ddp_connector_subscribe(struct ddp_connector *c, const char *name, stru
                                  unsigned timeout_ms, ddp_result_fn fn, void *arg)
 {
     assert_true(timeout_ms > 0);
-    assert_string_equal(name, "stream-notify-user");
-    ddp_record(c, "sub", params, fn, arg)->sub_id = c->ncalls;
+    /* "sub" is one of the session's own; the others go by their stream's name. */
+    if (strcmp(name, "stream-notify-user") == 0)
+        name = "sub";
+    ddp_record(c, name, params, fn, arg)->sub_id = c->ncalls;
     return c->ncalls;
+}
+
+void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id)
+{
+    char text[16];
+
+    assert_in_range(sub_id, 1, c->ncalls);
+    assert_true(c->calls[sub_id - 1].answered);
+    snprintf(text, sizeof text, "%u ", (unsigned)sub_id);
+    assert_true(strlen(c->unsubscribed) + strlen(text) < sizeof c->unsubscribed);
+    strcat(c->unsubscribed, text);
 }
 
 void ddp_connector_close(struct ddp_connector *c)
@@ -272,16 +286,25 @@ static struct world {
 
     unsigned attached, closed[NSHARDS];
     struct session_start start; /* of the last attached */
+    struct check {
+        unsigned shard;
+        uint64_t client, ticket;
+    } checks[16];
+    unsigned nchecks;
+    bool hold_checks; /* they wait for the test */
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
     char told_one[4096]; /* push_to_connection */
+    char answered[8192]; /* calls, one a line */
     char repair_rid[300];
     int64_t repair_since_ms;
     uint64_t repair_ticket;
     unsigned repair_asks, repair_cancels, repair_dones;
     bool drained, freed, cache_freed;
 } w;
+
+static const char user_key[] = "42@1";
 
 static inline void put_line(char *log, size_t cap, const char *prefix, struct hub_buf *b)
 {
@@ -292,6 +315,14 @@ static inline void put_line(char *log, size_t cap, const char *prefix, struct hu
     assert_true(used + len + 64 < cap);
     snprintf(log + used, cap - used, "%s%.*s\n", prefix, (int)(len - head - 1),
              (const char *)bytes + head);
+}
+
+static inline void on_check(void *arg, unsigned shard, struct slice key, uint64_t client,
+                            uint64_t ticket)
+{
+    (void)arg;
+    assert_true(key.len > 0 && shard < NSHARDS && w.nchecks < 16);
+    w.checks[w.nchecks++] = (struct check){shard, client, ticket};
 }
 
 static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key,
@@ -385,6 +416,19 @@ static inline void on_repair_done(void *arg, struct slice rid, uint64_t ticket,
     repair_answer_unref(answer);
 }
 
+static inline void on_call_answer(void *arg, const struct call_id *id, enum call_answer kind,
+                                  struct slice text)
+{
+    static const char *const kinds[] = {"result", "items", "error"};
+    const size_t used = strlen(w.answered);
+
+    (void)arg;
+    assert_true(used + text.len + 64 < sizeof w.answered);
+    snprintf(w.answered + used, sizeof w.answered - used, "%u/%u/%u %s %.*s\n", id->shard,
+             (unsigned)id->serial, (unsigned)id->call, kinds[kind], (int)text.len,
+             text.len == 0 ? "" : text.ptr);
+}
+
 static inline uint64_t cache_clock(void *arg)
 {
     (void)arg;
@@ -414,6 +458,10 @@ static inline void settle(void)
                 ddp_end(conns[n], DDP_END_LOCAL);
         rest_answer_cancelled();
         provision_answer_cancelled();
+        for (unsigned n = 0; !w.hold_checks && n < w.nchecks; n++)
+            session_table_checked(w.table, slice_of(user_key), w.checks[n].ticket,
+                                  w.checks[n].shard, NULL, 0);
+        w.nchecks = w.hold_checks ? w.nchecks : 0;
         while (!w.hold_logins && granted < w.acquires)
             session_table_login_granted(w.table, w.tickets[granted++ % 64], w.road);
         session_table_run(w.table);
@@ -473,9 +521,11 @@ static inline void world_start(void)
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,
-        .host = {on_attached, on_push, on_push_to_connection, on_close_user, NULL},
+        .host = {on_check, on_attached, on_push, on_push_to_connection, on_push_to_connection,
+                 on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
         .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
+        .calls = {on_call_answer, NULL},
     };
     assert_int_equal(session_table_new(&options, &w.table), 0);
     w.table->random = 42;
@@ -529,8 +579,6 @@ static inline void world_stop(void)
 }
 
 /* ---- a user, and the server's usual answers ---- */
-
-static const char user_key[] = "42@1";
 
 static inline bool attach_as(const char *key, const char *username, const char *refused,
                              unsigned shard, uint64_t serial)

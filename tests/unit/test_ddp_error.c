@@ -70,10 +70,43 @@ static void test_long_code(void **state)
     assert_int_equal(strlen(e.code), sizeof e.code - 1);
 }
 
+static void test_reasons(void **state)
+{
+    static const struct {
+        const char *json, *reason; /* NULL: none */
+    } rows[] = {
+        {"{\"error\":404,\"reason\":\"Method \\u0027x\\u0027 not found\",\"message\":\"m [404]\"}",
+         "Method 'x' not found"},
+        {"{\"message\":\"Not allowed [error-not-allowed]\",\"error\":\"error-not-allowed\"}",
+         "error-not-allowed"},
+        {"{\"success\":false,\"error\":\"Invalid room [error-invalid-room]\"}",
+         "Invalid room [error-invalid-room]"},
+        {"{\"error\":403}", NULL},
+        {"{\"reason\":7}", NULL},
+        {"{\"reason\":\"\\ud800\"}", NULL},
+        {"{\"reason\":\"cut", NULL},
+        {"{\"reason\":\"0123456789012345678901234567890\"}", "0123456789012345678901234567890"},
+        {"{\"reason\":\"01234567890123456789012345678901234567\"}", NULL}, /* too long */
+        {"[]", NULL},
+        {"", NULL},
+    };
+    char reason[38];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const bool has = ddp_error_reason(slice_of(rows[i].json), reason, sizeof reason);
+
+        assert_int_equal(has, rows[i].reason != NULL);
+        if (has)
+            assert_string_equal(reason, rows[i].reason);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),
-                                       cmocka_unit_test(test_long_code)};
+                                       cmocka_unit_test(test_long_code),
+                                       cmocka_unit_test(test_reasons)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -381,7 +381,7 @@ static const struct event_case {
      0,
      NULL,
      NULL},
-    {"another stream", "stream-notify-room", "r1/deleteMessage", "[{\"_id\":\"m\"}]",
+    {"another stream", "stream-notify-room", "r1/user-activity", "[{\"_id\":\"m\"}]",
      .kind = RC_EVENT_OTHER},
 };
 
@@ -453,6 +453,43 @@ static void test_cases(void **state)
     }
 }
 
+static void test_deletions(void **state)
+{
+    static const struct {
+        const char *event, *args;
+        enum rc_event_kind kind;
+        const char *id, *ids;
+    } rows[] = {
+        {"r1/deleteMessage", "[{\"_id\":\"m1\"}]", RC_EVENT_DELETED, "m1", NULL},
+        {"r1/deleteMessage", "[{}]", RC_EVENT_OTHER, NULL, NULL},
+        {"r1/deleteMessage", "[]", RC_EVENT_OTHER, NULL, NULL},
+        {"r1/deleteMessageBulk",
+         "[{\"rid\":\"r1\",\"ts\":{\"$gt\":{\"$date\":1}},\"users\":[],\"ids\":[\"a\", \"b\"]}]",
+         RC_EVENT_DELETED_MANY, NULL, "[\"a\", \"b\"]"},
+        {"r1\\/deleteMessageBulk", "[{\"rid\":\"r1\",\"ids\":null}]", RC_EVENT_DELETED_MANY, NULL,
+         NULL},
+        {"r1/deleteMessageBulk", "[\"r1\"]", RC_EVENT_OTHER, NULL, NULL},
+        {"deleteMessage", "[{\"_id\":\"m1\"}]", RC_EVENT_OTHER, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct event_case c = {
+            .name = rows[i].event, .collection = "stream-notify-room", .event_name = rows[i].event};
+        const struct rc_event e = parse(&c, slice_of(rows[i].args));
+
+        assert_int_equal(e.kind, rows[i].kind);
+        if (e.kind == RC_EVENT_OTHER)
+            continue;
+        check(c.name, "room", e.room_id, "r1");
+        check(c.name, "user", e.user_id, NULL);
+        if (e.kind == RC_EVENT_DELETED)
+            check(c.name, "id", e.message.id, rows[i].id);
+        else
+            check(c.name, "ids", e.ids, rows[i].ids);
+    }
+}
+
 /* The codec hands over whole JSON only; on anything less, reading still stays inside. */
 static void test_every_cut(void **state)
 {
@@ -497,9 +534,9 @@ static void test_lists(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),
-                                       cmocka_unit_test(test_every_cut),
-                                       cmocka_unit_test(test_lists)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases), cmocka_unit_test(test_deletions),
+        cmocka_unit_test(test_every_cut), cmocka_unit_test(test_lists)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

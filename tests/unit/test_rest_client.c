@@ -334,7 +334,12 @@ static void test_calls_on_one_connection(void **state)
     assert_non_null(rest_me(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_me, &g));
     run_until(&g.calls, 6);
     assert_int_equal(g.result, RC_MALFORMED); /* a login's answer is no `me` */
-    assert_int_equal(server.played, 6);
+    assert_false(server_saw("X-Forwarded-For"));
+    assert_non_null(
+        rest_me_for(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("10.0.0.7"), on_me, &g));
+    run_until(&g.calls, 7);
+    assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
+    assert_int_equal(server.played, 7);
     client_stop();
     server_stop();
 }

@@ -60,6 +60,14 @@ static void test_hub_path(void **state)
           {"/a b", NULL}, {"/a?b", NULL}, {"/a%20", NULL}, {"//", NULL}, {"//a", NULL});
 }
 
+static void test_route(void **state)
+{
+    (void)state;
+    CHECK(settings_check_route, {"GET channels.list", "GET channels.list"},
+          {"POST a.*", "POST a.*"}, {"channels.list", NULL}, {"get a", NULL}, {"GET /a", NULL},
+          {"GET *", NULL});
+}
+
 static void test_cidr(void **state)
 {
     (void)state;
@@ -98,8 +106,10 @@ static void test_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text), cmocka_unit_test(test_origin), cmocka_unit_test(test_hub_path),
-        cmocka_unit_test(test_cidr), cmocka_unit_test(test_proxy),  cmocka_unit_test(test_others),
+        cmocka_unit_test(test_text),     cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_hub_path), cmocka_unit_test(test_route),
+        cmocka_unit_test(test_cidr),     cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
