@@ -205,7 +205,9 @@ void session_expect_nothing(struct user_session *s)
     s->op_seq++;
     if (s->rest != NULL)
         rest_call_cancel(s->rest);
-    s->rest = NULL;
+    if (s->history_call != NULL)
+        rest_call_cancel(s->history_call);
+    s->rest = s->history_call = NULL;
 }
 
 /* ---- birth and death ---- */

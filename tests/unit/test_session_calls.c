@@ -339,6 +339,48 @@ static void test_over_rest(void **state)
     check_answer("error not-supported: this Rocket.Chat has no such method");
 }
 
+static void test_history_over_rest(void **state)
+{
+    static const struct {
+        const char *info, *path; /* NULL: not supported */
+    } rows[] = {
+        {"{\"room\":{\"_id\":\"r.1\",\"t\":\"c\"}}", "channels.history"},
+        {"{\"room\":{\"t\":\"p\"}}", "groups.history"},
+        {"{\"room\":{\"t\":\"d\"}}", "im.history"},
+        {"{\"room\":{\"t\":\"l\"}}", NULL},
+        {"{\"room\":7}", NULL},
+    };
+    char path[200];
+
+    (void)state;
+    go_live_now();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        call("History", "[\"r.1\",1714557600123,10,false]");
+        ddp_fail("loadHistory", "404", 0);
+        assert_string_equal(rest_pending(REST_ANY)->path, "rooms.info?roomId=r%2E1");
+        rest_answer(rest_pending(REST_ANY), NULL, NULL, rows[i].info, NULL);
+        if (rows[i].path == NULL) {
+            check_answer("error not-supported: no history of this type of room");
+            continue;
+        }
+        snprintf(path, sizeof path,
+                 "%s?roomId=r%%2E1&latest=2024-05-01T10%%3A00%%3A00.123Z&count=10&"
+                 "showThreadMessages=false",
+                 rows[i].path);
+        assert_string_equal(rest_pending(REST_ANY)->path, path);
+        rest_answer(rest_pending(REST_ANY), NULL, NULL,
+                    "{\"messages\":[{\"_id\":\"m\"}],\"success\":true}", NULL);
+        check_answer("items [{\"_id\":\"m\"}]");
+    }
+    call("History", "[\"r1\"]");
+    ddp_fail("loadHistory", "404", 0);
+    rest_answer(rest_pending(REST_ANY), NULL, NULL, rows[0].info, NULL);
+    assert_string_equal(rest_pending(REST_ANY)->path,
+                        "channels.history?roomId=r1&count=50&showThreadMessages=true");
+    rest_fail(rest_pending(REST_ANY), RC_NOT_FOUND, "404"); /* nowhere else to ask */
+    check_answer("error 404: Rocket.Chat has no such method");
+}
+
 /* A REST call holds the session; a shutdown cancels it. */
 static void test_shutdown_while_rest_runs(void **state)
 {
@@ -442,6 +484,7 @@ int main(void)
         T(test_send_again),
         T(test_send_over_rest),
         T(test_over_rest),
+        T(test_history_over_rest),
         T(test_shutdown_while_rest_runs),
         T(test_detached_meanwhile),
         T(test_list_rooms),
