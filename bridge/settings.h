@@ -159,6 +159,7 @@ struct settings {
         enum settings_replay_tail tail;
         size_t ring_bytes, total_bytes;
         uint32_t ring_events;
+        char *state_file; /* empty: none */
     } replay;
 
     struct {

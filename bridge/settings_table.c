@@ -288,6 +288,9 @@ static const struct settings_row rows[] = {
      .unit = "events", .help = "The same, in events."},
     {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
      .help = "The same, of all users together."},
+    {PATH("PushBridge:Replay:StateFile", replay.state_file),
+     .help = "Written when the bridge stops and taken at its next start, so that tabs miss nothing "
+             "over a restart. No message texts, no tokens. Empty: none."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},
