@@ -162,7 +162,7 @@ bool hub_caller_invoke(struct shard *s, struct hub_connection *c, const struct h
         return true;
     if (method->action != ACTION_REGISTER && !may_call(c))
         hub_connection_refuse(c, inv, HUB_REFUSE_UNAUTHORIZED);
-    else if (!hub_connection_take_turn(c, &retry_ms))
+    else if (method->action != ACTION_REGISTER && !hub_connection_take_turn(c, &retry_ms))
         refuse(c, inv, "too-many-calls", "slow down", retry_ms);
     else if (!hub_args_parse(method, inv->arguments, &args))
         hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);
