@@ -47,7 +47,8 @@ static int stop(void **state)
 
 static void come(unsigned serial, uint64_t client)
 {
-    struct session_who who = {slice_of(user_key), SLICE_LIT("ana"), NULL, client};
+    struct session_who who = {
+        .key = slice_of(user_key), .username = SLICE_LIT("ana"), .client = client};
 
     assert_int_equal(session_table_attach(w.table, &who, 0, serial), SESSION_ATTACHED);
     settle();
