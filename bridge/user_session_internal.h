@@ -382,6 +382,7 @@ bool session_opened_ended(struct user_session *s, uint32_t sub_id);
 const struct opened_room *session_opened_find(const struct user_session *s, struct slice rid);
 /* To the connections that have it open, and no other. Takes the reference. */
 void session_opened_push(const struct opened_room *room, struct hub_buf *message);
+void session_opened_report(const struct user_session *s, struct byte_buf *json); /* an array */
 void session_opened_free(struct user_session *s);
 
 /* ---- session_query.c ---- */
