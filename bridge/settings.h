@@ -57,7 +57,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
-        bool forward_client_address; /* of proxied calls */
+        bool forward_client_address; /* of proxied calls, and of hub methods */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -171,6 +171,7 @@ struct settings {
         enum settings_replay_tail tail;
         size_t ring_bytes, total_bytes;
         uint32_t ring_events;
+        char *state_file; /* empty: none */
     } replay;
 
     struct {

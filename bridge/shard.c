@@ -60,8 +60,7 @@ static void host_connected(void *arg, struct hub_connection *c)
 
 static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end why)
 {
-    (void)why; /* counted by the server */
-    audience_disconnected(arg, c);
+    audience_disconnected(arg, c, why == HUB_END_DRAIN);
 }
 
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
@@ -426,6 +425,7 @@ void shard_drain_sessions(struct shard *s)
         s->stop_waits++;
         login_desk_admin_stop(s->program->desk, left, sessions_drained, s);
     }
+    replay_file_leave(s);
     session_table_drain(s->sessions, left, sessions_drained, s);
     session_table_drain(s->handed, left, sessions_drained, s);
 }
