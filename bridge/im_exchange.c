@@ -332,7 +332,8 @@ static void ask_token(struct im_exchange *ex, struct slice dead)
     const struct session_ask ask = {
         .who = {.key = slice_of(ex->who.key),
                 .username = slice_of(ex->who.username),
-                .refused = ex->who.refused},
+                .refused = ex->who.refused,
+                .profile = {ex->who.profile, ex->who.profile_len}},
         .refused = dead,
         .limit_ms = TOKEN_DESK_LIMIT_MS,
     };

@@ -185,9 +185,9 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
-    session_repair_saw_return(s, &e->message);
+    session_saw_return(s, &e->message);
     sight = room_memory_see_message(s->rooms, &e->message);
-    session_repair_saw_leave(s, &e->message, sight);
+    session_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
         tell_message(s, only, &e->message, sight, born);
 }
@@ -196,7 +196,7 @@ static void one_deleted(struct user_session *s, const struct opened_room *only, 
                         struct slice id, uint64_t born)
 {
     /* Of a room that is not remembered nothing is told by another road either. */
-    if (room_memory_see_deleted(s->rooms, rid, id, RC_NO_DATE) || only != NULL)
+    if (room_memory_see_deleted(s->rooms, rid, id, RC_NO_DATE, RC_NO_DATE) || only != NULL)
         tell_deleted(s, only, rid, id, born);
     else
         count(s, METRIC_DROPS_REPEATED);

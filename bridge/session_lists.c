@@ -8,6 +8,7 @@
  * Asked as DDP methods; a server that answers 404 to one is asked over REST. */
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
+#include "rocketchat/rc_ejson.h"
 #include "rocketchat/room_memory.h"
 
 enum { LIST_TRIES = 5, LIST_RETRY_MS = 1000 /* doubling */, LOOK_AGAIN_MS = 1000 };
@@ -141,11 +142,20 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
 static void on_rest(void *arg, enum list which, struct slice json, const struct rc_error *error)
 {
     struct user_session *s = session_op_end(arg);
+    struct byte_buf with_dates = {0};
+    struct rc_error nomem;
 
     if (s == NULL)
         return;
     s->rest = NULL;
-    on_list(s, which, json, error);
+    if (error == NULL)
+        rc_ejson_of_rest(json, &with_dates);
+    if (byte_buf_failed(&with_dates)) {
+        rc_error_of(&nomem, RC_NOMEM);
+        error = &nomem;
+    }
+    on_list(s, which, byte_buf_slice(&with_dates), error);
+    byte_buf_free(&with_dates);
 }
 
 static void on_rest_subscriptions(void *arg, struct slice json, const struct rc_error *error)

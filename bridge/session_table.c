@@ -156,6 +156,8 @@ static struct user_session *find_or_add(struct session_table *t, const struct se
     if (s == NULL)
         log_warn("session_not_started", LOG_ID("user", who->key),
                  LOG_UINT("sessions", HASH_COUNT(t->sessions)));
+    else
+        session_take_profile(s, who->profile);
     return s;
 }
 

@@ -44,6 +44,7 @@ struct session_who {
     const char *refused;   /* static text: why this user can have no session (rc_account_code():
                               "tenant-template", ...); NULL: none of that */
     uint64_t client;       /* its kind: struct bridge_user */
+    struct slice profile;  /* packed, see profile.h; empty: nothing is known */
 };
 
 /* Where a connection begins to hear (hub_receipt_start()). */
@@ -97,6 +98,7 @@ struct session_table_options {
     struct token_cache *cache;       /* this shard's; its orphans go to session_table_orphan() */
     struct ddp_client *ddp;
     struct rest_client *rest;
+    struct provisioner *provisioner; /* NULL: there is none */
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;

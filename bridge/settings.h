@@ -29,6 +29,7 @@ struct settings_listen {
 
 enum settings_login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
 enum settings_on_expiry { ON_EXPIRY_RESUME, ON_EXPIRY_LOGIN };
+enum settings_password_policy { PASSWORD_SHARED, PASSWORD_DERIVED, PASSWORD_TOKEN };
 enum settings_anonymous { ANONYMOUS_REFUSE, ANONYMOUS_MUTE };
 enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
 /* Where a room's messages come from: every change is followed up, or its lastMessage taken as is.
@@ -126,6 +127,16 @@ struct settings {
     struct {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
+
+    struct {
+        bool enabled; /* unknown users are created */
+        enum settings_password_policy password_policy;
+        char *password_secret, *token_secret;
+        struct settings_list email_templates, name_templates, roles;
+        bool verified_emails, join_default_channels;
+        bool follow; /* profile changes go on to Rocket.Chat */
+        uint32_t follows_per_minute;
+    } provisioning;
 
     struct {        /* Proxy */
         char *path; /* starts with a slash, doesn't end with one; empty: none */

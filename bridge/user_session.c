@@ -205,7 +205,9 @@ void session_expect_nothing(struct user_session *s)
     s->op_seq++;
     if (s->rest != NULL)
         rest_call_cancel(s->rest);
-    s->rest = NULL;
+    if (s->history_call != NULL)
+        rest_call_cancel(s->history_call);
+    s->rest = s->history_call = NULL;
 }
 
 /* ---- birth and death ---- */
@@ -249,6 +251,7 @@ void user_session_free(struct user_session *s)
     session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
+    free(s->profile);
     free(s);
 }
 

@@ -1,8 +1,13 @@
 #include "rocketchat/rc_date.h"
 #include "rocketchat/json_fields_internal.h"
+#include <stdio.h>
+#include <time.h>
 
 /* JavaScript's own limit: 100 million days to either side of 1970. */
 #define DATE_MAX_MS INT64_C(8640000000000000)
+
+/* 9999-12-31T23:59:59.999Z: four digits hold no later year. */
+#define LAST_ISO_MS INT64_C(253402300799999)
 
 enum { BAD_ZONE = 24 * 60 };
 
@@ -135,4 +140,16 @@ int64_t rc_date_read(struct json_reader *r)
         json_skip(r);
         return RC_NO_DATE;
     }
+}
+
+void rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
+{
+    int64_t in_range = ms < 0 ? 0 : ms > LAST_ISO_MS ? LAST_ISO_MS : ms;
+    unsigned of_second = (unsigned)(in_range % 1000);
+    time_t seconds = (time_t)(in_range / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, RC_DATE_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + 19, RC_DATE_ISO_SIZE - 19, ".%03uZ", of_second % 1000);
 }

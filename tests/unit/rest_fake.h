@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS, REST_ANY };
+enum rest_what {
+    REST_LOGIN,
+    REST_LOGOUT,
+    REST_ME,
+    REST_SUBSCRIPTIONS,
+    REST_ROOMS,
+    REST_MESSAGES,
+    REST_ANY
+};
 
 struct rest_call {
     enum rest_what what;
@@ -100,6 +108,19 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
     return c;
 }
 
+struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
+                                      struct slice token, struct slice rid, int64_t since_ms,
+                                      rest_json_fn fn, void *arg)
+{
+    struct rest_call *c = rest_record(REST_MESSAGES, user_id, token, arg);
+
+    (void)client;
+    (void)rid;
+    (void)since_ms;
+    c->fn.json = fn;
+    return c;
+}
+
 struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
                                rest_any_fn fn, void *arg)
 {
@@ -141,6 +162,7 @@ static inline void rest_answer(struct rest_call *c, const struct rest_login *log
         break;
     case REST_SUBSCRIPTIONS:
     case REST_ROOMS:
+    case REST_MESSAGES:
         c->fn.json(c->arg, slice_of(json), error);
         break;
     case REST_ANY:
