@@ -282,7 +282,7 @@ static void remember_ended(struct audience *a, const struct hub_connection *c, u
     HASH_ADD(hh, a->ended, serial, sizeof ended->serial, ended);
 }
 
-void audience_disconnected(struct shard *s, struct hub_connection *c)
+void audience_disconnected(struct shard *s, struct hub_connection *c, bool drained)
 {
     const struct bridge_user *user = hub_connection_user_data(c);
     struct slice key = hub_connection_user_key(c);
@@ -293,7 +293,8 @@ void audience_disconnected(struct shard *s, struct hub_connection *c)
         remember_ended(&s->audience, c, user->client, may_return);
     if (hub_connection_data(c) != &attached_mark)
         return;
-    loss = (struct session_loss){user->client, *hub_connection_receipt(c)};
+    loss = (struct session_loss){
+        .client = user->client, .drained = drained, .receipt = *hub_connection_receipt(c)};
     post_detach(s, shard_of_user(s->program, key), key, hub_connection_serial(c),
                 may_return ? &loss : NULL);
 }

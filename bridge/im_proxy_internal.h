@@ -1,7 +1,7 @@
 /* bridge/im_proxy_internal.h - what the proxy's files share.
  *
  *   im_proxy.c      which requests are taken, and as whom
- *   im_exchange.c   one call: its token, there and back
+ *   im_exchange.c   one call: there and back; im_as.c: its token
  *   im_refusal.c    what we answer ourselves
  */
 #ifndef BRIDGE_IM_PROXY_INTERNAL_H

@@ -57,7 +57,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
-        bool forward_client_address; /* of proxied calls */
+        bool forward_client_address; /* of proxied calls, and of hub methods */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -151,9 +151,10 @@ struct settings {
         bool enabled;
         char *base_path; /* without a slash at its end */
         struct settings_list admin_roles;
-        bool tenant_admins;          /* an admin role counts for people of a tenant, too */
-        struct settings_list routes; /* each row one for abp_map.h */
-        uint32_t timeout_ms;         /* for an answer */
+        bool tenant_admins;             /* an admin role counts for people of a tenant, too */
+        struct settings_list routes;    /* each row one for abp_map.h */
+        uint32_t timeout_ms;            /* for an answer */
+        uint32_t calls, calls_per_user; /* at once */
         uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
     } abp;
 
@@ -170,6 +171,7 @@ struct settings {
         enum settings_replay_tail tail;
         size_t ring_bytes, total_bytes;
         uint32_t ring_events;
+        char *state_file; /* empty: none */
     } replay;
 
     struct {

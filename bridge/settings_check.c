@@ -258,6 +258,25 @@ static void check_proxy(const struct settings *s, struct settings_notes *notes)
                      "(Im:AdminUserName or Im:AdminUserId)");
 }
 
+/* Found out at the stop it would be too late. */
+static void check_state_file(const struct settings *s, struct settings_notes *notes)
+{
+    const char *path = s->replay.state_file, *slash = strrchr(path, '/');
+    struct byte_buf folder = {0};
+
+    if (!is_set(path))
+        return;
+    byte_buf_append(&folder, path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
+    byte_buf_puts(&folder, ".");
+    byte_buf_putc(&folder, '\0');
+    if (!byte_buf_failed(&folder) && access(folder.data, W_OK | X_OK) != 0)
+        file_error(notes, "PushBridge:Replay:StateFile", path,
+                   "can't be written: its folder: ", strerror(errno));
+    byte_buf_free(&folder);
+    if (s->replay.seconds_ms == 0)
+        warn(notes, "PushBridge:Replay:StateFile is of no use: PushBridge:Replay:Seconds is 0");
+}
+
 static void check_listeners(const struct settings *s, struct settings_notes *notes)
 {
     if (s->proxy_protocol && s->trusted_proxies.count == 0 && !was_refused(s, &s->trusted_proxies))
@@ -336,6 +355,7 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_admin(s, notes);
     check_tokens(s, notes);
     check_times(s, notes);
+    check_state_file(s, notes);
     check_listeners(s, notes);
     check_proxy(s, notes);
     check_routes(s, notes);

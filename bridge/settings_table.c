@@ -82,8 +82,9 @@ static const struct settings_row rows[] = {
     {BOOL("Im:TlsVerify", im.tls_verify, "true"),
      .help = "Check Rocket.Chat's certificate. Without it anyone on the way reads every password."},
     {BOOL("Im:ForwardClientAddress", im.forward_client_address, "true"),
-     .help = "Proxied calls carry the caller's address (X-Forwarded-For), so that Rocket.Chat's "
-             "limits count for each user; its HTTP_FORWARDED_COUNT must fit."},
+     .help = "Proxied calls, and hub methods that are carried out over REST, carry the caller's "
+             "address (X-Forwarded-For), so that Rocket.Chat's limits count for each user; its "
+             "HTTP_FORWARDED_COUNT must fit."},
     {ENUM("Im:LoginVia", im.login_via, login_roads, "auto"),
      .help = "The road of users' logins. auto: REST while its rate allows, else DDP."},
     {STRING("Im:UserNameTemplate", im.user_name_template, 1024, ""),
@@ -302,6 +303,10 @@ static const struct settings_row rows[] = {
              "[role=A|B]\"."},
     {SECONDS("PushBridge:Abp:TimeoutSeconds", abp.timeout_ms, 100, 5 * MINUTE, "2.5"),
      .help = "For the answer of such a route; ABP's sample app waits 3 seconds."},
+    {COUNT("PushBridge:Abp:Calls", abp.calls, 1, 1000000, "1000"), .unit = "calls",
+     .help = "Calls of such routes at once. More: an answer that says try again."},
+    {COUNT("PushBridge:Abp:CallsPerUser", abp.calls_per_user, 1, 1000000, "20"), .unit = "calls",
+     .help = "Of one user. More: the same, with code 429."},
     {SECONDS("PushBridge:Abp:HandedOutTtlSeconds", abp.handed_out_ttl_ms, 100, 30 * DAY, "86400"),
      .help = "How long a token that Authenticate gave lives behind the last Authenticate, give or "
              "take a tenth."},
@@ -320,6 +325,9 @@ static const struct settings_row rows[] = {
      .unit = "events", .help = "The same, in events."},
     {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
      .help = "The same, of all users together."},
+    {PATH("PushBridge:Replay:StateFile", replay.state_file),
+     .help = "Written when the bridge stops and taken at its next start, so that tabs miss nothing "
+             "over a restart. No message texts, no tokens. Empty: none."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},

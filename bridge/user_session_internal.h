@@ -13,6 +13,7 @@
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
+ *   session_state.c   what of that outlives the process
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *   session_why.c     and the one thing that is wrong
@@ -78,6 +79,7 @@ struct session_calls;
 struct opened_room;
 struct session_login;
 struct session_repair;
+struct session_restored;
 struct session_arrival;
 
 struct user_session {
@@ -172,7 +174,9 @@ struct session_table {
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
     uint64_t random;
-    size_t replay_bytes; /* in all rings */
+    size_t replay_bytes;               /* in all rings */
+    struct session_restored *restored; /* uthash by key: users of the process before this one */
+    uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -397,6 +401,10 @@ void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn
                            uint64_t client);
 void session_replay_due(struct user_session *s);
 void session_replay_free(struct user_session *s);
+
+/* ---- session_state.c ---- */
+void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
+void session_restored_free(struct session_table *t);
 
 /* ---- session_events.c ---- */
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,

@@ -249,7 +249,7 @@ static void leave(void)
 {
     conn.open = false;
     conn.gone = true;
-    audience_disconnected(&shards[HERE], &conn);
+    audience_disconnected(&shards[HERE], &conn, false);
 }
 
 /* ---- tests ---- */

@@ -343,6 +343,11 @@ static void test_refused(void **state)
          "Im:UserNameTemplate: \"{name\" is no template: unbalanced braces\n"},
         {"{\"PushBridge\":{\"ProxyProtocol\":true}}", NULL,
          "PushBridge:ProxyProtocol: true needs PushBridge:TrustedProxies\n"},
+        {"{\"PushBridge\":{\"Proxy\":{\"AnonymousRoutes\":\"GET a\"}}}", NULL,
+         "PushBridge:Proxy:AnonymousRoutes: needs an administrator (Im:AdminUserName or "
+         "Im:AdminUserId)\n"},
+        {"{\"PushBridge\":{\"Proxy\":{\"Path\":\"/signalr/\"}}}", NULL,
+         "PushBridge:Proxy:Path: must not be PushBridge:HubPath\n"},
         {"{\"PushBridge\":{\"Hub\":{\"KeepAliveSeconds\":30}}}", NULL,
          "PushBridge:Hub:KeepAliveSeconds: must be less than "
          "PushBridge:Hub:ClientTimeoutSeconds\n"},
