@@ -2,18 +2,19 @@
 
 #include "base/json_slice.h"
 #include "bridge/abp_status.h"
-#include "bridge/log.h"
+#include "bridge/lent_call.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/rc_clients.h"
 #include "bridge/shard.h"
 #include "bridge/token_desk.h"
-#include "rocketchat/rest_client.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_MAX 512 /* of Rocket.Chat's words that are passed on */
+#define MAX_CONNECTIONS 16 /* to Rocket.Chat, of one shard */
+#define TEXT_MAX 512       /* of Rocket.Chat's words that are passed on */
 
 static const char try_again[] = "Rocket.Chat did not answer in time. Please try again.";
 
@@ -57,14 +58,6 @@ void abp_answer(struct abp *a, struct http_request *req, const struct abp_error 
     byte_buf_free(&body);
 }
 
-static void wipe_text(char **text)
-{
-    if (*text != NULL)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
-    *text = NULL;
-}
-
 static void unlink_call(struct abp_call *c)
 {
     if (c->link == NULL)
@@ -83,11 +76,12 @@ static void release(struct abp_call *c)
         return;
     unlink_call(c);
     c->abp->calls--;
-    wipe_text(&c->token);
+    im_counts_drop(c->abp->shard->program->abp_counts, c->count);
     if (c->body.data != NULL)
         explicit_bzero(c->body.data, c->body.cap);
     byte_buf_free(&c->body);
     byte_buf_free(&c->query);
+    byte_buf_free(&c->profile);
     free(c->path);
     free(c->username);
     free(c->key);
@@ -255,8 +249,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- at Rocket.Chat ---- */
 
-static void borrow(struct abp_call *c);
-
 static struct slice user_of(struct slice body)
 {
     struct json_reader r;
@@ -274,78 +266,51 @@ static struct slice user_of(struct slice body)
     return user;
 }
 
-static void on_rest(void *arg, long status, struct slice body, const struct rc_error *error)
+static void on_called(void *arg, const struct lent_answer *a, const struct rc_error *error)
 {
     struct abp_call *c = arg;
 
     if (!came(c))
         return;
-    if (error != NULL && error->result == RC_UNAUTHORIZED && !c->again) {
-        c->again = true; /* once more, with another token if this one is dead */
-        borrow(c);
-    } else if (error != NULL) {
-        fail_upstream(c, status, body, error);
-    } else if (c->action == ABP_DELETE_USER) {
+    if (error != NULL && a->no_token)
+        fail_loan(c, error);
+    else if (error != NULL)
+        fail_upstream(c, a->status, a->body, error);
+    else if (c->action == ABP_DELETE_USER)
         answer(c, NULL, (struct slice){0});
-    } else {
-        answer(c, NULL, c->action == ABP_CREATE_USER ? user_of(body) : body);
-    }
+    else
+        answer(c, NULL, c->action == ABP_CREATE_USER ? user_of(a->body) : a->body);
 }
 
-static void call_rocketchat(struct abp_call *c, const struct session_loan *loan)
+static unsigned left_ms(const struct abp_call *c)
 {
-    const struct rest_request request = {
+    uint64_t now = now_ms(c->abp);
+
+    return c->until_ms > now ? (unsigned)(c->until_ms - now) : 0;
+}
+
+static struct session_who who_of(const struct abp_call *c)
+{
+    return (struct session_who){.key = slice_of(c->key),
+                                .username = slice_of(c->username),
+                                .refused = c->not_for,
+                                .profile = byte_buf_slice(&c->profile)};
+}
+
+static void call_rocketchat(struct abp_call *c)
+{
+    const struct session_who who = who_of(c);
+    const struct lent_call_request request = {
+        .rest = c->abp->rest,
+        .who = c->as_admin ? NULL : &who,
         .post = c->post,
         .path = slice_of(c->path),
         .query = byte_buf_slice(&c->query),
         .body = byte_buf_slice(&c->body),
-        .user_id = loan->user_id,
-        .token = loan->auth_token,
+        .limit_ms = left_ms(c),
     };
 
-    wipe_text(&c->token);
-    c->token = slice_dup(loan->auth_token);
-    if (c->token == NULL || rest_request(c->abp->shard->rest, &request, on_rest, c) == NULL)
-        fail_nomem(c);
-    else
-        c->pending++;
-}
-
-static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
-{
-    static const struct abp_error refused = {
-        .status = 500, .code = 401, .message = "Rocket.Chat refused the call."};
-    struct abp_call *c = arg;
-
-    if (!came(c))
-        return;
-    if (error != NULL)
-        fail_loan(c, error);
-    else if (c->again && slice_eq(loan->auth_token, slice_of(c->token)))
-        abp_fail(c, &refused); /* the token lives: the route says 401 for reasons of its own */
-    else
-        call_rocketchat(c, loan);
-}
-
-static struct session_ask ask_of(const struct abp_call *c)
-{
-    uint64_t now = now_ms(c->abp);
-
-    return (struct session_ask){
-        .who = {.key = slice_of(c->key), .username = slice_of(c->username), .refused = c->not_for},
-        .refused = slice_of(c->token),
-        .limit_ms = c->until_ms > now ? (unsigned)(c->until_ms - now) : 0,
-    };
-}
-
-static void borrow(struct abp_call *c)
-{
-    struct shard *s = c->abp->shard;
-    const struct session_ask ask = ask_of(c);
-    struct token_request *r = c->as_admin ? token_desk_ask_admin(s, slice_of(c->token), on_loan, c)
-                                          : token_desk_ask(s, &ask, on_loan, c);
-
-    if (r == NULL)
+    if (lent_call_start(c->abp->shard, &request, on_called, c) == NULL)
         fail_nomem(c);
     else
         c->pending++;
@@ -397,29 +362,46 @@ static void on_status(void *arg, const struct session_status *status)
 
 /* ---- beginning ---- */
 
-struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_action action,
-                              const struct user_caller *caller)
+static void refuse_call(struct abp *a, struct http_request *req, enum im_counts_take why)
 {
     static const struct abp_error overload = {
         .status = 500, .code = 503, .message = "The bridge is overloaded. Please try again."};
-    const struct settings *set = a->shard->program->settings;
-    struct abp_call *c = NULL;
+    static const struct abp_error too_many = {.status = 500,
+                                              .code = 429,
+                                              .message = "Too many requests at once.",
+                                              .retry_after_ms = 1000};
 
-    if (a->calls < set->limits.token_requests)
-        c = calloc(1, sizeof *c);
+    abp_answer(a, req, why == IM_COUNTS_CALLER_FULL ? &too_many : &overload, (struct slice){0});
+}
+
+struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_action action,
+                              const struct user_caller *caller)
+{
+    struct program *program = a->shard->program;
+    const struct settings *set = program->settings;
+    struct slice key = slice_of(caller->who.identity->user_key);
+    struct im_count *count = NULL;
+    enum im_counts_take taken =
+        im_counts_take(program->abp_counts, key, set->abp.calls, set->abp.calls_per_user, &count);
+    struct abp_call *c = taken == IM_COUNTS_OK ? calloc(1, sizeof *c) : NULL;
+
     if (c != NULL) {
         c->username = slice_dup(slice_of(caller->user->username));
-        c->key = slice_dup(slice_of(caller->who.identity->user_key));
+        c->key = slice_dup(key);
+        byte_buf_put(&c->profile, user_profile(caller->user));
     }
-    if (c == NULL || c->username == NULL || c->key == NULL) {
+    if (c == NULL || c->username == NULL || c->key == NULL || byte_buf_failed(&c->profile)) {
         if (c != NULL) {
             free(c->username);
             free(c->key);
+            byte_buf_free(&c->profile);
         }
         free(c);
-        abp_answer(a, req, &overload, (struct slice){0});
+        im_counts_drop(program->abp_counts, count);
+        refuse_call(a, req, taken);
         return NULL;
     }
+    c->count = count;
     c->abp = a;
     c->req = req;
     c->action = action;
@@ -437,12 +419,11 @@ struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_
 void abp_call_start(struct abp_call *c)
 {
     struct shard *s = c->abp->shard;
-    struct session_ask ask = ask_of(c);
+    const struct session_ask ask = {.who = who_of(c), .check = true, .limit_ms = left_ms(c)};
     bool ok;
 
     switch (c->action) {
     case ABP_AUTHENTICATE:
-        ask.check = true;
         ok = token_desk_ask_handed(s, &ask, on_handed, c) != NULL;
         break;
     case ABP_LOGOUT:
@@ -452,7 +433,7 @@ void abp_call_start(struct abp_call *c)
         ok = abp_status_ask(s, slice_of(c->key), on_status, c);
         break;
     default:
-        borrow(c);
+        call_rocketchat(c);
         return;
     }
     if (ok)
@@ -463,10 +444,22 @@ void abp_call_start(struct abp_call *c)
 
 int abp_open(struct shard *s, struct abp **out)
 {
+    const struct settings *set = s->program->settings;
+    char base_url[RC_ADDRESS_URL_MAX];
+    struct rest_client_options options = rc_clients_rest(set, base_url);
     struct abp *a = calloc(1, sizeof *a);
+    int rc;
 
     if (a == NULL)
         return UV_ENOMEM;
+    /* Connections of their own: no caller can hold up the logins. And no longer than they wait. */
+    options.max_connections = MAX_CONNECTIONS;
+    options.timeout_ms = set->abp.timeout_ms;
+    rc = rest_client_new(&s->loop, &options, &a->rest);
+    if (rc != 0) {
+        free(a);
+        return rc;
+    }
     a->shard = s;
     a->last = &a->first;
     uv_timer_init(&s->loop, &a->timer); /* cannot fail in libuv 1.x */
@@ -477,11 +470,25 @@ int abp_open(struct shard *s, struct abp **out)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct abp *a = handle->data;
+    void (*done)(void *) = a->done;
+    void *arg = a->done_arg;
+
+    free(a);
+    done(arg);
 }
 
-void abp_close(struct abp *a)
+static void on_rest_freed(void *arg)
 {
+    struct abp *a = arg;
+
     assert(a->calls == 0);
     uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+}
+
+void abp_close(struct abp *a, void (*done)(void *arg), void *arg)
+{
+    a->done = done;
+    a->done_arg = arg;
+    rest_client_free(a->rest, on_rest_freed, a);
 }

@@ -189,16 +189,20 @@ const char *session_call_listed(const struct settings *settings, struct slice na
 
 static struct session_call *call_new(struct user_session *s, const struct call_request *request)
 {
-    struct session_call *call = calloc(1, sizeof *call + request->args.len);
+    const struct slice args = request->args, address = request->client_address;
+    struct session_call *call = calloc(1, sizeof *call + args.len + address.len);
 
     if (call == NULL)
         return NULL;
     call->session = s;
     call->id = request->id;
     call->method = request->method;
-    call->len = request->args.len;
-    memcpy(call->text, request->args.ptr, call->len);
-    if (!hub_args_parse(call->method, (struct slice){call->text, call->len}, &call->args))
+    call->args_len = args.len;
+    call->address_len = address.len;
+    memcpy(call->text, args.ptr, args.len);
+    if (address.len > 0)
+        memcpy(call->text + args.len, address.ptr, address.len);
+    if (!hub_args_parse(call->method, (struct slice){call->text, args.len}, &call->args))
         abort(); /* the connection's side has looked */
     call->ddp = call->method->action == ACTION_NAMED
                     ? session_call_listed(s->table->settings, hub_args_text(&call->args, 0))

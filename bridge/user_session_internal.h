@@ -13,6 +13,7 @@
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
+ *   session_state.c   what of that outlives the process
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *   session_why.c     and the one thing that is wrong
@@ -78,6 +79,7 @@ struct session_calls;
 struct opened_room;
 struct session_login;
 struct session_repair;
+struct session_restored;
 struct session_arrival;
 
 struct user_session {
@@ -111,6 +113,7 @@ struct user_session {
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
+    char *profile;         /* packed, see profile.h; NULL: nothing is known */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
@@ -152,7 +155,7 @@ struct user_session {
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
     bool history_by_rest : 1; /* this server has no messages/get */
 
-    uint16_t username_len, key_len;
+    uint16_t username_len, key_len, profile_len;
     uint32_t *interest;   /* connections per shard; into tail */
     char *username, *key; /* NUL-terminated; into tail */
     char tail[];
@@ -171,7 +174,9 @@ struct session_table {
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
     uint64_t random;
-    size_t replay_bytes; /* in all rings */
+    size_t replay_bytes;               /* in all rings */
+    struct session_restored *restored; /* uthash by key: users of the process before this one */
+    uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -274,6 +279,9 @@ void session_believe_token(struct user_session *s);
 /* All of them hear that they get nothing. */
 void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
                        uint64_t retry_after_ms);
+/* What the claims say by now; empty: nothing new. Follows it, where the user is logged in. */
+void session_take_profile(struct user_session *s, struct slice profile);
+void session_follow_profile(struct user_session *s);
 bool session_is_wanted(const struct user_session *s); /* by anybody: there is a use in retrying */
 
 /* ---- session_login.c ---- */
@@ -374,6 +382,7 @@ bool session_opened_ended(struct user_session *s, uint32_t sub_id);
 const struct opened_room *session_opened_find(const struct user_session *s, struct slice rid);
 /* To the connections that have it open, and no other. Takes the reference. */
 void session_opened_push(const struct opened_room *room, struct hub_buf *message);
+void session_opened_report(const struct user_session *s, struct byte_buf *json); /* an array */
 void session_opened_free(struct user_session *s);
 
 /* ---- session_query.c ---- */
@@ -392,6 +401,10 @@ void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn
                            uint64_t client);
 void session_replay_due(struct user_session *s);
 void session_replay_free(struct user_session *s);
+
+/* ---- session_state.c ---- */
+void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
+void session_restored_free(struct session_table *t);
 
 /* ---- session_events.c ---- */
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,

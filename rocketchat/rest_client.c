@@ -21,6 +21,13 @@ static bool says_json(struct rest_call *c)
                                  SLICE_LIT("application/json"));
 }
 
+/* Empty: nothing is said. */
+static bool says_client(struct rest_call *c, struct slice client_address)
+{
+    return client_address.len == 0 ||
+           rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address);
+}
+
 /* Takes c over. */
 static struct rest_call *start_as(struct rest_call *c, bool is_post, struct slice user_id,
                                   struct slice token)
@@ -70,7 +77,12 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
         byte_buf_reserve(&c->request, request->body.len); /* it may hold a password: no copies */
         byte_buf_put(&c->request, request->body);
     }
-    if (byte_buf_failed(&target)) {
+    if (byte_buf_failed(&target) || !says_client(c, request->client_address) ||
+        (request->second_factor.len > 0 &&
+         (!rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-code"),
+                                 request->second_factor) ||
+          !rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-method"),
+                                 SLICE_LIT("password"))))) {
         rest_call_free(c);
         return NULL;
     }
@@ -123,8 +135,7 @@ struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, 
     if (c == NULL)
         return NULL;
     c->fn.me = fn;
-    if (client_address.len > 0 &&
-        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address)) {
+    if (!says_client(c, client_address)) {
         rest_call_free(c);
         return NULL;
     }

@@ -55,6 +55,9 @@ struct rest_request {
     struct slice query; /* without '?', percent-encoded; may be empty */
     struct slice body;  /* of a POST, JSON */
     struct slice user_id, token;
+    struct slice client_address; /* of whom it is asked for (X-Forwarded-For); may be empty */
+    struct slice second_factor;  /* hex SHA-256 of the password, for routes that ask for a second
+                                    factor; may be empty */
 };
 /* status 0: nothing came. body: raw, also behind an error; borrowed for the call. */
 typedef void (*rest_any_fn)(void *arg, long status, struct slice body,

@@ -177,7 +177,7 @@ test("the administrator's troubles are not the caller's rights", async (t) => {
   assert.deepEqual([limited.status, limited.error.code, limited.headers.get('retry-after')], [500, 429, '7']);
   rc.store.removeAllTokens(rc.admin);
   const dead = await create(bridge);
-  assert.deepEqual([dead.status, dead.error.code], [500, 401]);
+  assert.deepEqual([dead.status, dead.error.code], [500, 401], JSON.stringify(dead.error));
   await until('a new login', async () => (await create(bridge)).status === 200);
   assert.equal(rc.user('carol').username, 'carol');
 });
@@ -197,6 +197,18 @@ test('Rocket.Chat is slow: an answer in time all the same, and the login is ther
   assert.deepEqual([stalled.status, stalled.error.code], [500, 504]);
   const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
   assert.match(metrics, /pushbridge_abp_timeouts_total [1-9]/);
+});
+
+test('calls at once are bounded, and nobody holds up the logins', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:TimeoutSeconds': 6, 'PushBridge:Abp:CallsPerUser': 18, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'stall', times: 0 });
+  const stalled = Array.from({ length: 24 }, () => call(bridge, 'GET', 'Chat/GetRooms', { token: tokenFor('alice') }));
+  const first = await Promise.race(stalled);
+  assert.deepEqual([first.status, first.error.code, first.headers.get('retry-after')], [500, 429, '1']);
+  assert.equal((await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('bob') })).status, 200);
+  const codes = (await Promise.all(stalled)).map(({ error }) => error.code);
+  assert.deepEqual([...new Set(codes)].sort(), [429, 504]);
 });
 
 test("an operator's routes: parameters there, answers back, roles asked for", async (t) => {

@@ -21,8 +21,8 @@ enum rest_what {
 
 struct rest_call {
     enum rest_what what;
-    char user[300], token[300]; /* of login: user name and password */
-    char path[100], body[500];  /* REST_ANY */
+    char user[300], token[300];             /* of login: user name and password */
+    char path[100], body[500], address[64]; /* REST_ANY */
     union {
         rest_login_fn login;
         rest_me_fn me;
@@ -131,6 +131,8 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
              request->query.len > 0 ? "?" : "", (int)request->query.len, request->query.ptr);
     snprintf(c->body, sizeof c->body, "%.*s", (int)request->body.len,
              request->body.len == 0 ? "" : request->body.ptr);
+    snprintf(c->address, sizeof c->address, "%.*s", (int)request->client_address.len,
+             request->client_address.len == 0 ? "" : request->client_address.ptr);
     assert_int_equal(request->post, request->body.len > 0);
     c->fn.any = fn;
     return c;

@@ -369,7 +369,9 @@ static void test_any_call(void **state)
     assert_string_equal(g.json, "{\"success\":true}");
     assert_true(server_saw("GET /chat/api/v1/users.info?username=a%20b HTTP/1.1\r\n"));
     assert_true(server_saw("X-Auth-Token: tok\r\n"));
+    assert_false(server_saw("X-Forwarded-For"));
     request = (struct rest_request){.post = true,
+                                    .client_address = SLICE_LIT("10.0.0.7"),
                                     .path = SLICE_LIT("users.create"),
                                     .body = SLICE_LIT("{\"name\":\"b\"}"),
                                     .user_id = SLICE_LIT("u9"),
@@ -378,6 +380,7 @@ static void test_any_call(void **state)
     run_until(&g.calls, 2);
     assert_true(server_saw("POST /chat/api/v1/users.create HTTP/1.1\r\n"));
     assert_true(server_saw("\r\n\r\n{\"name\":\"b\"}"));
+    assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
     client_stop();
     server_stop();
 }
