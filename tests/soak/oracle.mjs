@@ -7,8 +7,8 @@
 // Of each life of a tab (one connection) is asked:
 // - every message at most once (as new), and those the room's members see in the order they were written;
 // - none left out, from when the user's session had taken its first lists: before that a page loads
-//   history itself. What came last before the connection ended may be missing; a hole may not. What was
-//   deleted, or written shortly before the user left the room, may be missing;
+//   history itself. What was written shortly before the connection ended may be missing, and what was
+//   deleted, or written shortly before the user left the room;
 // - deletions of messages that the tab has, and joins and leaves, told;
 // - nothing from a room the user was not in, but for what came before the bridge could know.
 // Of each tab, over all its connections that followed a lost one within Replay:Seconds:
@@ -223,12 +223,10 @@ export class Oracle {
 
   #judgeRoom(verdict, uid, rid, { got, since, end, blame }) {
     const all = this.#byRoom.get(rid) ?? [];
-    const furthest = all.findLast((m) => m.inOrder && got.has(m.id))?.n ?? 0;
     for (const { from, to, toAt } of this.#membership(uid, rid)) {
       for (const m of all) {
         if (m.n < from || m.n > to || m.at < since || got.has(m.id)) continue;
-        if (m.at > end || (m.n > furthest && m.at > end - TAIL_MS)) continue;
-        if (!m.inOrder && m.at > end - TAIL_MS) continue;
+        if (m.at > end - TAIL_MS) continue; // judged with the connection that followed, if one did
         if (m.deletedAt !== null) verdict.count('not delivered before their deletion');
         else if (toAt - m.at < LEFT_MS) verdict.count('not delivered before the user left');
         else blame('missing', rid, m.at, { id: m.id, written: m.at, ago: Date.now() - m.at, inOrder: m.inOrder });
