@@ -1,8 +1,14 @@
 #include "rocketchat/rc_date.h"
 #include "rocketchat/json_fields_internal.h"
+#include <stdio.h>
+#include <time.h>
 
 /* JavaScript's own limit: 100 million days to either side of 1970. */
 #define DATE_MAX_MS INT64_C(8640000000000000)
+
+/* 0000-01-01 and the last moment of 9999. */
+#define ISO_MIN_MS INT64_C(-62167219200000)
+#define ISO_MAX_MS INT64_C(253402300799999)
 
 enum { BAD_ZONE = 24 * 60 };
 
@@ -95,6 +101,19 @@ int64_t rc_date_of_iso(struct slice s)
         return RC_NO_DATE;
     days = days_before(year, month) + day - 1;
     return (((days * 24 + hour) * 60 + minute - zone) * 60 + second) * 1000 + ms;
+}
+
+bool rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_LEN + 1])
+{
+    time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
+    char day[32];
+    struct tm t;
+
+    if (ms < ISO_MIN_MS || ms > ISO_MAX_MS || gmtime_r(&seconds, &t) == NULL ||
+        strftime(day, sizeof day, "%m-%dT%H:%M:%S", &t) == 0)
+        return false;
+    return snprintf(out, RC_DATE_ISO_LEN + 1, "%04d-%s.%03dZ", t.tm_year + 1900, day,
+                    (int)(ms - (int64_t)seconds * 1000)) == RC_DATE_ISO_LEN;
 }
 
 /* An integer in range; fractions and exponents are no dates. */

@@ -18,4 +18,8 @@ int64_t rc_date_read(struct json_reader *r);
 /* ISO-8601 as JavaScript's toISOString writes it, fraction of 0 to 9 digits, Z or +hh:mm. */
 int64_t rc_date_of_iso(struct slice text);
 
+/* As toISOString writes it. False: no year of four digits. */
+#define RC_DATE_ISO_LEN 24
+bool rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_LEN + 1]);
+
 #endif
