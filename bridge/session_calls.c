@@ -27,6 +27,7 @@ struct session_call {
     const char *ddp;      /* the DDP method; static, or a setting's */
     uint64_t due_ms;      /* while it waits */
     struct rest_call *rest;
+    bool by_rest;                /* what it answers came by REST */
     struct byte_buf first;       /* ACTION_ROOMS: the first list */
     char new_id[NEW_ID_LEN + 3]; /* with quotes and NUL */
     size_t len;
@@ -59,9 +60,21 @@ uint64_t session_calls_pace(struct user_session *s, const char *method)
 
 void session_call_answer(struct session_call *call, enum call_answer kind, struct slice text)
 {
-    const struct call_gate *gate = &call->session->table->options.calls;
+    const struct session_table *t = call->session->table;
+    const struct call_gate *gate = &t->options.calls;
+    struct byte_buf dates = {0};
 
+    if (kind != CALL_ERROR) {
+        /* A list of rooms may be half of each road. */
+        text = session_dates(t, text, call->by_rest && t->settings->events.dates == DATES_EJSON,
+                             &dates);
+        if (byte_buf_failed(&dates)) {
+            kind = CALL_ERROR;
+            text = SLICE_LIT("no-memory: out of memory");
+        }
+    }
     gate->answer(gate->arg, &call->id, kind, text);
+    byte_buf_free(&dates);
     byte_buf_free(&call->first);
     free(call);
 }
@@ -232,6 +245,7 @@ static void ask_rest(struct session_call *call, const char *path, struct slice q
         fail_not_live(call);
         return;
     }
+    call->by_rest = true;
     call->rest = rest_request(s->table->options.rest, &request, fn, call);
     if (call->rest == NULL) {
         fail_nomem(call);

@@ -101,6 +101,19 @@ static bool take(struct user_session *s, enum list which, struct slice json)
 static void ask(struct user_session *s, enum list which);
 
 static void on_list(struct user_session *s, enum list which, struct slice json,
+                    const struct rc_error *error);
+
+static void on_list_in_form(struct user_session *s, enum list which, struct slice answer,
+                            bool by_rest, const struct rc_error *error)
+{
+    struct byte_buf dates = {0};
+    const struct slice json = session_dates(s->table, answer, by_rest, &dates);
+
+    on_list(s, which, json, error);
+    byte_buf_free(&dates);
+}
+
+static void on_list(struct user_session *s, enum list which, struct slice json,
                     const struct rc_error *error)
 {
     if (error == NULL && take(s, which, json)) {
@@ -145,7 +158,7 @@ static void on_rest(void *arg, enum list which, struct slice json, const struct 
     if (s == NULL)
         return;
     s->rest = NULL;
-    on_list(s, which, json, error);
+    on_list_in_form(s, which, json, true, error);
 }
 
 static void on_rest_subscriptions(void *arg, struct slice json, const struct rc_error *error)
@@ -184,7 +197,7 @@ static void on_ddp(struct user_session *s, enum list which, struct slice result,
     if (error != NULL && error->result == RC_NOT_FOUND)
         ask_rest(s, which);
     else if (error == NULL || error->result != RC_UNREACHABLE)
-        on_list(s, which, result, error);
+        on_list_in_form(s, which, result, false, error);
 }
 
 static void on_ddp_subscriptions(void *arg, struct slice result, const struct rc_error *error)

@@ -45,7 +45,10 @@ static void report(struct query *q, struct repair_answer *answer, const struct r
 static void on_messages(void *arg, struct slice result, const struct rc_error *error)
 {
     struct query *q = arg;
-    struct repair_answer *answer = error == NULL ? repair_answer_new(result) : NULL;
+    struct byte_buf dates = {0};
+    const struct slice json = session_dates(q->table, result, false, &dates);
+    struct repair_answer *answer =
+        error == NULL && !byte_buf_failed(&dates) ? repair_answer_new(json) : NULL;
     struct rc_error nomem;
 
     if (error == NULL && answer == NULL) {
@@ -53,6 +56,7 @@ static void on_messages(void *arg, struct slice result, const struct rc_error *e
         error = &nomem;
     }
     report(q, answer, error);
+    byte_buf_free(&dates);
 }
 
 static bool ask_ddp(struct user_session *s, struct slice rid, int64_t since_ms, struct query *q)
