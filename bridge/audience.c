@@ -1,7 +1,9 @@
 #include "bridge/audience.h"
 
 #include "base/hash.h"
+#include "bridge/lost_slots.h"
 #include "bridge/program.h"
+#include "bridge/settings.h"
 #include "bridge/shard.h"
 #include "bridge/user.h"
 #include "signalr/hub/signalr_server.h"
@@ -191,10 +193,76 @@ void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
         hub_connection_close(c, NULL, true);
 }
 
+/* ---- who may be lost ---- */
+
+enum { DOUBTS_MAX = LOST_SLOTS_MAX };
+
+struct checked_mail {
+    struct mail mail;
+    unsigned from; /* the connections' shard */
+    uint64_t ticket;
+    size_t count, key_len;
+    struct session_doubt doubts[DOUBTS_MAX];
+    char key[];
+};
+
+struct check {
+    uint64_t client;
+    bool acks_are_the_clients;
+    struct checked_mail *answer;
+};
+
+static void checked_deliver(struct mail *mail, void *consumer)
+{
+    struct checked_mail *m = (struct checked_mail *)mail;
+    struct shard *s = consumer;
+
+    session_table_checked(s->sessions, (struct slice){m->key, m->key_len}, m->ticket, m->from,
+                          m->doubts, m->count);
+    free(m);
+}
+
+static bool acks_are_the_clients(const struct shard *s)
+{
+    return s->program->settings->replay.tail != REPLAY_TAIL_LAST_PING;
+}
+
+static void check_one(struct hub_connection *c, void *arg)
+{
+    const struct bridge_user *user = hub_connection_user_data(c);
+    struct check *check = arg;
+    struct checked_mail *m = check->answer;
+    struct session_doubt *doubt = &m->doubts[m->count];
+
+    if (m->count == DOUBTS_MAX || hub_connection_data(c) != &attached_mark ||
+        user->client != check->client ||
+        !hub_connection_in_doubt(c, check->acks_are_the_clients, &doubt->receipt))
+        return;
+    doubt->conn_serial = hub_connection_serial(c);
+    m->count++;
+}
+
+void audience_check(struct shard *s, unsigned session_shard, struct slice key, uint64_t client,
+                    uint64_t ticket)
+{
+    struct checked_mail *m = mail_alloc(sizeof *m + key.len);
+    struct check check = {client, acks_are_the_clients(s), m};
+
+    m->mail = (struct mail){.deliver = checked_deliver, .discard = mail_free, .control = true};
+    m->from = s->index;
+    m->ticket = ticket;
+    m->key_len = key.len;
+    memcpy(m->key, key.ptr, key.len);
+    if (s->signalr != NULL)
+        signalr_server_each_known(s->signalr, key, check_one, &check);
+    shard_post(s, session_shard, &m->mail);
+}
+
 /* ---- the end ---- */
 
 /* Without memory it counts as having left in good order. */
-static void remember_ended(struct audience *a, const struct hub_connection *c, uint64_t client)
+static void remember_ended(struct audience *a, const struct hub_connection *c, uint64_t client,
+                           bool may_return)
 {
     struct audience_ended *ended = malloc(sizeof *ended);
 
@@ -202,7 +270,7 @@ static void remember_ended(struct audience *a, const struct hub_connection *c, u
         return;
     ended->serial = hub_connection_serial(c);
     ended->client = client;
-    ended->may_return = hub_connection_may_return(c);
+    ended->may_return = may_return;
     HASH_ADD(hh, a->ended, serial, sizeof ended->serial, ended);
 }
 
@@ -210,15 +278,16 @@ void audience_disconnected(struct shard *s, struct hub_connection *c)
 {
     const struct bridge_user *user = hub_connection_user_data(c);
     struct slice key = hub_connection_user_key(c);
+    bool may_return = hub_connection_may_return(c, acks_are_the_clients(s));
     struct session_loss loss;
 
     if (hub_connection_data(c) == &waiting_mark)
-        remember_ended(&s->audience, c, user->client);
+        remember_ended(&s->audience, c, user->client, may_return);
     if (hub_connection_data(c) != &attached_mark)
         return;
     loss = (struct session_loss){user->client, *hub_connection_receipt(c)};
     post_detach(s, shard_of_user(s->program, key), key, hub_connection_serial(c),
-                hub_connection_may_return(c) ? &loss : NULL);
+                may_return ? &loss : NULL);
 }
 
 void audience_close(struct audience *a)

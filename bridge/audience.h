@@ -32,6 +32,11 @@ void audience_attached(struct shard *s, unsigned session_shard, struct slice key
                        const struct session_start *start);
 void audience_refused(struct shard *s, uint64_t serial, enum session_attach why);
 
+/* The session asks which connections of the user and of that kind may have been lost; it is
+ * answered by mail. */
+void audience_check(struct shard *s, unsigned session_shard, struct slice key, uint64_t client,
+                    uint64_t ticket);
+
 void audience_close(struct audience *a); /* no answer is to be expected any more */
 
 #endif

@@ -6,14 +6,18 @@ enum { FIRST_CAPACITY = 2 };
 void lost_slots_free(struct lost_slots *l)
 {
     free(l->slots);
+    free(l->doubts);
     *l = (struct lost_slots){0};
 }
 
 static void drop(struct lost_slots *l, struct lost_slot *slot)
 {
     *slot = l->slots[l->count - 1];
-    if (--l->count == 0)
-        lost_slots_free(l);
+    if (--l->count > 0)
+        return;
+    free(l->slots);
+    l->slots = NULL;
+    l->capacity = 0;
 }
 
 static struct lost_slot *ends_first(const struct lost_slots *l)
@@ -107,4 +111,78 @@ uint64_t lost_slots_last_end_ms(const struct lost_slots *l)
         if (l->slots[i].until_ms > last)
             last = l->slots[i].until_ms;
     return last;
+}
+
+/* ---- connections in doubt ---- */
+
+static struct lost_doubt *find_doubt(const struct lost_slots *l, uint64_t connection)
+{
+    for (unsigned i = 0; i < l->ndoubts; i++)
+        if (l->doubts[i].connection == connection)
+            return &l->doubts[i];
+    return NULL;
+}
+
+static struct lost_slot *slot_of(const struct lost_slots *l, uint64_t connection)
+{
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->slots[i].connection == connection)
+            return &l->slots[i];
+    return NULL;
+}
+
+static struct lost_doubt *add_doubt(struct lost_slots *l, uint64_t connection)
+{
+    struct lost_doubt *doubts;
+
+    if (l->ndoubts == LOST_SLOTS_MAX)
+        return NULL;
+    doubts = realloc(l->doubts, (l->ndoubts + 1u) * sizeof *doubts);
+    if (doubts == NULL)
+        return NULL;
+    l->doubts = doubts;
+    doubts[l->ndoubts] = (struct lost_doubt){.connection = connection};
+    return &doubts[l->ndoubts++];
+}
+
+static void take_back(struct lost_slots *l, uint64_t connection)
+{
+    struct lost_slot *slot = slot_of(l, connection);
+
+    if (slot != NULL)
+        drop(l, slot);
+}
+
+bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot)
+{
+    struct lost_doubt *doubt = find_doubt(l, slot->connection);
+
+    if (doubt != NULL && doubt->position == slot->position)
+        return false;
+    if (doubt == NULL)
+        doubt = add_doubt(l, slot->connection);
+    if (doubt == NULL)
+        return false;
+    doubt->position = slot->position;
+    take_back(l, slot->connection);
+    return lost_slots_add(l, slot);
+}
+
+bool lost_slots_end_doubt(struct lost_slots *l, uint64_t connection, bool lost, uint64_t position)
+{
+    struct lost_doubt *doubt = find_doubt(l, connection);
+    struct lost_slot *slot = slot_of(l, connection);
+    bool had_it = doubt != NULL && lost && doubt->position == position;
+
+    if (doubt != NULL)
+        *doubt = l->doubts[--l->ndoubts];
+    if (l->ndoubts == 0) {
+        free(l->doubts);
+        l->doubts = NULL;
+    }
+    if (had_it && slot != NULL)
+        slot->connection = 0;
+    else
+        take_back(l, connection);
+    return !had_it;
 }

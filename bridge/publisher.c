@@ -22,7 +22,7 @@ struct publisher_gap {
     char id[]; /* target shard (2 bytes), then the user key */
 };
 
-enum push_kind { PUSH_ATTACHED, PUSH_USER, PUSH_ONE, PUSH_OPENER, PUSH_CLOSE };
+enum push_kind { PUSH_ATTACHED, PUSH_USER, PUSH_ONE, PUSH_OPENER, PUSH_CLOSE, PUSH_CHECK };
 
 struct push_mail {
     struct mail mail;
@@ -32,6 +32,7 @@ struct push_mail {
     struct hub_buf *message; /* a reference; NULL for attached and close */
     enum session_revoke why;
     struct session_start start; /* of attached */
+    uint64_t client;            /* of check, whose ticket is the serial */
     size_t key_len;
     char key[];
 };
@@ -70,6 +71,7 @@ static void push_to_connections(struct shard *s, struct push_mail *p)
         signalr_server_each_of_user(s->signalr, key, close_one, &p->why);
         break;
     case PUSH_ATTACHED:
+    case PUSH_CHECK:
         abort();
     }
 }
@@ -82,6 +84,8 @@ static void push_deliver(struct mail *mail, void *consumer)
 
     if (p->kind == PUSH_ATTACHED)
         audience_attached(s, p->from, (struct slice){p->key, p->key_len}, p->serial, &p->start);
+    else if (p->kind == PUSH_CHECK)
+        audience_check(s, p->from, (struct slice){p->key, p->key_len}, p->client, p->serial);
     else if (s->signalr != NULL)
         push_to_connections(s, p);
     push_free(mail);
@@ -189,6 +193,16 @@ static void host_attached(void *arg, unsigned shard, uint64_t conn_serial, struc
     post(arg, shard, push);
 }
 
+static void host_check(void *arg, unsigned shard, struct slice key, uint64_t client,
+                       uint64_t ticket)
+{
+    struct push_mail *push = push_new(arg, PUSH_CHECK, key, NULL);
+
+    push->client = client;
+    push->serial = ticket;
+    post(arg, shard, push);
+}
+
 static void host_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
 {
     struct push_mail *push = push_new(arg, PUSH_USER, key, message);
@@ -233,7 +247,8 @@ static void host_close_user(void *arg, unsigned shard, struct slice key, enum se
 
 struct session_host publisher_session_host(struct publisher *p)
 {
-    return (struct session_host){.attached = host_attached,
+    return (struct session_host){.check = host_check,
+                                 .attached = host_attached,
                                  .push = host_push,
                                  .push_to_connection = host_push_to_connection,
                                  .push_to_opener = host_push_to_opener,

@@ -48,12 +48,9 @@ const struct refused_token *refused_tokens_find(const struct refused_tokens *t, 
 {
     const struct refused_token *latest = NULL;
 
-    for (size_t i = 0; i < REFUSED_TOKENS_MAX; i++) {
-        const struct refused_token *row = &t->rows[i];
-
+    for (const struct refused_token *row = t->rows; row < t->rows + REFUSED_TOKENS_MAX; row++)
         if (row->times > 0 && (latest == NULL || row->at_ms >= latest->at_ms) &&
             (slice_eq(slice_of(row->key), who) || slice_eq(slice_of(row->username), who)))
             latest = row;
-    }
     return latest;
 }

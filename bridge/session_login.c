@@ -136,6 +136,11 @@ static void fail(struct user_session *s, const struct rc_error *error)
     case RC_BLOCKED_USER: /* its block outlasts our first pauses; trying would prolong it */
         session_refuse(s, error->code, error->retry_after_ms);
         break;
+    case RC_BLOCKED_IP: /* everybody waits for its end (login_governor.h), and is told so */
+        session_back_off(s, error->code,
+                         error->retry_after_ms > SESSION_BLOCKED_MS ? error->retry_after_ms
+                                                                    : SESSION_BLOCKED_MS);
+        break;
     default:
         session_back_off(s, error->code, error->retry_after_ms);
         break;

@@ -13,6 +13,14 @@ enum {
     KEEP_SLACK_MS = 5000,
 };
 
+/* A connection that has come and waits for what is known of the user's others. */
+struct session_arrival {
+    struct session_arrival *next;
+    uint64_t ticket, conn_serial, client;
+    uint64_t from;         /* the last event before it came */
+    unsigned shard, waits; /* for so many shards */
+};
+
 static void count(const struct user_session *s, enum metric which, uint64_t n)
 {
     metrics_add(s->table->options.metrics, which, (int64_t)n);
@@ -78,6 +86,12 @@ void session_replay_due(struct user_session *s)
 void session_replay_free(struct user_session *s)
 {
     size_t before = s->ring.bytes;
+    struct session_arrival *a, *next;
+
+    for (a = s->arrivals; a != NULL; a = next) { /* of a drain: their connections are closed */
+        next = a->next;
+        free(a);
+    }
 
     count(s, METRIC_REPLAY_SLOTS_EXPIRED, s->slots.count);
     lost_slots_free(&s->slots);
@@ -116,41 +130,61 @@ static uint64_t received(struct user_session *s, const struct hub_receipt *r)
     return number == HUB_RECEIPT_UNKNOWN ? LOST_SLOT_UNKNOWN : number;
 }
 
-void session_replay_lost(struct user_session *s, const struct session_loss *loss)
+static uint64_t connection_id(unsigned shard, uint64_t conn_serial)
 {
-    const uint32_t seconds_ms = s->table->settings->replay.seconds_ms;
-    struct lost_slot slot = {.client = loss->client,
-                             .until_ms = session_now_ms(s->table) + seconds_ms};
+    return (uint64_t)(shard + 1) << 48 | conn_serial;
+}
 
-    if (seconds_ms == 0)
-        return;
-    slot.position = received(s, &loss->receipt);
+static struct lost_slot slot_of(struct user_session *s, uint64_t client,
+                                const struct hub_receipt *receipt)
+{
+    return (struct lost_slot){.position = received(s, receipt),
+                              .client = client,
+                              .until_ms =
+                                  session_now_ms(s->table) + s->table->settings->replay.seconds_ms};
+}
+
+static void note_slot(struct user_session *s, const struct lost_slot *slot)
+{
     count(s, METRIC_REPLAY_SLOTS_LEFT, 1);
-    if (!lost_slots_add(&s->slots, &slot))
-        count(s, METRIC_REPLAY_SLOTS_EXPIRED, 1);
+    log_debug("slot_left", LOG_ID("user", slice_of(s->key)), LOG_UINT("position", slot->position),
+              LOG_UINT("last", s->ring.last));
+}
+
+void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_loss *loss)
+{
+    const bool lost = loss != NULL && s->table->settings->replay.seconds_ms > 0;
+    const uint64_t connection = connection_id(shard, conn_serial);
+    struct lost_slot slot = {0};
+
+    if (lost)
+        slot = slot_of(s, loss->client, &loss->receipt);
+    if (lost_slots_end_doubt(&s->slots, connection, lost, slot.position) && lost) {
+        note_slot(s, &slot);
+        if (!lost_slots_add(&s->slots, &slot))
+            count(s, METRIC_REPLAY_SLOTS_EXPIRED, 1);
+    }
     rearm(s);
-    log_debug("slot_left", LOG_ID("user", slice_of(s->key)), LOG_UINT("position", slot.position),
-              LOG_UINT("behind", s->ring.last - slot.position));
 }
 
 /* ---- a connection comes ---- */
 
-struct session_start session_replay_claim(struct user_session *s, uint64_t client)
+/* A client that has lost nothing begins behind `from`. */
+static struct session_start claim(struct user_session *s, uint64_t client, uint64_t from)
 {
-    struct session_start start = {.from = s->ring.last};
     uint64_t position;
 
-    if (!lost_slots_claim(&s->slots, client, &position))
-        return start;
-    count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
-    if (position == LOST_SLOT_UNKNOWN || !replay_ring_reaches(&s->ring, position)) {
-        count(s, METRIC_REPLAY_OVERRUNS, 1);
-        start.torn = true;
-    } else {
-        start.from = position;
+    if (lost_slots_claim(&s->slots, client, &position)) {
+        count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
+        rearm(s);
+        if (position < from) /* LOST_SLOT_UNKNOWN, too */
+            from = position;
     }
-    rearm(s);
-    return start;
+    if (from != LOST_SLOT_UNKNOWN && replay_ring_reaches(&s->ring, from))
+        return (struct session_start){.from = from};
+    count(s, METRIC_REPLAY_OVERRUNS, 1);
+    return (struct session_start){.from = s->ring.last, .torn = true};
 }
 
 static void push_one(const struct user_session *s, unsigned shard, uint64_t conn_serial,
@@ -161,23 +195,90 @@ static void push_one(const struct user_session *s, unsigned shard, uint64_t conn
     host->push_to_connection(host->arg, shard, conn_serial, slice_of(s->key), message);
 }
 
-void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
-                         const struct session_start *start)
+static void send_resync(const struct user_session *s, unsigned shard, uint64_t conn_serial)
 {
-    struct hub_buf *resync;
+    struct hub_buf *resync = event_map_resync((struct slice){0}, "replay-too-long");
 
-    if (start->torn) {
-        resync = event_map_resync((struct slice){0}, "replay-too-long");
-        if (resync == NULL) {
-            count(s, METRIC_DROPS_NO_MEMORY, 1);
-            return; /* torn as it is, its next slot tells it again */
-        }
-        count(s, METRIC_EVENTS_OUT_RESYNC, 1);
-        push_one(s, shard, conn_serial, resync);
-        hub_buf_unref(resync);
+    if (resync == NULL) {
+        count(s, METRIC_DROPS_NO_MEMORY, 1);
+        return; /* torn as it is, its next slot tells it again */
+    }
+    count(s, METRIC_EVENTS_OUT_RESYNC, 1);
+    push_one(s, shard, conn_serial, resync);
+    hub_buf_unref(resync);
+}
+
+static void answer(struct user_session *s, unsigned shard, uint64_t conn_serial, uint64_t client,
+                   uint64_t from)
+{
+    const struct session_host *host = &s->table->options.host;
+    const struct session_start start = claim(s, client, from);
+
+    host->attached(host->arg, shard, conn_serial, slice_of(s->key), &start);
+    if (start.torn)
+        send_resync(s, shard, conn_serial);
+    for (uint64_t number = start.from + 1; number <= s->ring.last; number++)
+        push_one(s, shard, conn_serial, replay_ring_at(&s->ring, number));
+    if (start.from < from)
+        count(s, METRIC_REPLAY_EVENTS, from - start.from);
+    session_tell_connection(s, shard, conn_serial);
+}
+
+void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                           uint64_t client)
+{
+    const struct session_host *host = &s->table->options.host;
+    struct session_arrival *a = NULL;
+
+    if (s->connections > 1 && s->table->settings->replay.seconds_ms > 0)
+        a = calloc(1, sizeof *a);
+    if (a == NULL) { /* the only one, or no memory */
+        answer(s, shard, conn_serial, client, s->ring.last);
         return;
     }
-    for (uint64_t number = start->from + 1; number <= s->ring.last; number++)
-        push_one(s, shard, conn_serial, replay_ring_at(&s->ring, number));
-    count(s, METRIC_REPLAY_EVENTS, s->ring.last - start->from);
+    *a = (struct session_arrival){.next = s->arrivals,
+                                  .ticket = ++s->table->next_ticket,
+                                  .conn_serial = conn_serial,
+                                  .client = client,
+                                  .from = s->ring.last,
+                                  .shard = shard};
+    s->arrivals = a;
+    for (unsigned i = 0; i < s->table->options.nshards; i++)
+        if (s->interest[i] > 0) {
+            a->waits++;
+            host->check(host->arg, i, slice_of(s->key), client, a->ticket);
+        }
+}
+
+static void take_doubt(struct user_session *s, const struct session_arrival *a, unsigned shard,
+                       const struct session_doubt *doubt)
+{
+    struct lost_slot slot = slot_of(s, a->client, &doubt->receipt);
+
+    slot.connection = connection_id(shard, doubt->conn_serial);
+    if (lost_slots_doubt(&s->slots, &slot))
+        note_slot(s, &slot);
+}
+
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t n)
+{
+    struct session_arrival **at, *a;
+    struct user_session *s;
+
+    HASH_FIND(hh, t->sessions, key.ptr, key.len, s);
+    if (s == NULL)
+        return;
+    for (at = &s->arrivals; *at != NULL && (*at)->ticket != ticket;)
+        at = &(*at)->next;
+    a = *at;
+    if (a == NULL)
+        return; /* of a session before this one */
+    for (size_t i = 0; i < n; i++)
+        take_doubt(s, a, shard, &doubts[i]);
+    if (--a->waits > 0)
+        return;
+    *at = a->next;
+    answer(s, a->shard, a->conn_serial, a->client, a->from);
+    free(a);
 }

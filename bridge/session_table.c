@@ -166,7 +166,6 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
 {
     const unsigned most = t->settings->limits.connections_per_user;
     struct user_session *s = find(t, who->key);
-    struct session_start start;
     bool is_new;
 
     assert(shard < t->options.nshards);
@@ -179,10 +178,7 @@ enum session_attach session_table_attach(struct session_table *t, const struct s
         return SESSION_NO_ROOM;
     s->interest[shard]++;
     s->connections++;
-    start = session_replay_claim(s, who->client);
-    t->options.host.attached(t->options.host.arg, shard, conn_serial, slice_of(s->key), &start);
-    session_replay_send(s, shard, conn_serial, &start);
-    session_tell_connection(s, shard, conn_serial);
+    session_replay_arrive(s, shard, conn_serial, who->client);
     if (is_new && who->refused != NULL)
         session_refuse_for_good(s, who->refused);
     else
@@ -200,8 +196,7 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
     assert(s != NULL && s->interest[shard] > 0);
     session_opened_detach(s, shard, conn_serial);
     s->interest[shard]--;
-    if (loss != NULL)
-        session_replay_lost(s, loss);
+    session_replay_left(s, shard, conn_serial, loss);
     if (--s->connections == 0)
         user_session_unwanted(s);
 }

@@ -58,13 +58,22 @@ struct session_loss {
     struct hub_receipt receipt;
 };
 
+/* One that may have been lost. */
+struct session_doubt {
+    uint64_t conn_serial;
+    struct hub_receipt receipt;
+};
+
 enum session_revoke {
     SESSION_LOGGED_OUT, /* the user, or the operator, ended the session in good order */
     SESSION_REVOKED,    /* the entry was taken away: the user must prove who they are again */
 };
 
 struct session_host {
-    /* The answer to an attach, inside it. */
+    /* A client of that kind has come: which of the user's connections of its kind on this shard may
+     * have been lost? The answer is session_table_checked(), later and once. */
+    void (*check)(void *arg, unsigned shard, struct slice key, uint64_t client, uint64_t ticket);
+    /* The answer to an attach. */
     void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                      const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
@@ -106,7 +115,8 @@ enum session_attach {
     SESSION_TOO_MANY, /* connections of this user, on all shards together */
 };
 
-/* The answer is host.attached, at once, whatever state the session is in. To that connection follow
+/* The answer is host.attached, whatever state the session is in: at once, or behind the answers to
+ * host.check where the user has other connections. To that connection follow
  * what it missed, if a lost one of the same kind of client left a slot, and a bridgeStatus when the
  * session is not live for a reason worth knowing. But for
  * SESSION_ATTACHED nothing was called, and detach must not be. */
@@ -150,6 +160,10 @@ struct session_ask {
  * callbacks does not call back into the table. */
 void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
                         void *arg);
+
+/* The answer to host.check. key: unknown by now: nothing. */
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t count);
 
 /* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
  * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */

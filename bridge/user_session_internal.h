@@ -8,7 +8,7 @@
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
- *   session_calls.c   hub calls of the user's tabs, carried out as the user
+ *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
  *   session_further.c events of the user that only some operators want
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
@@ -79,6 +79,7 @@ struct opened_room;
 struct session_further;
 struct session_login;
 struct session_repair;
+struct session_arrival;
 
 struct user_session {
     UT_hash_handle hh; /* in table->sessions, by key */
@@ -103,11 +104,12 @@ struct user_session {
     struct session_login *login; /* a fresh login under way */
     struct replay_ring ring;     /* numbers what all tabs are sent */
     struct lost_slots slots;
-    struct room_memory *rooms;      /* delivery memory; outlives DDP connections */
-    struct rest_call *rest;         /* under way, of the latest op */
-    struct session_borrow *borrows; /* callers who wait for the token */
-    uint64_t borrow_at_ms;          /* when the first of them has waited long enough; 0: none */
-    struct rest_call *check;        /* asks whether the token is alive */
+    struct session_arrival *arrivals; /* connections not answered yet */
+    struct room_memory *rooms;        /* delivery memory; outlives DDP connections */
+    struct rest_call *rest;           /* under way, of the latest op */
+    struct session_borrow *borrows;   /* callers who wait for the token */
+    uint64_t borrow_at_ms;            /* when the first of them has waited long enough; 0: none */
+    struct rest_call *check;          /* asks whether the token is alive */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
@@ -370,12 +372,13 @@ void session_query_run(struct user_session *s, struct slice rid, int64_t since_m
 /* ---- session_replay.c ---- */
 /* Before it is pushed to all: numbers it, and keeps it while somebody may come back for it. */
 void session_replay_keep(struct user_session *s, struct hub_buf *message);
-void session_replay_lost(struct user_session *s, const struct session_loss *loss);
-/* Where a new connection starts; a slot of its kind is used up. Then, behind the answer to its
- * attach, what it missed: */
-struct session_start session_replay_claim(struct user_session *s, uint64_t client);
-void session_replay_send(struct user_session *s, unsigned shard, uint64_t conn_serial,
-                         const struct session_start *start);
+/* A connection has ended. loss: NULL: in good order. */
+void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_loss *loss);
+/* A connection comes: it is answered, and sent what it missed. Perhaps later: its old one may not
+ * have been found dead yet, so first those of its kind that are in doubt are asked for. */
+void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                           uint64_t client);
 void session_replay_due(struct user_session *s);
 void session_replay_free(struct user_session *s);
 

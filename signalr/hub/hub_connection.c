@@ -88,6 +88,7 @@ static void conn_free(struct hub_connection *c)
     hub_registry_remove(c);
     hub_inbox_free(&c->inbox);
     free(c->client_address);
+    free(c->doubt);
     free(c);
 }
 
@@ -222,19 +223,12 @@ void hub_connection_discard(struct hub_connection *c)
 
 /* ---- the end ---- */
 
-static void close_receipt(struct hub_connection *c)
-{
-    struct ws_unacked unacked = ws_conn_unacked(c->ws);
-
-    hub_receipt_close(&c->receipt, ws_conn_pushed(c->ws), unacked.all, unacked.unsent);
-}
-
 static void begin_end(struct hub_connection *c, enum hub_end why)
 {
     /* A client that was cut off may have given up, too: what its TCP still takes in while we wait
      * for the close frame, it drops. */
     if (why == HUB_END_TIMEOUT)
-        close_receipt(c);
+        hub_loss_close(c);
     c->server->stats.ended[why]++;
     c->ended = (uint8_t)why;
     conn_enter(c, CONN_CLOSING);
@@ -253,7 +247,7 @@ void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_b
 
 void hub_connection_transport_ended(struct hub_connection *c, enum hub_end why, bool for_good)
 {
-    close_receipt(c);
+    hub_loss_close(c);
     c->for_good |= for_good;
     c->ws = NULL;
     if (c->state != CONN_CLOSING)
@@ -340,6 +334,7 @@ void hub_connection_received(struct hub_connection *c, struct slice bytes)
 
 static void ping(struct hub_connection *c, uint64_t now)
 {
+    hub_loss_look(c);
     /* While older bytes wait, a ping could only add to them; they are a sign of life as good. */
     if (ws_conn_queued_bytes(c->ws) == 0)
         ws_conn_send(c->ws, c->server->ping, true);
@@ -486,30 +481,4 @@ void hub_connection_join_user(struct hub_connection *c, uint64_t from, bool torn
         return;
     c->joined = c->state == CONN_OPEN;
     hub_receipt_start(&c->receipt, from, torn, ws_conn_pushed(c->ws));
-}
-
-const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)
-{
-    return &c->receipt;
-}
-
-bool hub_connection_may_return(const struct hub_connection *c)
-{
-    switch ((enum hub_end)c->ended) {
-    case HUB_END_LOST:
-    case HUB_END_TIMEOUT:
-    case HUB_END_PROTOCOL:
-    case HUB_END_SLOW:
-    case HUB_END_EXPIRED:
-    case HUB_END_DRAIN:
-        return true;
-    case HUB_END_HOST:
-        return c->may_return;
-    case HUB_END_CLIENT: /* the client of a live page closes, too, when it has heard nothing */
-        return !c->for_good && !hub_receipt_is_complete(&c->receipt);
-    case HUB_END_HANDSHAKE:
-    case HUB_END_NEND:
-        return false;
-    }
-    abort();
 }

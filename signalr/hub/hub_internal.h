@@ -4,6 +4,7 @@
  *   hub_endpoint.c    a request comes in: method, token, home, user  -> status, or a transport
  *   hub_negotiate.c   negotiate
  *   hub_connection.c  life of a connection: states, time-outs, sending, closing
+ *   hub_loss.c        what the client of a lost connection has
  *   hub_dispatch.c    one received hub message
  *   hub_calls.c       calls that are answered later, and how many may come
  *   hub_registry.c    by token, by serial, by user
@@ -57,6 +58,7 @@ struct hub_connection {
     char *client_address;
     struct hub_inbox inbox;
     struct hub_receipt receipt;
+    struct hub_receipt *doubt;     /* the receipt as it was when bytes were found unacknowledged */
     struct hub_membership *groups; /* hub_groups_internal.h */
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
@@ -146,6 +148,14 @@ void hub_connection_rearm(struct hub_connection *c);
 void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_buf *close);
 /* Queues and drops the caller's reference. NULL, which is no memory, ends the connection. */
 void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
+
+/* ---- hub_loss.c ----
+ * A client whose network stalls gives up after a while. What its TCP then still takes in, it drops,
+ * and its acknowledgement proves nothing. So the connection is looked at with every ping: when
+ * bytes are found unacknowledged then, the receipt of that moment stands until a later look finds
+ * them acknowledged and the client alive. */
+void hub_loss_look(struct hub_connection *c);
+void hub_loss_close(struct hub_connection *c); /* the transport can still be asked */
 
 /* ---- hub_dispatch.c ---- */
 void hub_dispatch(struct hub_connection *c, struct slice body);

@@ -51,10 +51,10 @@ void hub_receipt_heard(struct hub_receipt *r, uint64_t now_ms); /* the client sh
 /* The connection has ended, or is beyond hope; the first time counts. */
 void hub_receipt_close(struct hub_receipt *r, uint32_t offset, uint32_t unacked, uint32_t unsent);
 
-/* Of a closed one. */
+/* Of a closed one: nothing that was for the connection is unacknowledged. */
 static inline bool hub_receipt_is_complete(const struct hub_receipt *r)
 {
-    return r->unacked <= r->behind;
+    return r->unacked <= r->behind || (r->last == r->first && !r->torn);
 }
 /* The highest number up to which all lie before the last `bytes` of the stream: unacked, or unsent.
  * length: of a numbered message, 0 where it is not known any more; asked from `last` downwards. */

@@ -226,6 +226,18 @@ unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *messa
     return signalr_server_send(s, &(struct hub_address){.to = HUB_TO_ALL}, message);
 }
 
+void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
+                               void (*fn)(struct hub_connection *c, void *arg), void *arg)
+{
+    const struct hub_user *user = hub_registry_user(s, user_key);
+
+    if (user == NULL)
+        return;
+    for (struct hub_connection *c = user->connections; c != NULL; c = c->user_next)
+        if (c->told_host)
+            fn(c, arg);
+}
+
 void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
                                  void (*fn)(struct hub_connection *c, void *arg), void *arg)
 {

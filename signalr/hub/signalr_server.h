@@ -160,9 +160,13 @@ void hub_connection_set_data(struct hub_connection *c, void *data);
 void *hub_connection_data(const struct hub_connection *c);
 /* In disconnected(): what of the numbered messages came through, and whether the client may be
  * back for the rest: the connection was lost, or we closed it and want it back, or the client gave
- * it up without having them all and without a word that this was all. */
+ * it up without having them all and without a word that this was all. acks_are_the_clients: no
+ * proxy between acknowledges what the client may never get. */
 const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c);
-bool hub_connection_may_return(const struct hub_connection *c);
+bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the_clients);
+/* Before that: c may have been lost already. out: its receipt as of now. */
+bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
+                             struct hub_receipt *out);
 
 /* Queues an encoded message; nothing once the connection is closing. A full queue closes the
  * connection as a slow consumer (Close with allowReconnect); the disconnected callback comes later,
@@ -217,6 +221,9 @@ unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_ke
                                   struct hub_buf *message);
 /* Sends to every open connection, joined or not; returns how many. */
 unsigned signalr_server_send_all(struct signalr_server *s, struct hub_buf *message);
+/* Every connection of the user that the host was told of, closing ones too. */
+void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
+                               void (*fn)(struct hub_connection *c, void *arg), void *arg);
 /* Every open connection of the user here, joined or not; fn may close it. */
 void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
                                  void (*fn)(struct hub_connection *c, void *arg), void *arg);

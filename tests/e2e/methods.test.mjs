@@ -251,8 +251,8 @@ test('a lost connection fails what was under way, and the message can be sent ag
 });
 
 test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) => {
-  const missing = ['sendMessage', 'getSingleMessage', 'updateMessage', 'deleteMessage', 'setReaction', 'readMessages', 'createDirectMessage', 'joinRoom', 'leaveRoom', 'subscriptions/get', 'rooms/get', 'stream-notify-room'];
-  const { store, general, user, invoke, calls } = await scene(t, latest, { double: { missingMethods: missing } });
+  const missing = ['sendMessage', 'getSingleMessage', 'updateMessage', 'deleteMessage', 'setReaction', 'readMessages', 'createDirectMessage', 'joinRoom', 'leaveRoom', 'loadHistory', 'subscriptions/get', 'rooms/get', 'stream-notify-room'];
+  const { store, general, user, post, tab, invoke, calls } = await scene(t, latest, { double: { missingMethods: missing } });
   const sent = await invoke('SendMessage', general._id, 'by REST', 'byRest12345678901');
   assert.equal(sent._id, 'byRest12345678901');
   await invoke('EditMessage', general._id, sent._id, 'edited');
@@ -269,5 +269,12 @@ test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) =>
   await invoke('DeleteMessage', general._id, sent._id);
   assert.equal(store.messages.has(sent._id), false);
   await assert.rejects(invoke('Typing', general._id), refusal('not-supported'));
+  const secret = store.createRoom({ t: 'p', name: 'secret', owner: user('bob'), members: [user('alice')] });
+  for (const room of [general, secret, store.directRoom(user('alice'), user('bob'))]) {
+    for (const text of ['1', '2', '3']) post(room, 'bob', text);
+    const page = await collect(tab, 'History', room._id, null, 2);
+    assert.deepEqual(page.items.map((m) => m.msg), ['3', '2']);
+    assert.deepEqual((await collect(tab, 'History', room._id, page.items[1].ts)).items.map((m) => m.msg), ['1']);
+  }
   assert.ok(calls('ddp sendMessage') > 0);
 });

@@ -105,6 +105,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         check_string(out.room.type);
         check_message(&out.room.last_message);
         break;
+    case RC_EVENT_DELETED:
+        assert(out.room_id.ptr != NULL && out.message.id.len > 0);
+        check_string(out.room_id);
+        check_message(&out.message);
+        break;
+    case RC_EVENT_DELETED_MANY:
+        assert(out.room_id.ptr != NULL);
+        check_string(out.room_id);
+        check_string(out.ids);
+        assert(out.ids.ptr == NULL ||
+               (out.ids.ptr[0] == '[' && json_valid(out.ids.ptr, out.ids.len, JSON_MAX_DEPTH)));
+        break;
     }
     return 0;
 }

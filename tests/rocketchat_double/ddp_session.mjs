@@ -86,7 +86,7 @@ export class DdpSession {
       const { store, streams, accounts, presence, options } = this.server;
       answer = { result: await run({ session: this, user: this.user, store, streams, accounts, presence, options }, ...params) };
     } catch (error) {
-      answer = { error: wireError(error) };
+      answer = { error: this.#refusal(method, error) };
     }
     this.answer(id, answer);
   }
@@ -101,8 +101,14 @@ export class DdpSession {
       this.subs.get(id).add(sub);
       this.ready(id);
     } catch (error) {
-      this.send({ msg: 'nosub', id, error: wireError(error) });
+      this.send({ msg: 'nosub', id, error: this.#refusal(name, error) });
     }
+  }
+
+  /** The error on the wire. What the limiter refused is counted, for tests that ask who ran into it. */
+  #refusal(name, error) {
+    if (error.error === 'too-many-requests') this.server.countCall(`limited ddp ${name}`);
+    return wireError(error);
   }
 
   dropSub(id) {

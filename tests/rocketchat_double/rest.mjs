@@ -44,6 +44,7 @@ export class Rest {
       const exempt = !path.startsWith('/api/v1/') || (caller && may(store, caller.user, 'api-bypass-rate-limit'));
       limit = exempt ? null : restLimiter.check(ip, name, req.method, route.limits?.(options));
       if (limit && !limit.allowed) {
+        this.#server.countCall(`limited ${req.method} ${name}`);
         const text = `Error, too many requests. Please slow down. You must wait ${limit.seconds} seconds before trying this endpoint again.`;
         throw new RestAnswer(429, { success: false, error: `${text} [error-too-many-requests]` });
       }

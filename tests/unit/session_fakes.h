@@ -20,7 +20,7 @@
 #include "rest_fake.h"
 
 #define NSHARDS 3
-#define MAX_CALLS 32
+#define MAX_CALLS 160
 
 /* ---- DDP ---- */
 
@@ -167,6 +167,12 @@ static struct world {
 
     unsigned attached, closed[NSHARDS];
     struct session_start start; /* of the last attached */
+    struct check {
+        unsigned shard;
+        uint64_t client, ticket;
+    } checks[16];
+    unsigned nchecks;
+    bool hold_checks; /* they wait for the test */
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
@@ -179,6 +185,8 @@ static struct world {
     bool drained, freed, cache_freed;
 } w;
 
+static const char user_key[] = "42@1";
+
 static inline void put_line(char *log, size_t cap, const char *prefix, struct hub_buf *b)
 {
     size_t len, used = strlen(log);
@@ -188,6 +196,14 @@ static inline void put_line(char *log, size_t cap, const char *prefix, struct hu
     assert_true(used + len + 64 < cap);
     snprintf(log + used, cap - used, "%s%.*s\n", prefix, (int)(len - head - 1),
              (const char *)bytes + head);
+}
+
+static inline void on_check(void *arg, unsigned shard, struct slice key, uint64_t client,
+                            uint64_t ticket)
+{
+    (void)arg;
+    assert_true(key.len > 0 && shard < NSHARDS && w.nchecks < 16);
+    w.checks[w.nchecks++] = (struct check){shard, client, ticket};
 }
 
 static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key,
@@ -322,6 +338,10 @@ static inline void settle(void)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
         rest_answer_cancelled();
+        for (unsigned n = 0; !w.hold_checks && n < w.nchecks; n++)
+            session_table_checked(w.table, slice_of(user_key), w.checks[n].ticket,
+                                  w.checks[n].shard, NULL, 0);
+        w.nchecks = w.hold_checks ? w.nchecks : 0;
         while (!w.hold_logins && granted < w.acquires)
             session_table_login_granted(w.table, w.tickets[granted++ % 64], w.road);
         session_table_run(w.table);
@@ -381,8 +401,8 @@ static inline void world_start(void)
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,
-        .host = {on_attached, on_push, on_push_to_connection, on_push_to_connection, on_close_user,
-                 NULL},
+        .host = {on_check, on_attached, on_push, on_push_to_connection, on_push_to_connection,
+                 on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
         .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
         .calls = {on_call_answer, NULL},
@@ -437,8 +457,6 @@ static inline void world_stop(void)
 }
 
 /* ---- a user, and the server's usual answers ---- */
-
-static const char user_key[] = "42@1";
 
 static inline bool attach_as(const char *key, const char *username, const char *refused,
                              unsigned shard, uint64_t serial)

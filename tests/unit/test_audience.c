@@ -24,10 +24,11 @@ struct hub_connection {
     struct bridge_user *user;
     void *data;
     struct hub_receipt receipt;
-    bool open, gone, joined, closed, may_return;
+    bool open, gone, joined, in_doubt, closed, may_return;
     char error[64];
 };
 
+static struct settings settings;
 static struct program program;
 static struct shard shards[2];
 static uv_loop_t loop;
@@ -37,7 +38,9 @@ static int attached; /* attaches less detaches */
 static char username[64], refused[64];
 static uint64_t client;
 static const struct session_start starts = {.from = 5};
-static bool left; /* the last detach left a slot ... */
+static unsigned checked; /* answers to checks ... */
+static size_t in_doubt;  /* ... and what the last one said */
+static bool left;        /* the last detach left a slot ... */
 static struct session_loss loss;
 
 /* ---- what stands around the audience ---- */
@@ -140,9 +143,40 @@ const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)
     return &c->receipt;
 }
 
-bool hub_connection_may_return(const struct hub_connection *c)
+bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the_clients)
 {
+    assert_true(acks_are_the_clients);
     return c->may_return;
+}
+
+bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
+                             struct hub_receipt *out)
+{
+    assert_true(acks_are_the_clients);
+    *out = c->receipt;
+    return c->in_doubt;
+}
+
+void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
+                               void (*fn)(struct hub_connection *c, void *arg), void *arg)
+{
+    assert_non_null(s);
+    assert_true(slice_eq(user_key, SLICE_LIT("ana")));
+    if (!conn.gone)
+        fn(&conn, arg);
+}
+
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t count)
+{
+    (void)t;
+    assert_true(slice_eq(key, SLICE_LIT("ana")));
+    assert_int_equal(ticket, 123);
+    assert_int_equal(shard, HERE);
+    checked++;
+    in_doubt = count;
+    if (count > 0)
+        assert_int_equal(doubts[0].conn_serial, conn.serial);
 }
 
 void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect)
@@ -170,7 +204,7 @@ static int start(void **state)
     attached = 0;
     left = false;
     username[0] = '\0';
-    program = (struct program){.shards = shards, .nshards = 2};
+    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
     conn.user = malloc(sizeof *conn.user + 4);
     conn.user->refused = NULL;
@@ -264,6 +298,30 @@ static void test_lost_before_the_session_heard(void **state)
     assert_true(left);
     assert_int_equal(loss.client, 77);
     assert_int_equal(hub_receipt_before(&loss.receipt, loss.receipt.unacked, NULL, NULL), 5);
+}
+
+static void test_who_is_in_doubt(void **state)
+{
+    (void)state;
+    checked = 0;
+    audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 77, 123);
+    settle();
+    assert_int_equal(checked, 1);
+    assert_int_equal(in_doubt, 0);
+    conn.in_doubt = true;
+    audience_connected(&shards[HERE], &conn);
+    audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 77, 123);
+    settle();
+    assert_int_equal(in_doubt, 0); /* it was not its session's yet, or was it that asked */
+    audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 77, 123);
+    settle();
+    assert_int_equal(in_doubt, 1);
+    audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 78, 123); /* another kind */
+    settle();
+    assert_int_equal(in_doubt, 0);
+    assert_int_equal(checked, 4);
+    leave();
+    settle();
 }
 
 static void test_why_there_is_no_session_goes_along(void **state)
@@ -364,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_joined_by_the_answer),
         T(test_lost_goes_with_its_receipt),
+        T(test_who_is_in_doubt),
         T(test_lost_before_the_session_heard),
         T(test_why_there_is_no_session_goes_along),
         T(test_left_before_the_session_heard),

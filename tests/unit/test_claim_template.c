@@ -85,14 +85,15 @@ static void test_items(void **state)
 
 static void test_bad_ones(void **state)
 {
-    static const char *const bad[] = {"{",
-                                      "}",
-                                      "{name",
-                                      "{nobody}",
-                                      "{claim:}",
-                                      "a}b",
-                                      "{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}"
-                                      "{id}{id}"};
+    static const char *const bad[] = {
+        "{",
+        "}",
+        "{name",
+        "{nobody}",
+        "{claim:}",
+        "a}b",
+        ("{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}{id}"
+         "{id}{id}")};
     const char *error;
 
     (void)state;

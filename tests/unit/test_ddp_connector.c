@@ -514,6 +514,8 @@ static void test_calls(void **state)
     probe_until(&p.answers, 3);
     assert_int_equal(p.error.result, RC_RATE_LIMITED);
     assert_int_equal(p.error.retry_after_ms, 1234);
+    assert_string_equal(p.result,
+                        "{\"error\":\"too-many-requests\",\"details\":{\"timeToReset\":1234}}");
     probe_close(&p);
     probe_until(&p.ends, 1);
     assert_int_equal(p.answers, 3);
@@ -565,6 +567,48 @@ static void test_subscriptions(void **state)
     probe_until(&p.ends, 1);
     assert_int_equal(p.subscription_ends, 2);
     assert_int_equal(p.answers, 6);
+    finish(&f);
+}
+
+static void serves_one_that_ends(struct wsd_conn *c)
+{
+    char sub[256];
+
+    if (!greet(c))
+        return;
+    for (int i = 1; i <= 2; i++)
+        wsd_expect(c, sub, sizeof sub);
+    wsd_text(c, "{\"msg\":\"ready\",\"subs\":[\"1\"]}");
+    want_text(c, "{\"msg\":\"unsub\",\"id\":\"1\"}");
+    wsd_text(c, "{\"msg\":\"nosub\",\"id\":\"1\"}");
+    wsd_text(
+        c,
+        "{\"msg\":\"nosub\",\"id\":\"2\",\"error\":{\"error\":\"not-allowed\",\"reason\":\"No\"}}");
+    wsd_drain(c);
+}
+
+/* One's own end is not told; a refusal comes with the server's words. */
+static void test_unsubscribe(void **state)
+{
+    struct fixture f = start(serves_one_that_ends, NULL);
+    struct probe p = {0};
+
+    (void)state;
+    probe_open(&p, f.client);
+    probe_until(&p.connects, 1);
+    assert_int_equal(probe_subscribe(&p, "[\"a\",false]", 9000), 1);
+    assert_int_equal(probe_subscribe(&p, "[\"b\",false]", 9000), 2);
+    ddp_connector_unsubscribe(p.c, 2); /* not ready: nothing */
+    probe_until(&p.answers, 1);
+    ddp_connector_unsubscribe(p.c, 1);
+    ddp_connector_unsubscribe(p.c, 1);
+    ddp_connector_unsubscribe(p.c, 99);
+    probe_until(&p.answers, 2);
+    assert_int_equal(p.error.result, RC_NOT_ALLOWED);
+    assert_string_equal(p.result, "{\"error\":\"not-allowed\",\"reason\":\"No\"}");
+    assert_int_equal(p.subscription_ends, 0);
+    probe_close(&p);
+    probe_until(&p.ends, 1);
     finish(&f);
 }
 
@@ -1025,6 +1069,7 @@ int main(void)
         cmocka_unit_test(test_calls_at_the_end),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_subscriptions),
+        cmocka_unit_test(test_unsubscribe),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_call_time_outs),
         cmocka_unit_test(test_fragments),

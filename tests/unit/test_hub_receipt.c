@@ -86,6 +86,24 @@ static void test_other_bytes_are_told_apart(void **state)
     assert_int_equal(r.unacked, 22);
 }
 
+static void test_complete(void **state)
+{
+    struct hub_receipt none;
+
+    (void)state;
+    begin(100);
+    none = r;
+    hub_receipt_close(&none, offset, 50, 0); /* of the handshake */
+    assert_true(hub_receipt_is_complete(&none));
+    none = r;
+    none.torn = true; /* the word of it may be in there */
+    hub_receipt_close(&none, offset, 50, 0);
+    assert_false(hub_receipt_is_complete(&none));
+    send_number(FIRST + 1, 10);
+    hub_receipt_close(&r, offset, 1, 0);
+    assert_false(hub_receipt_is_complete(&r));
+}
+
 static void test_forgotten_runs_repeat_rather_than_lose(void **state)
 {
     (void)state;
@@ -180,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_walks_back_over_whole_messages),
         cmocka_unit_test(test_other_bytes_are_told_apart),
+        cmocka_unit_test(test_complete),
         cmocka_unit_test(test_forgotten_runs_repeat_rather_than_lose),
         cmocka_unit_test(test_random_streams),
         cmocka_unit_test(test_what_never_came_here),

@@ -18,7 +18,7 @@ static int stop(void **state)
 
 static bool add(uint64_t position, uint64_t client, uint64_t until_ms)
 {
-    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms});
+    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms, 0});
 }
 
 /* 999: nothing to claim. */
@@ -87,6 +87,40 @@ static void test_ends(void **state)
     assert_int_equal(lost_slots_expire(&l, 1000), 0);
 }
 
+static bool doubt(uint64_t connection, uint64_t position)
+{
+    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, connection});
+}
+
+static void test_in_doubt_and_dead(void **state)
+{
+    (void)state;
+    assert_true(doubt(5, 10));
+    assert_false(doubt(5, 10)); /* one slot for one connection */
+    assert_int_equal(claim(1), 10);
+    assert_false(doubt(5, 10)); /* ... ever */
+    assert_int_equal(claim(1), 999);
+    assert_false(lost_slots_end_doubt(&l, 5, true, 10)); /* that was it */
+    assert_true(doubt(6, 10));
+    assert_false(lost_slots_end_doubt(&l, 6, true, 10)); /* not claimed yet, and stays */
+    assert_int_equal(claim(1), 10);
+    assert_true(lost_slots_end_doubt(&l, 7, true, 10)); /* never was in doubt */
+}
+
+static void test_in_doubt_and_alive(void **state)
+{
+    (void)state;
+    doubt(5, 10);
+    assert_true(lost_slots_end_doubt(&l, 5, false, 0)); /* left in good order: nobody's slot */
+    assert_int_equal(claim(1), 999);
+    doubt(5, 10);
+    assert_true(doubt(5, 12)); /* it had more, so it lived then, and is in doubt again */
+    assert_int_equal(l.count, 1);
+    assert_true(lost_slots_end_doubt(&l, 5, true, 15)); /* and again: lost at another place */
+    assert_int_equal(claim(1), 999);
+    assert_null(l.doubts);
+}
+
 static void test_bounded(void **state)
 {
     (void)state;
@@ -106,6 +140,8 @@ int main(void)
         T(test_each_gets_the_lowest),
         T(test_unknown_is_the_lowest),
         T(test_ends),
+        T(test_in_doubt_and_dead),
+        T(test_in_doubt_and_alive),
         T(test_bounded),
     };
 

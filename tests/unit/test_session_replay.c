@@ -67,7 +67,8 @@ static void lose_all_but(unsigned n, uint32_t unacked, uint32_t unsent)
 {
     struct session_loss loss = {.client = tabs[n].client};
 
-    sent(n);
+    if (!tabs[n].receipt.closed)
+        sent(n);
     hub_receipt_close(&tabs[n].receipt, tabs[n].receipt.end, unacked, unsent);
     loss.receipt = tabs[n].receipt;
     session_table_detach(w.table, slice_of(user_key), 0, n, &loss);
@@ -398,6 +399,53 @@ static void test_status_is_not_repeated_and_resync_is(void **state)
     leave(2);
 }
 
+/* The old connection has not been found dead yet: its shard is asked before the new one is
+ * answered. */
+static void test_back_before_the_loss_is_noticed(void **state)
+{
+    struct session_doubt doubt = {.conn_serial = 1};
+
+    (void)state;
+    come(1, CHROME);
+    come(3, FIREFOX);
+    say("a");
+    sent(1);
+    sent(3);
+    w.hold_checks = true;
+    say("b");
+    w.attached = 0;
+    come(2, CHROME);
+    assert_int_equal(w.attached, 0);
+    assert_int_equal(w.nchecks, 1);
+    assert_int_equal(w.checks[0].client, CHROME);
+    doubt.receipt = tabs[1].receipt;
+    hub_receipt_sent(&doubt.receipt, doubt.receipt.last + 1, doubt.receipt.end,
+                     doubt.receipt.end + length_of(session()->ring.last));
+    hub_receipt_close(&doubt.receipt, doubt.receipt.end, 1, 0);
+    come(5, FIREFOX);
+    say("c"); /* while they are asked */
+    session_table_checked(w.table, slice_of(user_key), w.checks[1].ticket, 0, NULL, 0);
+    assert_string_equal(told(), "c "); /* it came after 5 did */
+    memset(w.told_one, 0, sizeof w.told_one);
+    w.attached = 0;
+    session_table_checked(w.table, slice_of(user_key), 999, 0, &doubt, 1); /* none of ours */
+    session_table_checked(w.table, slice_of("nobody"), w.checks[0].ticket, 0, &doubt, 1);
+    session_table_checked(w.table, slice_of(user_key), w.checks[0].ticket, 0, &doubt, 1);
+    assert_int_equal(w.attached, 1);
+    assert_string_equal(told(), "b c ");
+    w.nchecks = 0;
+    w.hold_checks = false;
+    hub_receipt_start(&tabs[2].receipt, w.start.from, w.start.torn, 0);
+    tabs[1].receipt = doubt.receipt;
+    lose_all_but(1, 0, 0); /* now it is found out */
+    come(4, CHROME);
+    assert_string_equal(told(), ""); /* its successor has it all */
+    leave(2);
+    leave(3);
+    leave(4);
+    leave(5);
+}
+
 static void test_report(void **state)
 {
     struct byte_buf json = {0};
@@ -434,6 +482,7 @@ int main(void)
         T(test_old_events_are_not_kept_for_the_living),
         T(test_switched_off),
         T(test_status_is_not_repeated_and_resync_is),
+        T(test_back_before_the_loss_is_noticed),
         T(test_report),
     };
 

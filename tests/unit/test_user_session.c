@@ -457,6 +457,21 @@ static void test_login_that_fails_for_now(void **state)
     assert_true(was_pushed(0, "{\"state\":\"live\",\"code\":null,\"retryAfter\":null}"));
 }
 
+static void test_login_from_a_blocked_address_waits_the_block_out(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    rest_fail(rest_pending(REST_LOGIN), RC_BLOCKED_IP, "error-login-blocked-for-ip");
+    settle();
+    check_state(SESSION_BACKOFF);
+    assert_true(was_pushed(
+        0, "{\"state\":\"backoff\",\"code\":\"error-login-blocked-for-ip\",\"retryAfter\":30"));
+    advance(SESSION_BLOCKED_MS - 100);
+    assert_null(rest_pending(REST_LOGIN));
+    advance(1200);
+    assert_non_null(rest_pending(REST_LOGIN));
+}
+
 static void test_limited_login_waits_as_told(void **state)
 {
     struct rc_error error;
@@ -1372,6 +1387,7 @@ int main(void)
         T(test_late_tab_hears_of_the_refusal),
         T(test_governor_refuses),
         T(test_login_that_fails_for_now),
+        T(test_login_from_a_blocked_address_waits_the_block_out),
         T(test_limited_login_waits_as_told),
         T(test_answer_for_somebody_else_is_refused),
         T(test_answer_without_a_name_asks_me),

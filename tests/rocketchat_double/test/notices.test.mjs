@@ -31,8 +31,14 @@ test('presence: user-status to all, userData to the user, the selective stream t
 
   const ended = await a.sub('p2', 'stream-user-presence', '', { removed: [bob._id] });
   assert.deepEqual([ended.msg, ended.error], ['nosub', undefined]);
+  const second = await login(double, 'bob');
   b.ws.close();
   await b.closed;
+  await second.settle();
+  await a.settle();
+  assert.equal(a.events('user-status').length, 2, 'one of two connections is left');
+  second.ws.close();
+  await second.closed;
   await sleep(20);
   await a.settle();
   assert.equal(a.events('user-status').at(-1)[0][2], 0);
@@ -63,8 +69,9 @@ test('changed user data: userData, the users document, names to everybody; a del
 });
 
 test('pruning: one notice for many, with their ids where a limit chose them', async (t) => {
-  const { double, store, alice, general } = await startDouble(t);
+  const { double, store, alice, bob, general } = await startDouble(t);
   for (const msg of ['1', '2', '3', '4']) store.post({ rid: general._id, user: alice, msg });
+  store.post({ rid: general._id, user: bob, msg: 'spared' });
   const a = await subscribed(double, 'alice', { d: ['notify-room', `${general._id}/deleteMessageBulk`], r: ['notify-user', `${alice._id}/rooms-changed`] });
   const [first] = store.messagesOf(general._id);
   await double.control.run([{ op: 'prune', room: 'general', limit: 1 }, { op: 'prune', room: 'general', oldest: 0, users: ['alice'] }]);
@@ -72,7 +79,7 @@ test('pruning: one notice for many, with their ids where a limit chose them', as
   const [[one], [rest]] = a.events(`${general._id}/deleteMessageBulk`);
   assert.deepEqual([one.rid, one.ids, one.users], [general._id, [first._id], []]);
   assert.deepEqual([rest.ids, rest.users, rest.ts.$gt], [undefined, ['alice'], { $date: 0 }]);
-  assert.deepEqual(a.events(`${alice._id}/rooms-changed`).map(([, r]) => [r.msgs, r.lastMessage?.msg]), [[3, '4'], [0, undefined]]);
+  assert.deepEqual(a.events(`${alice._id}/rooms-changed`).map(([, r]) => [r.msgs, r.lastMessage?.msg]), [[4, 'spared'], [1, 'spared']]);
   assert.equal(store.trash.messages.length, 4);
 });
 

@@ -18,6 +18,8 @@ test('paging: fifty by default, a hundred at most, all by zero', async (t) => {
   assert.deepEqual(await get('count=0'), [120, '119', 120, 0, 120]);
   assert.deepEqual(await get('count=10&offset=115'), [5, '4', 5, 115, 120]);
   assert.deepEqual(await get('count=x&offset=-3'), [120, '119', 120, 0, 120]);
+  assert.deepEqual(await get(`count=1&sort=${encodeURIComponent('{"ts":1}')}`), [1, '0', 1, 0, 120]);
+  assert.equal((await call('GET', `channels.messages?roomId=${general._id}&sort={`, { as })).body.errorType, 'error-invalid-sort');
 });
 
 test('direct rooms: made once for a pair, in either direction, and for a group; listed', async (t) => {
@@ -64,6 +66,8 @@ test('others’ messages: owners and moderators change them, members do not', as
   const change = (login, message) => call('POST', 'chat.update', { as: login, body: { roomId: general._id, msgId: message._id, text: 'y' } });
   assert.equal((await change(asUser(bob), ofAlice)).body.errorType, 'error-action-not-allowed');
   assert.equal((await change(as, ofBob)).body.message.editedBy.username, 'alice');
+  const force = await call('POST', 'chat.delete', { as: asUser(bob), body: { roomId: general._id, msgId: ofAlice._id, asUser: true } });
+  assert.equal(force.body.errorType, 'error-action-not-allowed');
   const gone = await call('POST', 'chat.delete', { as, body: { roomId: general._id, msgId: ofBob._id, asUser: true } });
   assert.deepEqual([gone.status, store.messages.has(ofBob._id)], [200, false]);
   const deleted = (await call('GET', `chat.getDeletedMessages?roomId=${general._id}&since=${ofBob.ts.toISOString()}`, { as: asUser(bob) })).body;
@@ -165,7 +169,9 @@ test('files: in two steps and in one, byte for byte; who may fetch them', async 
   assert.deepEqual([message.msg, message.file.type, message.files.length, message.attachments[0].description, message.attachments[0].title_link], ['see', 'image/png', 1, 'floor plan', file.url]);
   const fetched = await fetch(`${double.url}${file.url}?rc_uid=${as.userId}&rc_token=${as.authToken}`);
   assert.deepEqual([...Buffer.from(await fetched.arrayBuffer())], [0, 13, 10, 45, 45, 255]);
-  assert.equal((await fetch(`${double.url}${file.url}`)).status, 403);
+  const stranger = asUser(bob);
+  for (const [uid, token] of [[undefined, undefined], [as.userId, 'wrong'], [as.userId, stranger.authToken], [bob._id, stranger.authToken]])
+    assert.equal((await fetch(`${double.url}${file.url}?rc_uid=${uid}&rc_token=${token}`)).status, 403, 'only members');
   assert.equal((await fetch(`${double.url}${file.url}`, { headers: { Cookie: `rc_uid=${as.userId}; rc_token=${as.authToken}` } })).status, 200);
 
   assert.equal((await upload(`rooms.upload/${room._id}`, formOf('file', { msg: 'old way' }))).body.message.msg, 'old way');

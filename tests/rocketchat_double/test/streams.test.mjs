@@ -196,10 +196,11 @@ test('shapes of a removed subscription; _updatedAt by option', async (t) => {
 
 test('kicked from a private room: its stream stops silently, or flows on in the faulty variant', async (t) => {
   for (const keepRoomStreamOnKick of [false, true]) {
-    const { double, store, alice, bob } = await startDouble(t, { keepRoomStreamOnKick });
+    const { double, store, alice, bob, general } = await startDouble(t, { keepRoomStreamOnKick });
     const room = store.createRoom({ t: 'p', name: 'inner', owner: bob, members: [alice] });
     const probe = await Probe.connect(double, password('alice', 'pw-a'));
     await probe.sub('r', 'stream-room-messages', room._id, false);
+    await probe.sub('g', 'stream-room-messages', general._id, false);
     store.unsubscribe(room._id, alice);
     store.post({ rid: room._id, user: bob, msg: 'x' });
     await probe.settle();
