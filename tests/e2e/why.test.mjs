@@ -23,7 +23,7 @@ async function setUp(t, { settings, faults = [], arrange } = {}) {
   const why = async (code, who) => {
     let last;
     const found = until(code, async () => (last = (await ask(who)).why).code === code, 10_000);
-    await found.catch((error) => assert.fail(`${error.message}; it was ${JSON.stringify(last)}`));
+    await found.catch((error) => assert.fail(`${error.message} ${error.cause?.code ?? error.cause ?? ''}; it was ${JSON.stringify(last)}`));
     assert.match(last.text, /^[A-Z].*\.$/);
     assert.equal(last.text.includes(PASSWORD), false);
     return last.text;
@@ -89,7 +89,7 @@ test('the login is refused, paused, or under way', async (t) => {
   assert.match(await paused.why('login-paused'), /The login at Rocket\.Chat failed/);
   const slow = await setUp(t, { settings: { 'Im:LoginVia': 'rest' }, faults: [{ on: 'login', do: 'delay', ms: 4000 }] });
   await slow.open();
-  assert.match(await slow.why('login-running'), /by REST/);
+  await until('by REST', async () => /by REST/.test(await slow.why('login-running')));
 });
 
 test('the DDP connection is down', async (t) => {

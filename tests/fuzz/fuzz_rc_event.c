@@ -71,16 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         assert(out.message.raw.ptr != NULL && out.message.id.len > 0);
         check_message(&out.message);
         break;
-    case RC_EVENT_DELETED:
-        assert(out.message.id.len > 0 && out.room_id.ptr != NULL);
-        check_string(out.message.id);
-        check_string(out.room_id);
-        break;
-    case RC_EVENT_DELETED_MANY:
-        check_string(out.room_id);
-        check_string(out.ids);
-        assert(out.ids.ptr == NULL || out.ids.ptr[0] == '[');
-        break;
     case RC_EVENT_ACTIVITY:
     case RC_EVENT_READ:
     case RC_EVENT_NOTIFICATION:
