@@ -18,6 +18,13 @@ void hash_seed(const uint8_t key[16])
     key1 = load_le64(key + 8);
 }
 
+void hash_key(uint8_t key[16])
+{
+    const uint64_t le[2] = {htole64(key0), htole64(key1)};
+
+    memcpy(key, le, sizeof le);
+}
+
 static inline uint64_t rotl(uint64_t v, unsigned by)
 {
     return v << by | v >> (64 - by);

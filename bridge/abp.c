@@ -5,6 +5,7 @@
 #include "bridge/abp_params.h"
 #include "bridge/log.h"
 #include "bridge/metrics.h"
+#include "bridge/password_policy.h"
 #include "bridge/program.h"
 #include "bridge/rc_account.h"
 #include "bridge/shard.h"
@@ -120,10 +121,28 @@ static bool is_reserved_raw(const struct abp_call *c, struct slice raw)
     return reserved;
 }
 
+/* The one the bridge will log the user in with. */
+static bool write_password(void *arg, struct slice raw_username, struct byte_buf *out)
+{
+    const struct settings *set = arg;
+    char *username = malloc(raw_username.len + 1), made_up[PASSWORD_POLICY_BYTES];
+    struct slice password = {0};
+    size_t len;
+
+    if (username != NULL &&
+        json_string_unescape(raw_username, username, raw_username.len + 1, &len))
+        password = password_policy_new(set, (struct slice){username, len}, made_up);
+    if (password.len > 0)
+        json_write_string(out, password);
+    explicit_bzero(made_up, sizeof made_up);
+    free(username);
+    return password.len > 0;
+}
+
 static void create_user(struct abp_call *c, const struct http_view *v)
 {
     const struct settings *set = c->abp->shard->program->settings;
-    const struct abp_user_defaults defaults = {.password = set->im.default_password};
+    const struct abp_user_defaults defaults = {write_password, (void *)(uintptr_t)set};
     struct abp_new_user user;
     const char *member, *error;
 

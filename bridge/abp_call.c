@@ -2,12 +2,11 @@
 
 #include "base/json_slice.h"
 #include "bridge/abp_status.h"
-#include "bridge/log.h"
+#include "bridge/lent_call.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
 #include "bridge/token_desk.h"
-#include "rocketchat/rest_client.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,14 +56,6 @@ void abp_answer(struct abp *a, struct http_request *req, const struct abp_error 
     byte_buf_free(&body);
 }
 
-static void wipe_text(char **text)
-{
-    if (*text != NULL)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
-    *text = NULL;
-}
-
 static void unlink_call(struct abp_call *c)
 {
     if (c->link == NULL)
@@ -83,11 +74,11 @@ static void release(struct abp_call *c)
         return;
     unlink_call(c);
     c->abp->calls--;
-    wipe_text(&c->token);
     if (c->body.data != NULL)
         explicit_bzero(c->body.data, c->body.cap);
     byte_buf_free(&c->body);
     byte_buf_free(&c->query);
+    byte_buf_free(&c->profile);
     free(c->path);
     free(c->username);
     free(c->key);
@@ -255,8 +246,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- at Rocket.Chat ---- */
 
-static void borrow(struct abp_call *c);
-
 static struct slice user_of(struct slice body)
 {
     struct json_reader r;
@@ -274,78 +263,50 @@ static struct slice user_of(struct slice body)
     return user;
 }
 
-static void on_rest(void *arg, long status, struct slice body, const struct rc_error *error)
+static void on_called(void *arg, const struct lent_answer *a, const struct rc_error *error)
 {
     struct abp_call *c = arg;
 
     if (!came(c))
         return;
-    if (error != NULL && error->result == RC_UNAUTHORIZED && !c->again) {
-        c->again = true; /* once more, with another token if this one is dead */
-        borrow(c);
-    } else if (error != NULL) {
-        fail_upstream(c, status, body, error);
-    } else if (c->action == ABP_DELETE_USER) {
+    if (error != NULL && a->no_token)
+        fail_loan(c, error);
+    else if (error != NULL)
+        fail_upstream(c, a->status, a->body, error);
+    else if (c->action == ABP_DELETE_USER)
         answer(c, NULL, (struct slice){0});
-    } else {
-        answer(c, NULL, c->action == ABP_CREATE_USER ? user_of(body) : body);
-    }
+    else
+        answer(c, NULL, c->action == ABP_CREATE_USER ? user_of(a->body) : a->body);
 }
 
-static void call_rocketchat(struct abp_call *c, const struct session_loan *loan)
+static unsigned left_ms(const struct abp_call *c)
 {
-    const struct rest_request request = {
+    uint64_t now = now_ms(c->abp);
+
+    return c->until_ms > now ? (unsigned)(c->until_ms - now) : 0;
+}
+
+static struct session_who who_of(const struct abp_call *c)
+{
+    return (struct session_who){.key = slice_of(c->key),
+                                .username = slice_of(c->username),
+                                .refused = c->not_for,
+                                .profile = byte_buf_slice(&c->profile)};
+}
+
+static void call_rocketchat(struct abp_call *c)
+{
+    const struct session_who who = who_of(c);
+    const struct lent_call_request request = {
+        .who = c->as_admin ? NULL : &who,
         .post = c->post,
         .path = slice_of(c->path),
         .query = byte_buf_slice(&c->query),
         .body = byte_buf_slice(&c->body),
-        .user_id = loan->user_id,
-        .token = loan->auth_token,
+        .limit_ms = left_ms(c),
     };
 
-    wipe_text(&c->token);
-    c->token = slice_dup(loan->auth_token);
-    if (c->token == NULL || rest_request(c->abp->shard->rest, &request, on_rest, c) == NULL)
-        fail_nomem(c);
-    else
-        c->pending++;
-}
-
-static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
-{
-    static const struct abp_error refused = {
-        .status = 500, .code = 401, .message = "Rocket.Chat refused the call."};
-    struct abp_call *c = arg;
-
-    if (!came(c))
-        return;
-    if (error != NULL)
-        fail_loan(c, error);
-    else if (c->again && slice_eq(loan->auth_token, slice_of(c->token)))
-        abp_fail(c, &refused); /* the token lives: the route says 401 for reasons of its own */
-    else
-        call_rocketchat(c, loan);
-}
-
-static struct session_ask ask_of(const struct abp_call *c)
-{
-    uint64_t now = now_ms(c->abp);
-
-    return (struct session_ask){
-        .who = {.key = slice_of(c->key), .username = slice_of(c->username), .refused = c->not_for},
-        .refused = slice_of(c->token),
-        .limit_ms = c->until_ms > now ? (unsigned)(c->until_ms - now) : 0,
-    };
-}
-
-static void borrow(struct abp_call *c)
-{
-    struct shard *s = c->abp->shard;
-    const struct session_ask ask = ask_of(c);
-    struct token_request *r = c->as_admin ? token_desk_ask_admin(s, slice_of(c->token), on_loan, c)
-                                          : token_desk_ask(s, &ask, on_loan, c);
-
-    if (r == NULL)
+    if (lent_call_start(c->abp->shard, &request, on_called, c) == NULL)
         fail_nomem(c);
     else
         c->pending++;
@@ -410,11 +371,13 @@ struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_
     if (c != NULL) {
         c->username = slice_dup(slice_of(caller->user->username));
         c->key = slice_dup(slice_of(caller->who.identity->user_key));
+        byte_buf_put(&c->profile, user_profile(caller->user));
     }
-    if (c == NULL || c->username == NULL || c->key == NULL) {
+    if (c == NULL || c->username == NULL || c->key == NULL || byte_buf_failed(&c->profile)) {
         if (c != NULL) {
             free(c->username);
             free(c->key);
+            byte_buf_free(&c->profile);
         }
         free(c);
         abp_answer(a, req, &overload, (struct slice){0});
@@ -437,12 +400,11 @@ struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_
 void abp_call_start(struct abp_call *c)
 {
     struct shard *s = c->abp->shard;
-    struct session_ask ask = ask_of(c);
+    const struct session_ask ask = {.who = who_of(c), .check = true, .limit_ms = left_ms(c)};
     bool ok;
 
     switch (c->action) {
     case ABP_AUTHENTICATE:
-        ask.check = true;
         ok = token_desk_ask_handed(s, &ask, on_handed, c) != NULL;
         break;
     case ABP_LOGOUT:
@@ -452,7 +414,7 @@ void abp_call_start(struct abp_call *c)
         ok = abp_status_ask(s, slice_of(c->key), on_status, c);
         break;
     default:
-        borrow(c);
+        call_rocketchat(c);
         return;
     }
     if (ok)

@@ -35,12 +35,12 @@ struct abp_call {
     uint64_t until_ms;
     enum abp_action action;
     unsigned pending; /* answers on their way that name this call */
-    bool as_admin, post, again;
+    bool as_admin, post;
     char *path;                  /* of the REST call */
     struct byte_buf query, body; /* of it; body is wiped */
-    char *token;                 /* lent for it; wiped */
     const char *not_for;         /* struct bridge_user's refused */
     char *username, *key;
+    struct byte_buf profile;
 };
 
 /* For this request, whose answer it owes from now on. NULL: no memory, or too many wait; answered

@@ -1,8 +1,8 @@
 #include "bridge/abp_params.h"
 
 #include "base/json_slice.h"
+#include "base/percent.h"
 #include "signalr/http/http_server.h"
-#include <ctype.h>
 #include <stdlib.h>
 
 #define MAX_DEPTH 32
@@ -10,18 +10,6 @@
 
 static const char not_an_object[] = "The request's body must be a JSON object.";
 static const char bad_query[] = "The request's query is malformed or too long.";
-
-void abp_params_encode(struct byte_buf *out, struct slice plain)
-{
-    for (size_t i = 0; i < plain.len; i++) {
-        unsigned char c = (unsigned char)plain.ptr[i];
-
-        if (isalnum(c) || (c != '\0' && strchr("-._~", c) != NULL))
-            byte_buf_putc(out, (char)c);
-        else
-            byte_buf_printf(out, "%%%02X", c);
-    }
-}
 
 /* ---- the query's pairs ---- */
 
@@ -102,9 +90,9 @@ static void put_query_pair(struct byte_buf *out, struct slice name, struct slice
 {
     if (out->len > 0)
         byte_buf_putc(out, '&');
-    abp_params_encode(out, name);
+    percent_encode(out, name);
     byte_buf_putc(out, '=');
-    abp_params_encode(out, value);
+    percent_encode(out, value);
 }
 
 static bool put_query_text(struct byte_buf *out, struct slice raw)
@@ -114,7 +102,7 @@ static bool put_query_text(struct byte_buf *out, struct slice raw)
     bool ok = text != NULL && json_string_unescape(raw, text, raw.len + 1, &len);
 
     if (ok)
-        abp_params_encode(out, (struct slice){text, len});
+        percent_encode(out, (struct slice){text, len});
     free(text);
     return ok;
 }
@@ -145,7 +133,7 @@ const char *abp_params_for_get(struct slice query, struct slice body, struct byt
         if (kind == JSON_KIND_STRING)
             ok = ok && json_read_string(&r, &value) && put_query_text(out, value);
         else if (json_read_raw(&r, &value))
-            abp_params_encode(out, value);
+            percent_encode(out, value);
     }
     return ok && json_end(&r) ? NULL : not_an_object;
 }
@@ -224,16 +212,6 @@ static void put_raw(struct byte_buf *out, const char *name, struct slice raw, bo
     byte_buf_puts(out, text ? "\"" : "");
 }
 
-static void put_roles(struct byte_buf *out, const char *const *roles)
-{
-    byte_buf_puts(out, out->len > 1 ? ",\"roles\":[" : "\"roles\":[");
-    for (size_t i = 0; roles[i] != NULL; i++) {
-        byte_buf_puts(out, i > 0 ? "," : "");
-        json_write_string(out, slice_of(roles[i]));
-    }
-    byte_buf_putc(out, ']');
-}
-
 static const char *read_new_user(struct slice body, struct byte_buf *out,
                                  struct slice found[USER_NFIELDS], const char **member)
 {
@@ -281,23 +259,21 @@ const char *abp_params_new_user(struct slice body, const struct abp_user_default
     *member = found[USER_USERNAME].len == 0 ? "username" : "email";
     if (found[USER_USERNAME].len == 0 || found[USER_EMAIL].len == 0)
         return "This is required.";
-    *member = "password";
-    if (found[USER_PASSWORD].len == 0 && defaults->password[0] == '\0')
-        return "This is required.";
     *member = NULL;
     put_raw(out, "username", found[USER_USERNAME], true);
     put_raw(out, "email", found[USER_EMAIL], true);
     put_raw(out, "name", found[USER_NAME].len > 0 ? found[USER_NAME] : found[USER_USERNAME], true);
+    if (found[USER_ROLES].len > 0)
+        put_raw(out, "roles", found[USER_ROLES], false);
     if (found[USER_PASSWORD].len > 0) {
         put_raw(out, "password", found[USER_PASSWORD], true);
     } else {
         byte_buf_puts(out, ",\"password\":");
-        json_write_string(out, slice_of(defaults->password));
+        if (!defaults->password(defaults->arg, found[USER_USERNAME], out)) {
+            *member = "password";
+            return "This is required.";
+        }
     }
-    if (found[USER_ROLES].len > 0)
-        put_raw(out, "roles", found[USER_ROLES], false);
-    else if (defaults->roles != NULL)
-        put_roles(out, defaults->roles);
     byte_buf_putc(out, '}');
     user->username = found[USER_USERNAME];
     return NULL;

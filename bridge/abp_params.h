@@ -20,15 +20,14 @@ struct abp_new_user {
     struct slice username; /* raw JSON text between the quotes */
 };
 struct abp_user_defaults {
-    const char *password;     /* "": there is none, the input must have one */
-    const char *const *roles; /* NULL-terminated; NULL: not sent */
+    /* Writes the password of a user (raw JSON text between the quotes) as a JSON string. False:
+     * there is none, the input must have one. */
+    bool (*password)(void *arg, struct slice username, struct byte_buf *out);
+    void *arg;
 };
 /* NULL: good. Otherwise the message, with the member at fault in *member. */
 const char *abp_params_new_user(struct slice body, const struct abp_user_defaults *defaults,
                                 struct byte_buf *out, struct abp_new_user *user,
                                 const char **member);
-
-/* Behind '?' or in a path: what is not unreserved is percent-encoded. */
-void abp_params_encode(struct byte_buf *out, struct slice plain);
 
 #endif

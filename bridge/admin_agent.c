@@ -295,7 +295,8 @@ void admin_agent_login_granted(struct admin_agent *a, uint64_t ticket, enum logi
 
     /* The agent has no DDP connection to log in by. Where REST's window is full it waits for room;
      * where REST was switched off for users, its one login a TTL goes there all the same. */
-    bool usable = road == LOGIN_ROAD_REST || settings->im.login_via == LOGIN_VIA_DDP;
+    bool usable = road == LOGIN_ROAD_REST || settings->im.login_via == LOGIN_VIA_DDP ||
+                  settings->provisioning.password_policy == PASSWORD_TOKEN;
 
     rc_error_of(&error, RC_CANCELLED);
     if (ticket != a->ticket || a->stopping) { /* crossed our cancel */

@@ -36,8 +36,8 @@ struct attach_mail {
     uint64_t client;     /* as in session_who */
     struct session_loss loss;
     bool lost; /* loss is filled */
-    size_t key_len, username_len;
-    char text[]; /* key, then user name */
+    size_t key_len, username_len, profile_len;
+    char text[]; /* key, then user name, then profile */
 };
 
 struct refusal_mail {
@@ -79,10 +79,12 @@ static void attach_deliver(struct mail *mail, void *consumer)
     if (a->kind == DETACH) {
         session_table_detach(s->sessions, key, a->from, a->serial, a->lost ? &a->loss : NULL);
     } else {
-        struct session_who who = {.key = key,
-                                  .username = {a->text + a->key_len, a->username_len},
-                                  .refused = a->refused,
-                                  .client = a->client};
+        struct session_who who = {
+            .key = key,
+            .username = {a->text + a->key_len, a->username_len},
+            .refused = a->refused,
+            .client = a->client,
+            .profile = {a->text + a->key_len + a->username_len, a->profile_len}};
 
         enum session_attach answer = session_table_attach(s->sessions, &who, a->from, a->serial);
 
@@ -93,9 +95,10 @@ static void attach_deliver(struct mail *mail, void *consumer)
 }
 
 static struct attach_mail *attach_mail_new(struct shard *s, enum attach_kind kind, struct slice key,
-                                           uint64_t serial, struct slice username)
+                                           uint64_t serial, struct slice username,
+                                           struct slice profile)
 {
-    struct attach_mail *a = mail_alloc(sizeof *a + key.len + username.len);
+    struct attach_mail *a = mail_alloc(sizeof *a + key.len + username.len + profile.len);
 
     a->mail = (struct mail){.deliver = attach_deliver, .discard = mail_free, .control = true};
     a->kind = kind;
@@ -104,8 +107,11 @@ static struct attach_mail *attach_mail_new(struct shard *s, enum attach_kind kin
     a->key_len = key.len;
     a->username_len = username.len;
     memcpy(a->text, key.ptr, key.len);
+    a->profile_len = profile.len;
     if (username.len > 0)
         memcpy(a->text + key.len, username.ptr, username.len);
+    if (profile.len > 0)
+        memcpy(a->text + key.len + username.len, profile.ptr, profile.len);
     return a;
 }
 
@@ -113,7 +119,8 @@ static struct attach_mail *attach_mail_new(struct shard *s, enum attach_kind kin
 static void post_detach(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
                         const struct session_loss *loss)
 {
-    struct attach_mail *a = attach_mail_new(s, DETACH, key, serial, (struct slice){0});
+    struct attach_mail *a =
+        attach_mail_new(s, DETACH, key, serial, (struct slice){0}, (struct slice){0});
 
     a->lost = loss != NULL;
     if (loss != NULL)
@@ -130,7 +137,8 @@ void audience_connected(struct shard *s, struct hub_connection *c)
     if (key.len == 0)
         return; /* anonymous and let in: connected and mute */
     hub_connection_set_data(c, &waiting_mark);
-    a = attach_mail_new(s, ATTACH, key, hub_connection_serial(c), slice_of(user->username));
+    a = attach_mail_new(s, ATTACH, key, hub_connection_serial(c), slice_of(user->username),
+                        user_profile(user));
     a->refused = user->refused;
     a->client = user->client;
     shard_post(s, shard_of_user(s->program, key), &a->mail);
@@ -274,7 +282,7 @@ static void remember_ended(struct audience *a, const struct hub_connection *c, u
     HASH_ADD(hh, a->ended, serial, sizeof ended->serial, ended);
 }
 
-void audience_disconnected(struct shard *s, struct hub_connection *c)
+void audience_disconnected(struct shard *s, struct hub_connection *c, bool drained)
 {
     const struct bridge_user *user = hub_connection_user_data(c);
     struct slice key = hub_connection_user_key(c);
@@ -285,7 +293,8 @@ void audience_disconnected(struct shard *s, struct hub_connection *c)
         remember_ended(&s->audience, c, user->client, may_return);
     if (hub_connection_data(c) != &attached_mark)
         return;
-    loss = (struct session_loss){user->client, *hub_connection_receipt(c)};
+    loss = (struct session_loss){
+        .client = user->client, .drained = drained, .receipt = *hub_connection_receipt(c)};
     post_detach(s, shard_of_user(s->program, key), key, hub_connection_serial(c),
                 may_return ? &loss : NULL);
 }

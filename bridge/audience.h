@@ -25,7 +25,8 @@ struct audience {
 };
 
 void audience_connected(struct shard *s, struct hub_connection *c);
-void audience_disconnected(struct shard *s, struct hub_connection *c);
+/* drained: we closed it because we stop. */
+void audience_disconnected(struct shard *s, struct hub_connection *c, bool drained);
 
 /* The session's answer, on the connection's shard. key: the user's. */
 void audience_attached(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,

@@ -21,7 +21,8 @@ struct call_id {
 struct call_request {
     struct call_id id;
     const struct hub_method *method;
-    struct slice args; /* the raw array; hub_args_parse() took it */
+    struct slice args;           /* the raw array; hub_args_parse() took it */
+    struct slice client_address; /* for REST; empty: not to be told */
 };
 
 enum call_answer {

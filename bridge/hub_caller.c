@@ -13,8 +13,8 @@ struct request_mail {
     struct mail mail;
     struct call_id id;
     const struct hub_method *method;
-    size_t key_len, args_len;
-    char text[]; /* key, then arguments */
+    size_t key_len, args_len, address_len;
+    char text[]; /* key, then arguments, then the client's address */
 };
 
 struct answer_mail {
@@ -68,7 +68,11 @@ static void request_deliver(struct mail *mail, void *consumer)
     struct request_mail *m = (struct request_mail *)mail;
     struct shard *s = consumer;
     const struct call_request request = {
-        .id = m->id, .method = m->method, .args = {m->text + m->key_len, m->args_len}};
+        .id = m->id,
+        .method = m->method,
+        .args = {m->text + m->key_len, m->args_len},
+        .client_address = {m->text + m->key_len + m->args_len, m->address_len},
+    };
 
     session_table_call(s->sessions, (struct slice){m->text, m->key_len}, &request);
     free(m);
@@ -78,23 +82,28 @@ static void post_request(struct shard *s, struct hub_connection *c, uint64_t cal
                          const struct hub_method *method, struct slice args)
 {
     const struct slice key = hub_connection_user_key(c);
-    struct request_mail *m = malloc(sizeof *m + key.len + args.len);
+    const struct slice address = s->program->settings->im.forward_client_address
+                                     ? hub_connection_client_address(c)
+                                     : slice_of(NULL);
+    const size_t size = sizeof(struct request_mail) + key.len + args.len + address.len;
+    struct request_mail *m = malloc(size);
 
     if (m == NULL) {
         fail(c, call, "no-memory", "out of memory");
         return;
     }
     *m = (struct request_mail){
-        .mail = {.deliver = request_deliver,
-                 .discard = mail_free,
-                 .bytes = (uint32_t)(sizeof *m + key.len + args.len)},
+        .mail = {.deliver = request_deliver, .discard = mail_free, .bytes = (uint32_t)size},
         .id = {.shard = s->index, .serial = hub_connection_serial(c), .call = call},
         .method = method,
         .key_len = key.len,
         .args_len = args.len,
+        .address_len = address.len,
     };
     memcpy(m->text, key.ptr, key.len);
     memcpy(m->text + key.len, args.ptr, args.len);
+    if (address.len > 0)
+        memcpy(m->text + key.len + args.len, address.ptr, address.len);
     if (shard_post(s, shard_of_user(s->program, key), &m->mail) == MAILBOX_POSTED)
         return;
     free(m);
@@ -162,7 +171,7 @@ bool hub_caller_invoke(struct shard *s, struct hub_connection *c, const struct h
         return true;
     if (method->action != ACTION_REGISTER && !may_call(c))
         hub_connection_refuse(c, inv, HUB_REFUSE_UNAUTHORIZED);
-    else if (!hub_connection_take_turn(c, &retry_ms))
+    else if (method->action != ACTION_REGISTER && !hub_connection_take_turn(c, &retry_ms))
         refuse(c, inv, "too-many-calls", "slow down", retry_ms);
     else if (!hub_args_parse(method, inv->arguments, &args))
         hub_connection_refuse(c, inv, HUB_REFUSE_ARGUMENTS);

@@ -80,12 +80,13 @@ static const struct hub_method methods[] = {
         .body = "{\"rid\":$0?1<,\"readThreads\":$1>}",
     },
     {
-        .name = "Typing", /* room, on, thread */
+        .name =
+            "Typing", /* room, on, thread, real name: Rocket.Chat takes none but the user's own */
         .action = ACTION_CALL,
         .needed = 1,
-        .args = {{ARG_ROOM, NULL}, {ARG_BOOL, "true"}, {ARG_ID, NULL}},
+        .args = {{ARG_ROOM, NULL}, {ARG_BOOL, "true"}, {ARG_ID, NULL}, {ARG_NAME, NULL}},
         .method = "stream-notify-room",
-        .params = "[\"~0/user-activity\",$u,[!1<\"user-typing\">],{?2<\"tmid\":$2>}]",
+        .params = "[\"~0/user-activity\",?3<$3>^3<$u>,[!1<\"user-typing\">],{?2<\"tmid\":$2>}]",
     },
     {
         .name = "OpenDirectMessage", /* user name */
@@ -313,11 +314,18 @@ static const char *skip_block(const char *at)
     return at + 1;
 }
 
+static bool lets_in(char condition, struct slice given)
+{
+    if (condition == '!')
+        return slice_eq(given, SLICE_LIT("true"));
+    return (given.ptr != NULL) == (condition == '?');
+}
+
 void hub_method_write(const char *template, const struct hub_args *args, struct slice user,
                       struct byte_buf *out)
 {
     for (const char *at = template; *at != '\0';) {
-        const char *special = strpbrk(at, "$~?!>");
+        const char *special = strpbrk(at, "$~?^!>");
         struct slice given;
 
         if (special == NULL)
@@ -343,10 +351,8 @@ void hub_method_write(const char *template, const struct hub_args *args, struct 
             byte_buf_put(out, hub_args_text(args, (unsigned)(at[1] - '0')));
             at += 2;
             break;
-        default: /* ?n< or !n< */
-            at = (*at == '?' ? given.ptr != NULL : slice_eq(given, SLICE_LIT("true")))
-                     ? at + 3
-                     : skip_block(at);
+        default: /* ?n< ^n< !n< */
+            at = lets_in(*at, given) ? at + 3 : skip_block(at);
             break;
         }
     }

@@ -9,6 +9,7 @@
  *   $n      the nth argument's JSON; null where it was not given
  *   ~n      the nth argument, a string, without its quotes
  *   ?n<x>   x where the nth argument was given
+ *   ^n<x>   x where it was not
  *   !n<x>   x where the nth argument is true
  *   $u      the user's Rocket.Chat name, a string
  *

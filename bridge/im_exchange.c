@@ -1,12 +1,9 @@
-#include "bridge/im_proxy_internal.h"
+#include "bridge/im_exchange_internal.h"
 
 #include "bridge/log.h"
-#include "bridge/metrics.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
-#include "rocketchat/rest_answer.h"
 #include "signalr/http/http_stream.h"
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,36 +13,6 @@
 #define EXPOSED                                                                                    \
     "Content-Disposition, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, "                 \
     "X-RateLimit-Reset"
-
-struct im_exchange {
-    struct im_proxy *proxy;
-    struct http_request *req;
-    struct im_count *count;
-    struct im_who who;
-    struct slice call; /* of req's path */
-    uint64_t id;       /* in logs */
-    uint64_t began_ms;
-
-    char user_id[64], auth_token[256]; /* it is made with */
-    struct token_request *loan;        /* asked for */
-    struct im_identity_wait *wait;     /* `me` is asked */
-    struct rest_stream *upstream;
-
-    struct byte_buf body; /* of the request, when it is taken in whole */
-    size_t body_at;
-    bool whole;      /* it is */
-    bool collecting; /* it is being taken in */
-    bool body_ended; /* nothing of it is left at the caller's */
-    uint64_t passed; /* bytes of it, when it is not */
-
-    struct im_headers headers; /* of the answer */
-    struct rest_headers limits;
-    int status;
-    uint64_t length;
-    bool held; /* the answer may not be the last word, and waits in kept */
-    bool head_sent, retried;
-    struct byte_buf kept;
-};
 
 static void exchange_free(struct im_exchange *ex)
 {
@@ -59,7 +26,7 @@ static void exchange_free(struct im_exchange *ex)
 }
 
 /* req is answered, or gone. */
-static void over(struct im_exchange *ex, enum metric how)
+void im_exchange_over(struct im_exchange *ex, enum metric how)
 {
     metrics_inc(ex->proxy->shard->metrics, how);
     log_debug("im_call", LOG_REQUEST(ex->id), LOG_INT("status", ex->status),
@@ -124,11 +91,11 @@ static bool release(struct im_exchange *ex)
     return more;
 }
 
-static void release_and_end(struct im_exchange *ex)
+void im_exchange_release(struct im_exchange *ex)
 {
     release(ex);
     http_stream_end(ex->req);
-    over(ex, METRIC_IM_ANSWERED);
+    im_exchange_over(ex, METRIC_IM_ANSWERED);
 }
 
 static void on_header(void *arg, struct slice name, struct slice value)
@@ -176,8 +143,6 @@ static bool on_body(void *arg, struct slice bytes)
     return http_stream_write(ex->req, bytes);
 }
 
-static void ask_token(struct im_exchange *ex, struct slice refused);
-
 static void on_done(void *arg, const struct rc_error *error)
 {
     struct im_exchange *ex = arg;
@@ -189,14 +154,14 @@ static void on_done(void *arg, const struct rc_error *error)
             http_stream_abort(ex->req);
         else
             im_refuse_upstream(ex->req, error);
-        over(ex, METRIC_IM_FAILED);
+        im_exchange_over(ex, METRIC_IM_FAILED);
     } else if (ex->held && ex->status == 401) {
-        ask_token(ex, slice_of(ex->auth_token));
+        im_as_retry(ex);
     } else if (ex->held) {
-        release_and_end(ex);
+        im_exchange_release(ex);
     } else {
         http_stream_end(ex->req);
-        over(ex, METRIC_IM_ANSWERED);
+        im_exchange_over(ex, METRIC_IM_ANSWERED);
     }
 }
 
@@ -242,7 +207,7 @@ static enum rest_stream_read on_read(void *arg, char *to, size_t cap, size_t *n)
 static const struct rest_stream_events upstream_events = {
     .read = on_read, .header = on_header, .head = on_head, .body = on_body, .done = on_done};
 
-static void send_call(struct im_exchange *ex)
+void im_exchange_send(struct im_exchange *ex)
 {
     const struct http_view *v = http_request_view(ex->req);
     struct rest_stream_header headers[HTTP_HEAD_MAX_HEADERS + 3];
@@ -269,138 +234,17 @@ static void send_call(struct im_exchange *ex)
     im_path_target(ex->call, v->query, &target);
     r.target = byte_buf_slice(&target);
     ex->body_at = 0;
+    ex->held = false;
+    im_headers_clear(&ex->headers);
+    ex->limits = (struct rest_headers){0};
+    byte_buf_free(&ex->kept);
     if (!byte_buf_failed(&target))
         ex->upstream = rest_stream_start(ex->proxy->calls, &r, &upstream_events, ex);
     byte_buf_free(&target);
     if (ex->upstream == NULL) {
         im_refuse(ex->req, 503, "No memory", "", 1000);
-        over(ex, METRIC_IM_FAILED);
+        im_exchange_over(ex, METRIC_IM_FAILED);
     }
-}
-
-/* ---- as whom ---- */
-
-static void refused(struct im_exchange *ex)
-{
-    over(ex, METRIC_IM_REFUSED);
-}
-
-/* Both fit: checked where they were taken in, and by size here. */
-static bool use(struct im_exchange *ex, struct slice user_id, struct slice token)
-{
-    if (user_id.len >= sizeof ex->user_id || token.len >= sizeof ex->auth_token)
-        return false;
-    memcpy(ex->user_id, user_id.ptr, user_id.len);
-    ex->user_id[user_id.len] = '\0';
-    memcpy(ex->auth_token, token.ptr, token.len);
-    ex->auth_token[token.len] = '\0';
-    return true;
-}
-
-static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
-{
-    struct im_exchange *ex = arg;
-    bool again = ex->held;
-
-    ex->loan = NULL;
-    if (again && (loan == NULL || slice_eq(loan->auth_token, slice_of(ex->auth_token)) ||
-                  !use(ex, loan->user_id, loan->auth_token))) {
-        release_and_end(ex); /* the call's own 401, or there is no other token */
-        return;
-    }
-    if (again) {
-        ex->retried = true;
-        ex->held = false;
-        im_headers_clear(&ex->headers);
-        ex->limits = (struct rest_headers){0};
-        byte_buf_free(&ex->kept);
-        metrics_inc(ex->proxy->shard->metrics, METRIC_IM_RETRIED);
-        send_call(ex);
-    } else if (loan == NULL) {
-        im_refuse_loan(ex->req, error);
-        refused(ex);
-    } else if (!use(ex, loan->user_id, loan->auth_token)) {
-        im_refuse(ex->req, 502, "Token too long", "", 0);
-        refused(ex);
-    } else {
-        send_call(ex);
-    }
-}
-
-static void ask_token(struct im_exchange *ex, struct slice dead)
-{
-    const struct session_ask ask = {
-        .who = {.key = slice_of(ex->who.key),
-                .username = slice_of(ex->who.username),
-                .refused = ex->who.refused},
-        .refused = dead,
-        .limit_ms = TOKEN_DESK_LIMIT_MS,
-    };
-
-    ex->loan = ex->who.as == IM_AS_USER ? token_desk_ask(ex->proxy->shard, &ask, on_loan, ex)
-                                        : token_desk_ask_admin(ex->proxy->shard, dead, on_loan, ex);
-    if (ex->loan != NULL)
-        return;
-    if (ex->held) {
-        release_and_end(ex);
-        return;
-    }
-    im_refuse(ex->req, 503, "Too many logins wait", "", 1000);
-    refused(ex);
-}
-
-/* The caller's own credentials, known or not: Rocket.Chat looks at them with every call. Only what
- * the administrator is given here must be earned first. */
-static void go_as_caller(struct im_exchange *ex, enum im_identity_answer answer,
-                         const struct rc_error *error)
-{
-    const struct im_caller *caller = &ex->who.caller;
-    bool admin = session_table_is_admin(ex->proxy->shard->sessions, slice_of(caller->user_id));
-
-    if (answer == IM_IDENTITY_REFUSED) {
-        im_refuse_login(ex->req);
-        refused(ex);
-    } else if (!admin) {
-        use(ex, slice_of(caller->user_id), slice_of(caller->auth_token));
-        send_call(ex);
-    } else if (answer == IM_IDENTITY_ACCEPTED) {
-        ex->who.as = IM_AS_ADMIN;
-        ask_token(ex, (struct slice){0});
-    } else {
-        im_refuse(ex->req, 503, "Rocket.Chat could not be asked who this is",
-                  error == NULL ? "" : error->code, 1000);
-        refused(ex);
-    }
-}
-
-static void on_identity(void *arg, enum im_identity_answer answer, const struct rc_error *error)
-{
-    struct im_exchange *ex = arg;
-
-    ex->wait = NULL;
-    go_as_caller(ex, answer, error);
-}
-
-static void ask_identity(struct im_exchange *ex)
-{
-    const struct im_caller *caller = &ex->who.caller;
-    bool tell = ex->proxy->shard->program->settings->im.forward_client_address;
-    enum im_identity_answer answer = IM_IDENTITY_UNKNOWN;
-
-    if (im_identity_ask(ex->proxy->identity, slice_of(caller->user_id),
-                        slice_of(caller->auth_token),
-                        tell ? http_request_view(ex->req)->client_address : (struct slice){0},
-                        on_identity, ex, &answer, &ex->wait) ||
-        ex->wait == NULL)
-        go_as_caller(ex, answer, NULL);
-}
-
-static void proceed(struct im_exchange *ex)
-{
-    if (ex->who.as == IM_AS_CALLER)
-        ask_identity(ex);
-    else
-        ask_token(ex, (struct slice){0});
 }
 
 /* ---- the caller's side ---- */
@@ -427,10 +271,10 @@ static void collect(struct im_exchange *ex)
     ex->body_ended = ex->whole = true;
     if (byte_buf_failed(&ex->body)) {
         im_refuse(ex->req, 503, "No memory", "", 1000);
-        refused(ex);
+        im_exchange_over(ex, METRIC_IM_REFUSED);
         return;
     }
-    proceed(ex);
+    im_as_start(ex);
 }
 
 static void on_readable(void *arg)
@@ -457,11 +301,17 @@ static void on_gone(void *arg)
 
     if (ex->upstream != NULL)
         rest_stream_cancel(ex->upstream);
-    if (ex->loan != NULL)
-        token_request_abandon(ex->loan);
-    if (ex->wait != NULL)
-        im_identity_abandon(ex->wait);
-    over(ex, METRIC_IM_GONE);
+    im_as_abandon(ex);
+    im_exchange_over(ex, METRIC_IM_GONE);
+}
+
+static bool is_small(const struct http_request *req)
+{
+    size_t len;
+
+    if (http_stream_is_whole(req, &len))
+        return len <= IM_WHOLE_BYTES;
+    return !http_stream_has_body(req) || announced(http_request_view(req)) <= IM_WHOLE_BYTES;
 }
 
 void im_exchange_start(struct im_proxy *p, struct http_request *req, const struct im_who *who,
@@ -485,10 +335,9 @@ void im_exchange_start(struct im_proxy *p, struct http_request *req, const struc
     ex->call = call;
     ex->id = log_request_id();
     ex->began_ms = uv_now(&p->shard->loop);
-    ex->collecting =
-        !http_stream_has_body(req) || announced(http_request_view(req)) <= IM_WHOLE_BYTES;
+    ex->collecting = is_small(req);
     if (ex->collecting)
         collect(ex);
     else
-        proceed(ex);
+        im_as_start(ex);
 }

@@ -16,9 +16,23 @@ static const char *const of_connection[] = {
 };
 
 static const char *const kept_here[] = {
-    "host",        "expect",         "authorization",    "cookie",    "x-auth-token",
-    "x-user-id",   "x-xsrf-token",   "origin",           "forwarded", "x-real-ip",
-    "x-client-ip", "true-client-ip", "cf-connecting-ip", NULL,
+    "host",
+    "expect",
+    "authorization",
+    "cookie",
+    "x-auth-token",
+    "x-user-id",
+    "x-xsrf-token",
+    "origin",
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    NULL,
 };
 
 static const char *const kept_there[] = {

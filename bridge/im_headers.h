@@ -2,7 +2,8 @@
  *
  * Pure. Those of the connection never do, nor what Connection names (RFC 9110 7.6.1). There: the
  * caller's credentials stay here, whatever carries them, X-XSRF-TOKEN included, where ABP's
- * frontends put the JWT (abp.md 2.4); so do headers that say who the client is. Back: nothing that
+ * frontends put the JWT (abp.md 2.4); so do headers that say who the client is, or another method
+ * than the one that was looked at. Back: nothing that
  * speaks to the browser about this origin (cookies, CORS, HSTS and the like). */
 #ifndef BRIDGE_IM_HEADERS_H
 #define BRIDGE_IM_HEADERS_H

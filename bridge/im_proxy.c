@@ -27,6 +27,9 @@ static bool read_user(struct im_proxy *p, const struct http_view *v, struct im_w
     memcpy(who->key, user.key, sizeof who->key);
     snprintf(who->username, sizeof who->username, "%s", account->username);
     who->refused = account->refused;
+    who->profile_len = account->profile_len;
+    if (who->profile_len > 0)
+        memcpy(who->profile, user_profile(account).ptr, who->profile_len);
     user_release(user.host_data);
     return true;
 }

@@ -1,7 +1,7 @@
 /* bridge/im_proxy_internal.h - what the proxy's files share.
  *
  *   im_proxy.c      which requests are taken, and as whom
- *   im_exchange.c   one call: its token, there and back
+ *   im_exchange.c   one call: there and back; im_as.c: its token
  *   im_refusal.c    what we answer ourselves
  */
 #ifndef BRIDGE_IM_PROXY_INTERNAL_H
@@ -13,6 +13,7 @@
 #include "bridge/im_identity.h"
 #include "bridge/im_path.h"
 #include "bridge/im_proxy.h"
+#include "bridge/profile.h"
 #include "bridge/token_desk.h"
 #include "rocketchat/rest_stream.h"
 
@@ -37,8 +38,10 @@ struct im_who {
     enum im_as as;
     char key[320]; /* IM_AS_USER: user key and account */
     char username[256];
-    const char *refused;     /* static text */
-    struct im_caller caller; /* IM_AS_CALLER */
+    size_t profile_len;
+    char profile[PROFILE_MAX_BYTES]; /* packed, see profile.h */
+    const char *refused;             /* static text */
+    struct im_caller caller;         /* IM_AS_CALLER */
 };
 
 /* Takes req over, and count, which it gives back. call: of req's path. */

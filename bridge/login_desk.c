@@ -208,7 +208,8 @@ static void on_done(struct login_desk *d, const struct desk_mail *m)
      * but all about the road. */
     if (m->road == LOGIN_ROAD_DDP &&
         (m->error.result == RC_NOT_FOUND || strcmp(m->error.code, "400") == 0) &&
-        d->shard->program->settings->im.login_via == LOGIN_VIA_AUTO) {
+        d->shard->program->settings->im.login_via == LOGIN_VIA_AUTO &&
+        d->shard->program->settings->provisioning.password_policy != PASSWORD_TOKEN) {
         log_warn("ddp_takes_no_passwords", LOG_STR("from_now_on", "logins by REST alone"));
         login_governor_use(d->governor, LOGIN_VIA_REST);
     }
@@ -340,7 +341,10 @@ int login_desk_open(struct shard *shard0, struct login_desk **out)
 {
     const struct settings *set = shard0->program->settings;
     const struct login_governor_options governor = {
-        .via = set->im.login_via,
+        /* Tokens that the administrator makes have nothing to do with login's window: paced only,
+         * like DDP's. */
+        .via =
+            set->provisioning.password_policy == PASSWORD_TOKEN ? LOGIN_VIA_DDP : set->im.login_via,
         .rest_calls = set->logins.rest_per_minute,
         .rest_window_ms = REST_WINDOW_MS,
         .ddp_per_second = set->logins.ddp_per_second,

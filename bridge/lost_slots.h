@@ -20,6 +20,7 @@ enum { LOST_SLOTS_MAX = 64 }; /* of one user; past it the one that ends first go
 
 struct lost_slot {
     uint64_t position, client, until_ms;
+    bool drained;        /* lost because we stop */
     uint64_t connection; /* any id but 0, unique among the user's; 0: it has ended */
 };
 

@@ -4,9 +4,11 @@
 #include "bridge/log.h"
 #include "bridge/options.h"
 #include "bridge/program.h"
+#include "bridge/replay_file.h"
 #include "bridge/settings.h"
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void print(FILE *to, const struct byte_buf *text)
@@ -66,17 +68,20 @@ static int run(const struct settings *settings)
         .style = {.format = settings->log.format, .identity = settings->log.identity},
         .fd = STDERR_FILENO,
     };
+    struct replay_file replay;
     uint8_t seed[16];
     int rc;
 
     if (RAND_bytes(seed, sizeof seed) != 1)
         return PROGRAM_EXIT_RUNTIME;
-    hash_seed(seed); /* first: the log hashes identities */
+    if (replay_file_take(&replay, settings))
+        memcpy(seed, replay.state.hash_key, sizeof seed);
+    hash_seed(seed); /* before the log starts, which hashes identities */
     if (log_start(&log) != 0) {
         fputs("pushbridge: the log's thread can't be started\n", stderr);
         return PROGRAM_EXIT_RUNTIME;
     }
-    rc = program_run(settings);
+    rc = program_run(settings, &replay);
     log_stop();
     if (rc == PROGRAM_EXIT_RUNTIME || rc == PROGRAM_EXIT_DRAIN)
         _exit(rc); /* no exit handler may take anything from under threads that still run */

@@ -118,6 +118,13 @@
     X(LOGINS_DDP_LIMITED, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"limited\"",   \
       "")                                                                                          \
     X(LOGINS_DDP_FAILED, COUNTER, "pushbridge_logins_total", "road=\"ddp\",result=\"failed\"", "") \
+    X(LOGINS_TOKEN_OK, COUNTER, "pushbridge_logins_total", "road=\"token\",result=\"ok\"", "")     \
+    X(LOGINS_TOKEN_REFUSED, COUNTER, "pushbridge_logins_total",                                    \
+      "road=\"token\",result=\"refused\"", "")                                                     \
+    X(LOGINS_TOKEN_LIMITED, COUNTER, "pushbridge_logins_total",                                    \
+      "road=\"token\",result=\"limited\"", "")                                                     \
+    X(LOGINS_TOKEN_FAILED, COUNTER, "pushbridge_logins_total", "road=\"token\",result=\"failed\"", \
+      "")                                                                                          \
     X(RESUMES_OK, COUNTER, "pushbridge_resumes_total", "result=\"ok\"",                            \
       "DDP logins with a kept token.")                                                             \
     X(RESUMES_REFUSED, COUNTER, "pushbridge_resumes_total", "result=\"refused\"", "")              \
@@ -229,6 +236,12 @@
     X(CACHE_EXPIRATIONS, COUNTER, "pushbridge_token_cache_expirations_total", "",                  \
       "Tokens whose time ended.")                                                                  \
     X(HANDED_OUT, GAUGE, "pushbridge_handed_out_tokens", "", "Tokens browsers were handed.")       \
+    X(PROVISIONS_CREATED, COUNTER, "pushbridge_provisions_total", "result=\"created\"",            \
+      "Users unknown to Rocket.Chat, by what became of them.")                                     \
+    X(PROVISIONS_FAILED, COUNTER, "pushbridge_provisions_total", "result=\"failed\"", "")          \
+    X(PROFILES_UPDATED, COUNTER, "pushbridge_profile_updates_total", "result=\"ok\"",              \
+      "Names and e-mail addresses that had changed.")                                              \
+    X(PROFILES_FAILED, COUNTER, "pushbridge_profile_updates_total", "result=\"failed\"", "")       \
     X(ABP_OK, COUNTER, "pushbridge_abp_requests_total", "result=\"ok\"",                           \
       "Requests to the routes of ABP's shape.")                                                    \
     X(ABP_REFUSED, COUNTER, "pushbridge_abp_requests_total", "result=\"refused\"", "")             \

@@ -289,6 +289,7 @@ static void program_close(struct run *run)
     metrics_free(p->metrics);
     http_counts_free(p->counts);
     im_counts_free(p->proxied);
+    replay_file_free(&p->replay);
     user_rules_close(&p->rules);
     abp_map_free(p->abp_map);
     jwt_keys_unref(p->first_keys);
@@ -317,7 +318,12 @@ int program_check(const struct settings *settings)
     return ok ? PROGRAM_EXIT_OK : PROGRAM_EXIT_SETTINGS;
 }
 
-int program_run(const struct settings *settings)
+struct program *program_of_mail(void *consumer)
+{
+    return &((struct run *)consumer)->program;
+}
+
+int program_run(const struct settings *settings, const struct replay_file *replay)
 {
     static struct run run; /* shards point into it until the process ends */
     struct program *p = &run.program;
@@ -326,6 +332,7 @@ int program_run(const struct settings *settings)
     int rc;
 
     p->settings = settings;
+    p->replay = *replay;
     p->handed = *settings;
     p->handed.token_cache.ttl_ms = settings->abp.handed_out_ttl_ms;
     p->handed.token_cache.sliding = true; /* each Authenticate hands it out anew */
@@ -347,14 +354,17 @@ int program_run(const struct settings *settings)
              : open_main_loop(&run);
     if (rc == 0)
         rc = open_shards(p);
-    if (rc == 0)
+    if (rc == 0) {
+        replay_file_restore(&p->replay, p);
         rc = listen_everywhere(p);
+    }
     for (unsigned i = 0; rc == 0 && i < p->nshards; i++)
         rc = shard_start(&p->shards[i]);
     if (rc != 0) {
         log_error("start_failed", LOG_STR("error", uv_strerror(rc)));
         return PROGRAM_EXIT_RUNTIME;
     }
+    replay_file_used(&p->replay, settings);
     atomic_store(&p->phase, PROGRAM_SERVING);
     log_info("serving", LOG_INT("shards", p->nshards));
     uv_run(&p->loop, UV_RUN_DEFAULT);

@@ -6,6 +6,7 @@
 #define BRIDGE_PROGRAM_H
 
 #include "bridge/login_desk.h"
+#include "bridge/replay_file.h"
 #include "bridge/settings.h"
 #include "bridge/user.h"
 #include "signalr/hub/signalr_server.h"
@@ -38,8 +39,9 @@ struct program {
     _Atomic int phase;            /* enum program_phase */
     uint64_t drain_start_ms;      /* uv_hrtime's clock; stands before the first step is told */
 
-    struct login_desk *desk;  /* lives on shard 0 */
-    struct key_refresh *keys; /* lives on shard 0; NULL: no JWKS configured */
+    struct replay_file replay; /* the main thread's */
+    struct login_desk *desk;   /* lives on shard 0 */
+    struct key_refresh *keys;  /* lives on shard 0; NULL: no JWKS configured */
 
     uv_loop_t loop;          /* the main thread's: signals, shutdown */
     struct mailbox *mailbox; /* shards report to the main thread here */
@@ -49,10 +51,12 @@ struct program {
  * is wrong to stderr; a PROGRAM_EXIT_ code. */
 int program_check(const struct settings *settings);
 
-/* Serves until a signal ends it. Returns a PROGRAM_EXIT_ code. PROGRAM_EXIT_RUNTIME and
- * PROGRAM_EXIT_DRAIN: shards may still run, and use what they were given, the settings too; only
- * the end of the process ends them. */
-int program_run(const struct settings *settings);
+/* Serves until a signal ends it. replay: as replay_file_take() left it, and taken over. Returns a
+ * PROGRAM_EXIT_ code. PROGRAM_EXIT_RUNTIME and PROGRAM_EXIT_DRAIN: shards may still run, and use
+ * what they were given, the settings too; only the end of the process ends them. */
+int program_run(const struct settings *settings, const struct replay_file *replay);
+/* The program, from what mails to the main thread are delivered to. */
+struct program *program_of_mail(void *consumer);
 
 /* The order everything is put away in; all shards finish a step before the next begins, and have
  * taken all mail of the steps before. The limit of the drain is shared out in tenths: what is not

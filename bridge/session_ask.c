@@ -78,6 +78,7 @@ void session_ask_rest(struct session_call *call, const char *path, struct slice 
         .body = body,
         .user_id = slice_of(s->user_id),
         .token = slice_of(s->token),
+        .client_address = {call->text + call->args_len, call->address_len},
     };
 
     if (s->token == NULL) {

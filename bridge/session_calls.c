@@ -4,6 +4,7 @@
 #include "base/json_slice.h"
 #include "bridge/call_error.h"
 #include "bridge/session_calls_internal.h"
+#include "rocketchat/rc_ejson.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,14 +38,15 @@ void session_call_answer(struct session_call *call, enum call_answer kind, struc
     const struct call_gate *gate = &t->options.calls;
     struct byte_buf dates = {0};
 
-    if (kind != CALL_ERROR) {
-        /* A list of rooms may be half of each road. */
-        text = session_dates(t, text, call->by_rest && t->settings->events.dates == DATES_EJSON,
-                             &dates);
-        if (byte_buf_failed(&dates)) {
-            kind = CALL_ERROR;
-            text = SLICE_LIT("no-memory: out of memory");
-        }
+    if (kind != CALL_ERROR && t->settings->events.dates == DATES_EJSON && call->by_rest) {
+        rc_ejson_of_rest(text, &dates);
+        text = byte_buf_slice(&dates);
+    } else if (kind != CALL_ERROR) {
+        text = session_dates(t, text, &dates); /* what came by REST has none to convert */
+    }
+    if (byte_buf_failed(&dates)) {
+        kind = CALL_ERROR;
+        text = SLICE_LIT("no-memory: out of memory");
     }
     gate->answer(gate->arg, &call->id, kind, text);
     byte_buf_free(&dates);
@@ -201,16 +203,20 @@ const char *session_call_listed(const struct settings *settings, struct slice na
 
 static struct session_call *call_new(struct user_session *s, const struct call_request *request)
 {
-    struct session_call *call = calloc(1, sizeof *call + request->args.len);
+    const struct slice args = request->args, address = request->client_address;
+    struct session_call *call = calloc(1, sizeof *call + args.len + address.len);
 
     if (call == NULL)
         return NULL;
     call->session = s;
     call->id = request->id;
     call->method = request->method;
-    call->len = request->args.len;
-    memcpy(call->text, request->args.ptr, call->len);
-    if (!hub_args_parse(call->method, (struct slice){call->text, call->len}, &call->args))
+    call->args_len = args.len;
+    call->address_len = address.len;
+    memcpy(call->text, args.ptr, args.len);
+    if (address.len > 0)
+        memcpy(call->text + args.len, address.ptr, address.len);
+    if (!hub_args_parse(call->method, (struct slice){call->text, args.len}, &call->args))
         abort(); /* the connection's side has looked */
     call->ddp = call->method->action == ACTION_NAMED
                     ? session_call_listed(s->table->settings, hub_args_text(&call->args, 0))

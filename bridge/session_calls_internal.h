@@ -30,8 +30,8 @@ struct session_call {
     bool by_rest;                     /* the last question went there */
     struct byte_buf first;            /* ACTION_ROOMS: the first list */
     char new_id[CALL_NEW_ID_LEN + 3]; /* with quotes and NUL */
-    size_t len;
-    char text[];
+    size_t args_len, address_len;
+    char text[]; /* the arguments, then the client's address */
 };
 
 struct session_calls {

@@ -4,7 +4,7 @@
 #include "bridge/event_map.h"
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
-#include "rocketchat/rc_dates.h"
+#include "rocketchat/rc_iso.h"
 #include "rocketchat/room_memory.h"
 #include <assert.h>
 
@@ -222,9 +222,9 @@ static void on_room_message(struct user_session *s, const struct rc_event *e, ui
         count(s, METRIC_DROPS_NO_MESSAGE);
         return;
     }
-    session_repair_saw_return(s, &e->message);
+    session_saw_return(s, &e->message);
     sight = room_memory_see_message(s->rooms, &e->message);
-    session_repair_saw_leave(s, &e->message, sight);
+    session_saw_leave(s, &e->message, sight);
     if (!session_repair_hold(s, sight, &e->message))
         tell_message(s, only, &e->message, sight, born);
 }
@@ -233,7 +233,7 @@ static void one_deleted(struct user_session *s, const struct opened_room *only, 
                         struct slice id, uint64_t born)
 {
     /* Of a room that is not remembered nothing is told by another road either. */
-    if (room_memory_see_deleted(s->rooms, rid, id, RC_NO_DATE) || only != NULL)
+    if (room_memory_see_deleted(s->rooms, rid, id, RC_NO_DATE, RC_NO_DATE) || only != NULL)
         tell_deleted(s, only, rid, id, born);
     else
         count(s, METRIC_DROPS_REPEATED);
@@ -310,14 +310,11 @@ static void take_event(struct user_session *s, const struct ddp_event *event)
     }
 }
 
-struct slice session_dates(const struct session_table *t, struct slice json, bool by_rest,
-                           struct byte_buf *out)
+struct slice session_dates(const struct session_table *t, struct slice json, struct byte_buf *out)
 {
-    const enum settings_dates wanted = t->settings->events.dates;
-
-    if (json.len == 0 || (wanted == DATES_ISO) == by_rest)
-        return json; /* each road has the one form by itself */
-    rc_dates_write(out, json, wanted == DATES_ISO ? RC_DATES_ISO : RC_DATES_EJSON);
+    if (t->settings->events.dates == DATES_EJSON || json.len == 0)
+        return json;
+    rc_iso_of_ejson(json, out);
     return byte_buf_failed(out) ? (struct slice){NULL, 0} : byte_buf_slice(out);
 }
 
@@ -330,7 +327,7 @@ void session_event(struct user_session *s, const struct ddp_event *event)
     s->last_event_in_ms = session_now_ms(t);
     session_touch(s);
     byte_buf_clear(&t->dates);
-    e.args = session_dates(t, event->args, false, &t->dates);
+    e.args = session_dates(t, event->args, &t->dates);
     if (e.args.ptr == NULL)
         count(s, METRIC_DROPS_NO_MEMORY);
     else

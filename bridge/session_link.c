@@ -121,6 +121,7 @@ static void go_live(struct user_session *s)
     s->live_since_ms = session_now_ms(s->table);
     s->list_tries = 0;
     s->looked_again = false;
+    s->history_by_rest = false;
     s->gap_rooms = 0;
     session_arm(s, 0);
     log_info("session_live", LOG_ID("user", slice_of(s->key)),

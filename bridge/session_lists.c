@@ -8,6 +8,7 @@
  * Asked as DDP methods; a server that answers 404 to one is asked over REST. */
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
+#include "rocketchat/rc_ejson.h"
 #include "rocketchat/room_memory.h"
 
 enum { LIST_TRIES = 5, LIST_RETRY_MS = 1000 /* doubling */, LOOK_AGAIN_MS = 1000 };
@@ -90,28 +91,25 @@ void session_begin_gap(struct user_session *s)
     s->gap = true;
 }
 
+static bool compare_in_form(struct user_session *s, enum list which, struct slice json)
+{
+    struct byte_buf dates = {0};
+    const struct slice in_form = session_dates(s->table, json, &dates);
+    const bool good = !byte_buf_failed(&dates) && compare(s, which, in_form);
+
+    byte_buf_free(&dates);
+    return good;
+}
+
 static bool take(struct user_session *s, enum list which, struct slice json)
 {
     if (s->gap || s->looked_again)
-        return compare(s, which, json);
+        return compare_in_form(s, which, json); /* tabs may hear of it */
     return which == LIST_SUBSCRIPTIONS ? room_memory_fill_subscriptions(s->rooms, json)
                                        : room_memory_fill_rooms(s->rooms, json);
 }
 
 static void ask(struct user_session *s, enum list which);
-
-static void on_list(struct user_session *s, enum list which, struct slice json,
-                    const struct rc_error *error);
-
-static void on_list_in_form(struct user_session *s, enum list which, struct slice answer,
-                            bool by_rest, const struct rc_error *error)
-{
-    struct byte_buf dates = {0};
-    const struct slice json = session_dates(s->table, answer, by_rest, &dates);
-
-    on_list(s, which, json, error);
-    byte_buf_free(&dates);
-}
 
 static void on_list(struct user_session *s, enum list which, struct slice json,
                     const struct rc_error *error)
@@ -154,11 +152,20 @@ static void on_list(struct user_session *s, enum list which, struct slice json,
 static void on_rest(void *arg, enum list which, struct slice json, const struct rc_error *error)
 {
     struct user_session *s = session_op_end(arg);
+    struct byte_buf with_dates = {0};
+    struct rc_error nomem;
 
     if (s == NULL)
         return;
     s->rest = NULL;
-    on_list_in_form(s, which, json, true, error);
+    if (error == NULL)
+        rc_ejson_of_rest(json, &with_dates);
+    if (byte_buf_failed(&with_dates)) {
+        rc_error_of(&nomem, RC_NOMEM);
+        error = &nomem;
+    }
+    on_list(s, which, byte_buf_slice(&with_dates), error);
+    byte_buf_free(&with_dates);
 }
 
 static void on_rest_subscriptions(void *arg, struct slice json, const struct rc_error *error)
@@ -197,7 +204,7 @@ static void on_ddp(struct user_session *s, enum list which, struct slice result,
     if (error != NULL && error->result == RC_NOT_FOUND)
         ask_rest(s, which);
     else if (error == NULL || error->result != RC_UNREACHABLE)
-        on_list_in_form(s, which, result, false, error);
+        on_list(s, which, result, error);
 }
 
 static void on_ddp_subscriptions(void *arg, struct slice result, const struct rc_error *error)

@@ -1,13 +1,18 @@
 /* A fresh login: a turn from the governor, then REST, or the password on the user's own DDP
- * connection; then the check whose account it gave, and only then the cache.
+ * connection, or a token that the administrator makes; then the check whose account it gave, and
+ * only then the cache. A user whom Rocket.Chat refuses, and does not know at all, may be created in
+ * between (provisioner.h), and logs in again on the same turn.
  *
  * A login once sent is never given up, even if the session is: its token must be logged out. So a
  * session_login lives until its answer came, with or without its session. */
 #include "base/byte_buf.h"
 #include "base/json_slice.h"
 #include "bridge/log.h"
+#include "bridge/password_policy.h"
+#include "bridge/provisioner.h"
 #include "bridge/user_session_internal.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -19,8 +24,14 @@ struct session_login {
     struct user_session *session; /* NULL: it has given this login up */
     uint64_t ticket;
     struct rest_call *call;
+    struct provision *provision; /* under way */
     enum login_road road;
     bool granted;
+    bool by_token;           /* whatever the road's name */
+    bool ensured;            /* that Rocket.Chat knows the user: not asked twice */
+    bool told;               /* done was told: on_ensured() only has to free it */
+    struct rc_error refusal; /* what made us ask */
+    struct rest_rate rate;
     bool asked;                /* on the DDP road: the password is on its way */
     char *seen_id, *seen_name; /* of the users document on the DDP road */
 };
@@ -39,14 +50,21 @@ static void login_free(struct session_login *l)
 {
     if (l->session != NULL)
         l->session->login = NULL;
+    l->session = NULL;
+    if (l->provision != NULL) { /* its answer names l, and frees it */
+        provision_cancel(l->provision);
+        return;
+    }
     free(l->seen_id);
     free(l->seen_name);
     free(l);
 }
 
-static enum metric login_metric(enum login_road road, const struct rc_error *error)
+static enum metric login_metric(const struct session_login *l, const struct rc_error *error)
 {
-    enum metric base = road == LOGIN_ROAD_REST ? METRIC_LOGINS_REST_OK : METRIC_LOGINS_DDP_OK;
+    enum metric base = l->by_token                  ? METRIC_LOGINS_TOKEN_OK
+                       : l->road == LOGIN_ROAD_REST ? METRIC_LOGINS_REST_OK
+                                                    : METRIC_LOGINS_DDP_OK;
 
     if (error == NULL)
         return base;
@@ -66,7 +84,8 @@ static void tell_done(struct session_login *l, const struct rc_error *error,
     assert(l->granted);
     HASH_DEL(t->logins, l);
     if (error == NULL || error->result != RC_CANCELLED)
-        metrics_inc(t->options.metrics, login_metric(l->road, error));
+        metrics_inc(t->options.metrics, login_metric(l, error));
+    l->told = true;
     t->options.gate.done(t->options.gate.arg, l->ticket, l->road, error, rate);
 }
 
@@ -106,13 +125,13 @@ void session_login_stop(struct user_session *s)
         HASH_DEL(t->logins, l);
         t->options.gate.cancel(t->options.gate.arg, l->ticket);
         login_free(l);
-    } else if (l->road == LOGIN_ROAD_DDP) {
+    } else if (l->road == LOGIN_ROAD_DDP && !l->by_token) {
         struct rc_error cancelled;
         rc_error_of(&cancelled, RC_CANCELLED);
         tell_done(l, &cancelled, NULL);
         s->login_due = l->asked;
         login_free(l);
-    } /* else on_rest_login() ends it */
+    } /* else the answer under way ends it */
 }
 
 void session_logins_abort(struct session_table *t)
@@ -122,6 +141,8 @@ void session_logins_abort(struct session_table *t)
     HASH_ITER(hh, t->logins, l, next)
     if (l->call != NULL)
         rest_call_cancel(l->call);
+    else if (l->provision != NULL)
+        provision_cancel(l->provision);
 }
 
 /* What a failed login means for the session; the same on both roads. */
@@ -232,20 +253,27 @@ static bool take_token(struct user_session *s, struct slice user_id, struct slic
 
 /* ---- by REST ---- */
 
-static void on_rest_login(void *arg, const struct rest_login *login, const struct rc_error *error,
-                          const struct rest_rate *rate)
+static void end_login(struct session_login *l, const struct rc_error *error,
+                      const struct rest_rate *rate)
 {
-    struct session_login *l = arg;
-    struct session_table *t = l->table;
     struct user_session *s = l->session;
 
     tell_done(l, error, rate);
     login_free(l);
-    if (s == NULL) {
-        if (error == NULL)
-            logout_queue_add(t->logouts, login->user_id, login->auth_token);
-    } else if (error != NULL) {
+    if (s != NULL && error != NULL)
         fail(s, error);
+}
+
+/* l is through; login is borrowed. */
+static void take_login(struct session_login *l, const struct rest_login *login,
+                       const struct rest_rate *rate)
+{
+    struct session_table *t = l->table;
+    struct user_session *s = l->session;
+
+    end_login(l, NULL, rate);
+    if (s == NULL) {
+        logout_queue_add(t->logouts, login->user_id, login->auth_token);
     } else if (!take_token(s, login->user_id, login->auth_token)) {
         logout_queue_add(t->logouts, login->user_id, login->auth_token);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
@@ -256,26 +284,133 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
     }
 }
 
+static void end_without_memory(struct session_login *l)
+{
+    struct rc_error error;
+
+    rc_error_of(&error, RC_NOMEM);
+    end_login(l, &error, NULL);
+}
+
+static bool ensure_known(struct session_login *l, const struct rc_error *error,
+                         const struct rest_rate *rate);
+
+static void on_rest_login(void *arg, const struct rest_login *login, const struct rc_error *error,
+                          const struct rest_rate *rate)
+{
+    struct session_login *l = arg;
+
+    l->call = NULL;
+    if (error == NULL)
+        take_login(l, login, rate);
+    else if (!ensure_known(l, error, rate))
+        end_login(l, error, rate);
+}
+
+static void login_by_rest(struct session_login *l)
+{
+    struct session_table *t = l->table;
+    struct slice username = slice_of(l->session->username);
+    char made_up[PASSWORD_POLICY_BYTES];
+
+    l->call = rest_login(t->options.rest, username,
+                         password_policy_login(t->settings, username, made_up), on_rest_login, l);
+    explicit_bzero(made_up, sizeof made_up);
+    if (l->call == NULL)
+        end_without_memory(l);
+}
+
+/* ---- by a token, and with an account that is made on the way ---- */
+
+static struct provision_user user_of(const struct user_session *s)
+{
+    return (struct provision_user){slice_of(s->username), {s->profile, s->profile_len}};
+}
+
+static void on_token_login(void *arg, const struct rest_login *login, const struct rc_error *error)
+{
+    struct session_login *l = arg;
+    struct user_session *s = l->session;
+    struct rc_error none;
+
+    l->provision = NULL;
+    if (error == NULL) {
+        take_login(l, login, NULL);
+    } else if (error->result == RC_NOT_ALLOWED) { /* the administrator's trouble, not the user's */
+        rc_error_of(&none, RC_CANCELLED);
+        tell_done(l, &none, NULL);
+        login_free(l);
+        if (s != NULL)
+            fail(s, error);
+    } else {
+        end_login(l, error, NULL);
+    }
+}
+
+static void login_by_token(struct session_login *l)
+{
+    const struct provision_user user = user_of(l->session);
+
+    l->by_token = true;
+    l->provision = provisioner_login(l->table->options.provisioner, &user, on_token_login, l);
+    if (l->provision == NULL)
+        end_without_memory(l);
+}
+
+static void on_ensured(void *arg, enum provision_result result, const struct rc_error *error)
+{
+    struct session_login *l = arg;
+    struct rc_error refusal = l->refusal;
+
+    l->provision = NULL;
+    if (l->told) { /* given up meanwhile */
+        login_free(l);
+        return;
+    }
+    if (result == PROVISION_CREATED && l->session != NULL) {
+        if (l->road == LOGIN_ROAD_REST)
+            login_by_rest(l);
+        else
+            session_login_by_ddp(l->session);
+        return;
+    }
+    /* Refused all the same, and remembered as such: each try counts at Rocket.Chat. */
+    if (result == PROVISION_FAILED)
+        snprintf(refusal.code, sizeof refusal.code, "%s", error->code);
+    end_login(l, &refusal, l->road == LOGIN_ROAD_REST ? &l->rate : NULL);
+}
+
+/* True: a refused login is looked into, and goes on. */
+static bool ensure_known(struct session_login *l, const struct rc_error *error,
+                         const struct rest_rate *rate)
+{
+    struct provisioner *p = l->table->options.provisioner;
+    struct provision_user user;
+
+    if (error->result != RC_UNAUTHORIZED || l->ensured || l->session == NULL || p == NULL ||
+        !provisioner_creates(p))
+        return false;
+    user = user_of(l->session);
+    l->ensured = true;
+    l->refusal = *error;
+    if (rate != NULL)
+        l->rate = *rate;
+    l->provision = provisioner_ensure(p, &user, on_ensured, l);
+    return l->provision != NULL;
+}
+
 void session_login_go(struct session_login *l, enum login_road road)
 {
-    struct user_session *s = l->session;
-    struct session_table *t = l->table;
-    struct rc_error error;
+    struct provisioner *p = l->table->options.provisioner;
 
     l->granted = true;
     l->road = road;
-    if (road == LOGIN_ROAD_DDP) {
-        session_connect(s);
-        return;
-    }
-    l->call = rest_login(t->options.rest, slice_of(s->username),
-                         slice_of(t->settings->im.default_password), on_rest_login, l);
-    if (l->call != NULL)
-        return;
-    rc_error_of(&error, RC_NOMEM);
-    tell_done(l, &error, NULL);
-    login_free(l);
-    session_back_off(s, error.code, 0);
+    if (p != NULL && provisioner_logs_in(p))
+        login_by_token(l);
+    else if (road == LOGIN_ROAD_DDP)
+        session_connect(l->session);
+    else
+        login_by_rest(l);
 }
 
 const char *session_login_state(const struct user_session *s)
@@ -286,6 +421,10 @@ const char *session_login_state(const struct user_session *s)
         return s->token != NULL ? "has a token" : "none";
     if (!s->login->granted)
         return "waiting for its turn";
+    if (s->login->by_token)
+        return "by users.createToken";
+    if (s->login->provision != NULL)
+        return "being created";
     return s->login->road == LOGIN_ROAD_REST ? "by REST" : "by DDP";
 }
 
@@ -293,7 +432,8 @@ const char *session_login_state(const struct user_session *s)
 
 bool session_login_wants_password(const struct user_session *s)
 {
-    return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP;
+    return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP &&
+           !s->login->by_token;
 }
 
 static void take_ddp_login(struct user_session *s, struct session_login *l, struct slice result)
@@ -361,6 +501,8 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
     }
     narrowed = *error;
     rc_error_narrow_login(&narrowed);
+    if (ensure_known(l, &narrowed, NULL))
+        return;
     tell_done(l, &narrowed, NULL);
     login_free(l);
     if (narrowed.result != RC_UNREACHABLE) /* else the connection's end follows and says it */
@@ -370,6 +512,8 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
 void session_login_by_ddp(struct user_session *s)
 {
     const struct settings *set = s->table->settings;
+    struct slice username = slice_of(s->username);
+    char made_up[PASSWORD_POLICY_BYTES];
     struct byte_buf params = {0};
     bool sent;
 
@@ -380,10 +524,11 @@ void session_login_by_ddp(struct user_session *s)
         session_back_off(s, "streamer", 0);
         return;
     }
-    sent = ddp_login_password_params(&params, slice_of(s->username),
-                                     slice_of(set->im.default_password)) &&
+    sent = ddp_login_password_params(&params, username,
+                                     password_policy_login(set, username, made_up)) &&
            ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), set->logins.timeout_ms,
                               on_ddp_login, s);
+    explicit_bzero(made_up, sizeof made_up);
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
     byte_buf_free(&params);

@@ -3,6 +3,7 @@
  * A session follows a room once, for all of its connections that have it open, and goes on after a
  * reconnect. Who may read a room is Rocket.Chat's to say, by ready or nosub; it says so only once,
  * so the streams end here when the user leaves the room. Facts: rocketchat.md 1.5, 3.2, 7.1. */
+#include "base/json_slice.h"
 #include "bridge/event_map.h"
 #include "bridge/hub_method.h"
 #include "bridge/log.h"
@@ -451,4 +452,20 @@ void session_opened_free(struct user_session *s)
             session_call_fail(call, "not-live", "the session has ended", 0);
         drop(s->opened);
     }
+}
+
+void session_opened_report(const struct user_session *s, struct byte_buf *json)
+{
+    byte_buf_putc(json, '[');
+    for (const struct opened_room *room = s->opened; room != NULL; room = room->next) {
+        unsigned connections = 0;
+
+        for (const struct opener *o = room->openers; o != NULL; o = o->next)
+            connections++;
+        byte_buf_puts(json, room == s->opened ? "{\"rid\":" : ",{\"rid\":");
+        json_write_string(json, rid_of(room));
+        byte_buf_printf(json, ",\"connections\":%u,\"followed\":%s}", connections,
+                        room->subs[MESSAGES].state == SUB_READY ? "true" : "false");
+    }
+    byte_buf_putc(json, ']');
 }

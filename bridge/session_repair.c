@@ -1,16 +1,12 @@
 /* Rooms of one session whose feed lacks messages: what Rocket.Chat's events show of them waits, the
- * missing ones are asked for (repair_gate.h), and all of it goes out in the room's order. Design
- * section 5; rocketchat.md 6.3, 6.4, 7.1. */
-#include "base/json_slice.h"
+ * missing ones are asked for (repair_gate.h), and all of it goes out in the room's order
+ * (session_merge.c). Design section 5; rocketchat.md 6.4, 7.1. */
 #include "bridge/log.h"
-#include "bridge/room_merge.h"
 #include "bridge/user_session_internal.h"
 #undef uthash_nonfatal_oom
 #define uthash_nonfatal_oom(element) (element)->session = NULL
-#include "rocketchat/rc_sync.h"
 #include "rocketchat/room_memory.h"
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -23,13 +19,6 @@ enum {
     RETRY_MS = 500,                  /* doubling */
     LIMITED_MAX_MS = 10 * 60 * 1000, /* waiting for Rocket.Chat's limits, all told */
     REPAIRS_MAX = 2000,              /* rooms of one session at once */
-};
-
-struct held {
-    struct held *next;
-    enum room_sight sight;
-    size_t len;
-    char raw[];
 };
 
 struct session_repair {
@@ -46,9 +35,7 @@ struct session_repair {
     int64_t since_ms;          /* server time: a burst's look goes back to here at least */
     int64_t asked_ms;          /* server time: what was asked for begins here */
     int64_t passed_ms;         /* server time: the newest message that went out since */
-    struct held *held, **held_end;
-    uint32_t held_bytes; /* part of the session's */
-    unsigned nheld;
+    struct room_hold hold;     /* its bytes are part of the session's */
     uint8_t tries;
     bool holding;  /* what comes waits */
     bool cut;      /* it would wait too long */
@@ -90,7 +77,7 @@ static void rearm(struct user_session *s)
 
     for (struct session_repair *r = s->repairs; r != NULL; r = r->next) {
         at = session_sooner(at, r->due_ms);
-        if (r->nheld > 0)
+        if (r->hold.count > 0)
             at = session_sooner(at, r->hold_until_ms);
     }
     s->repair_at_ms = at;
@@ -107,7 +94,7 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
         return NULL;
     r->session = s;
     r->since_ms = r->asked_ms = r->passed_ms = RC_NO_DATE;
-    r->held_end = &r->held;
+    room_hold_init(&r->hold);
     r->begun_ms = session_now_ms(s->table);
     r->rid_len = (uint16_t)rid.len;
     memcpy(r->rid, rid.ptr, rid.len);
@@ -118,60 +105,23 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     return r;
 }
 
-/* What is held, the caller's to free; the repair holds nothing then. */
-static struct held *take_held(struct session_repair *r)
+struct held *session_take_held(struct user_session *s, struct room_hold *hold)
 {
-    struct held *h = r->held;
-
-    r->held = NULL;
-    r->held_end = &r->held;
-    r->session->held_bytes -= r->held_bytes;
-    r->nheld = 0;
-    r->held_bytes = 0;
-    return h;
-}
-
-static struct rc_message message_of(const struct held *h)
-{
-    struct rc_message message;
-    struct json_reader reader;
-
-    json_reader_init(&reader, h->raw, h->len, JSON_MAX_DEPTH);
-    rc_message_read(&reader, &message);
-    return message;
-}
-
-static void free_held(struct held *h)
-{
-    struct held *next;
-
-    for (; h != NULL; h = next) {
-        next = h->next;
-        free(h);
-    }
-}
-
-static void tell(struct session_repair *r, const struct rc_message *message, enum room_sight sight,
-                 uint64_t born)
-{
-    int64_t created = rc_message_created_ms(message);
-
-    if (sight == ROOM_SIGHT_FIRST && created > r->passed_ms)
-        r->passed_ms = created;
-    session_tell_message(r->session, message, sight, born);
+    s->held_bytes -= (uint32_t)hold->bytes;
+    return room_hold_take(hold);
 }
 
 static void release_held(struct session_repair *r)
 {
-    struct held *held = take_held(r);
+    struct held *held = session_take_held(r->session, &r->hold);
 
     r->holding = false;
     for (const struct held *h = held; h != NULL; h = h->next) {
-        const struct rc_message message = message_of(h);
+        const struct rc_message message = held_message(h);
 
-        tell(r, &message, h->sight, 0);
+        session_tell_passed(r->session, &message, h->sight, 0, &r->passed_ms);
     }
-    free_held(held);
+    held_free(held);
 }
 
 /* What is held goes out first. */
@@ -279,26 +229,16 @@ static bool hold(struct session_repair *r, enum room_sight sight, const struct r
 {
     struct user_session *s = r->session;
     const size_t len = message->raw.len;
-    struct held *h = NULL;
 
     if (!r->holding || (sight != ROOM_SIGHT_FIRST && sight != ROOM_SIGHT_LATER))
         return false;
-    if (r->nheld < HOLD_EVENTS && len <= HOLD_BYTES - s->held_bytes)
-        h = malloc(sizeof *h + len);
-    if (h == NULL) {
+    if (r->hold.count == HOLD_EVENTS || len > HOLD_BYTES - s->held_bytes ||
+        !room_hold_add(&r->hold, sight, message)) {
         cut(r);
         return false;
     }
-    if (r->nheld == 0)
+    if (r->hold.count == 1)
         r->hold_until_ms = session_now_ms(s->table) + HOLD_MS;
-    h->next = NULL;
-    h->sight = sight;
-    h->len = len;
-    memcpy(h->raw, message->raw.ptr, h->len);
-    *r->held_end = h;
-    r->held_end = &h->next;
-    r->nheld++;
-    r->held_bytes += (uint32_t)len;
     s->held_bytes += (uint32_t)len;
     count(s, METRIC_EVENTS_HELD);
     rearm(s);
@@ -312,9 +252,9 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     enum room_sight sight;
     struct room_hint hint;
 
-    session_repair_saw_return(s, message);
+    session_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
-    session_repair_saw_leave(s, message, sight);
+    session_saw_leave(s, message, sight);
     if (s->table->settings->message_source == SOURCE_REPAIR)
         r = note(s, &e->room, &hint);
     else if (sight == ROOM_SIGHT_REPEAT)
@@ -322,23 +262,9 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     if (r == NULL)
         session_tell_message(s, message, sight, born);
     else if (!hold(r, sight, message))
-        tell(r, message, sight, born);
+        session_tell_passed(s, message, sight, born, &r->passed_ms);
     if (e->action == RC_REMOVED)
         session_repair_left(s, e->room.id);
-}
-
-/* Membership, as the room's own messages tell it: before its return is judged, after its leave. */
-void session_repair_saw_return(struct user_session *s, const struct rc_message *message)
-{
-    if (rc_message_move(message, slice_of(s->username)) == RC_MOVE_IN)
-        room_memory_returned(s->rooms, message->rid, rc_message_created_ms(message));
-}
-
-void session_repair_saw_leave(struct user_session *s, const struct rc_message *message,
-                              enum room_sight sight)
-{
-    if (sight == ROOM_SIGHT_FIRST && rc_message_move(message, slice_of(s->username)) == RC_MOVE_OUT)
-        room_memory_left(s->rooms, message->rid, rc_message_created_ms(message));
 }
 
 bool session_repair_hold(struct user_session *s, enum room_sight sight,
@@ -346,7 +272,10 @@ bool session_repair_hold(struct user_session *s, enum room_sight sight,
 {
     struct session_repair *r = s->repairs == NULL ? NULL : find(s, message->rid);
 
-    return r != NULL && hold(r, sight, message);
+    if (r == NULL || hold(r, sight, message))
+        return r != NULL;
+    session_note_passed(message, sight, &r->passed_ms);
+    return false;
 }
 
 void session_repair_gap(struct user_session *s, struct slice rid)
@@ -417,7 +346,7 @@ void session_repair_due(struct user_session *s)
 
     for (r = s->repairs; r != NULL; r = next) {
         next = r->next;
-        if (r->nheld > 0 && now >= r->hold_until_ms)
+        if (r->hold.count > 0 && now >= r->hold_until_ms)
             cut(r);
         if (r->due_ms == 0 || now < r->due_ms)
             continue;
@@ -441,102 +370,6 @@ void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t 
 }
 
 /* ---- the answer ---- */
-
-struct merge {
-    struct session_repair *repair;
-    struct room_merge all;
-    bool late; /* a newer one had to go out before */
-};
-
-static void take_message(void *arg, const struct rc_message *message)
-{
-    struct merge *m = arg;
-
-    if (slice_eq(message->rid, rid_of(m->repair))) /* else: a room nobody asked for */
-        room_merge_add(&m->all, message, ROOM_SIGHT_FIRST);
-}
-
-static void take_deleted(void *arg, struct slice id, int64_t deleted_ms)
-{
-    struct merge *m = arg;
-
-    if (room_memory_see_deleted(m->repair->session->rooms, rid_of(m->repair), id, deleted_ms))
-        room_merge_add(&m->all, &(struct rc_message){.id = id}, ROOM_SIGHT_NONE);
-}
-
-/* The first leave in the answer: without it, an absence in a gap seems to begin with the gap. */
-static void find_leave(struct merge *m)
-{
-    struct user_session *s = m->repair->session;
-
-    for (size_t i = 0; i < m->all.count; i++) {
-        const struct rc_message *message = &m->all.items[i].message;
-
-        if (rc_message_move(message, slice_of(s->username)) == RC_MOVE_OUT &&
-            room_memory_left(s->rooms, message->rid, rc_message_created_ms(message)))
-            return;
-    }
-}
-
-/* What each message of the answer is to this session; in the room's order, so that the user's own
- * comings and goings are heeded. What is no news goes. */
-static void judge(struct merge *m)
-{
-    struct session_repair *r = m->repair;
-    struct user_session *s = r->session;
-    size_t kept = 0;
-
-    room_merge_sort(&m->all);
-    find_leave(m);
-    for (size_t i = 0; i < m->all.count; i++) {
-        struct room_merge_item item = m->all.items[i];
-        int64_t created = rc_message_created_ms(&item.message);
-
-        if (item.sight != ROOM_SIGHT_NONE) {
-            session_repair_saw_return(s, &item.message);
-            item.sight = room_memory_see_repaired(s->rooms, &item.message, r->asked_ms);
-            session_repair_saw_leave(s, &item.message, item.sight);
-            if (item.sight != ROOM_SIGHT_FIRST && item.sight != ROOM_SIGHT_LATER)
-                continue;
-            /* A back-dated one has no place among those of its day any more. */
-            m->late |=
-                item.sight == ROOM_SIGHT_FIRST && created >= r->asked_ms && created < r->passed_ms;
-        }
-        m->all.items[kept++] = item;
-    }
-    m->all.count = kept;
-}
-
-static bool merge(struct session_repair *r, struct slice json)
-{
-    struct merge m = {.repair = r};
-    const struct rc_sync_sink sink = {take_message, take_deleted, &m};
-    struct user_session *s = r->session;
-    struct held *held;
-
-    if (!rc_sync_read(json, &sink))
-        return false;
-    judge(&m);
-    held = take_held(r);
-    for (const struct held *h = held; h != NULL; h = h->next) {
-        const struct rc_message message = message_of(h);
-
-        room_merge_add(&m.all, &message, h->sight);
-    }
-    room_merge_sort(&m.all);
-    for (size_t i = 0; i < m.all.count; i++)
-        if (m.all.items[i].sight == ROOM_SIGHT_NONE)
-            session_tell_deleted(s, rid_of(r), m.all.items[i].message.id);
-        else
-            tell(r, &m.all.items[i].message, m.all.items[i].sight, 0);
-    if (m.all.failed || room_memory_take_doubtful(s->rooms) > 0)
-        session_resync(s, rid_of(r), "overload");
-    else if (m.late)
-        session_resync(s, rid_of(r), "late");
-    free_held(held);
-    room_merge_free(&m.all);
-    return true;
-}
 
 static void failed(struct session_repair *r, const struct rc_error *error)
 {
@@ -569,7 +402,8 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, uin
     s = r->session;
     HASH_DEL(t->repairs, r);
     r->ticket = 0;
-    if (answer != NULL && !merge(r, (struct slice){answer->json, answer->len})) {
+    if (answer != NULL && !session_merge(s, rid_of(r), (struct slice){answer->json, answer->len},
+                                         r->asked_ms, &r->hold, &r->passed_ms)) {
         rc_error_of(&malformed, RC_MALFORMED);
         error = &malformed;
         answer = NULL;

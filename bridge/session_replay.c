@@ -158,8 +158,10 @@ void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_s
     const uint64_t connection = connection_id(shard, conn_serial);
     struct lost_slot slot = {0};
 
-    if (lost)
+    if (lost) {
         slot = slot_of(s, loss->client, &loss->receipt);
+        slot.drained = loss->drained;
+    }
     if (lost_slots_end_doubt(&s->slots, connection, lost, slot.position) && lost) {
         note_slot(s, &slot);
         if (!lost_slots_add(&s->slots, &slot))

@@ -89,6 +89,8 @@ void session_report(const struct user_session *s, struct byte_buf *json)
     else
         put_text(json, "tokenTtlLeftMs", NULL);
     put_number(json, "connections", s->connections);
+    byte_buf_puts(json, ",\"openRooms\":");
+    session_opened_report(s, json);
     put_replay(s, json, now);
     put_number(json, "eventsIn", s->events_in);
     put_number(json, "eventsOut", s->events_out);

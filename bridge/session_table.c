@@ -45,6 +45,8 @@ void session_table_run(struct session_table *t)
 {
     timer_wheel_advance(t->wheel, session_now_ms(t));
     free_when_empty(t);
+    if (t->restored_until_ms != 0 && session_now_ms(t) >= t->restored_until_ms)
+        session_restored_free(t);
     if (t->drained == NULL)
         return;
     if (t->sessions == NULL && !t->orphans_asked) {
@@ -128,6 +130,8 @@ static struct user_session *add(struct session_table *t, const struct session_wh
         user_session_free(s);
         return NULL;
     }
+    if (who->refused == NULL)
+        session_take_up(s);
     return s;
 }
 
@@ -158,6 +162,8 @@ static struct user_session *find_or_add(struct session_table *t, const struct se
     if (s == NULL)
         log_warn("session_not_started", LOG_ID("user", who->key),
                  LOG_UINT("sessions", HASH_COUNT(t->sessions)));
+    else
+        session_take_profile(s, who->profile);
     return s;
 }
 
@@ -401,6 +407,7 @@ static void on_tick_closed(uv_handle_t *handle)
     byte_buf_free(&t->dates);
     free(t->admin_id);
     free(t->admin_name);
+    session_restored_free(t);
     free(t);
     done(arg);
 }

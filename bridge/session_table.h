@@ -29,6 +29,7 @@
 
 struct session_table;
 struct byte_buf;
+struct replay_state_user;
 struct ddp_client;
 struct hub_buf;
 struct metrics_block;
@@ -44,6 +45,7 @@ struct session_who {
     const char *refused;   /* static text: why this user can have no session (rc_account_code():
                               "tenant-template", ...); NULL: none of that */
     uint64_t client;       /* its kind: struct bridge_user */
+    struct slice profile;  /* packed, see profile.h; empty: nothing is known */
 };
 
 /* Where a connection begins to hear (hub_receipt_start()). */
@@ -55,6 +57,7 @@ struct session_start {
 /* A connection that was lost, or that we closed to have it back. */
 struct session_loss {
     uint64_t client; /* as in session_who */
+    bool drained;    /* closed because this process stops */
     struct hub_receipt receipt;
 };
 
@@ -97,6 +100,7 @@ struct session_table_options {
     struct token_cache *cache;       /* this shard's; its orphans go to session_table_orphan() */
     struct ddp_client *ddp;
     struct rest_client *rest;
+    struct provisioner *provisioner; /* NULL: there is none */
     struct session_host host;
     struct login_gate gate;
     struct repair_gate repairs;
@@ -228,6 +232,13 @@ struct session_stats {
     unsigned sessions;
 };
 void session_table_stats(const struct session_table *t, struct session_stats *out);
+
+/* At a stop, when the connections are closed and before the drain: appends the record of each user
+ * with a slot (replay_state.h) and returns how many; those past the buffer's limit are left out.
+ * And at the next start: the record, copied, waits for its user. False: no memory, or known. */
+unsigned session_table_save(struct session_table *t, struct byte_buf *records);
+bool session_table_restore(struct session_table *t, const struct replay_state_user *user,
+                           struct slice record);
 
 /* Shutdown, after the connections are closed (those still attached are forgotten): logins are
  * cancelled, DDP closed, the tokens that only this process knows logged out. done is called once,

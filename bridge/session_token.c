@@ -2,6 +2,7 @@
  * ABP's shape. A caller waits here while the user is being logged in, and for as long as it said;
  * the login itself goes on without it. */
 #include "bridge/log.h"
+#include "bridge/provisioner.h"
 #include "bridge/user_session_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,9 +222,37 @@ static void lend(struct user_session *s)
         session_touch(s);
 }
 
+void session_follow_profile(struct user_session *s)
+{
+    const struct provision_user user = {slice_of(s->username),
+                                        (struct slice){s->profile, s->profile_len}};
+
+    if (s->table->options.provisioner != NULL && s->profile != NULL)
+        provisioner_follow(s->table->options.provisioner, &user);
+}
+
+void session_take_profile(struct user_session *s, struct slice profile)
+{
+    char *copy;
+
+    if (profile.len == 0 || slice_eq(profile, (struct slice){s->profile, s->profile_len}))
+        return;
+    copy = malloc(profile.len);
+    if (copy == NULL)
+        return; /* with the next one, then */
+    memcpy(copy, profile.ptr, profile.len);
+    free(s->profile);
+    s->profile = copy;
+    s->profile_len = (uint16_t)profile.len;
+    if (has_token(s))
+        session_follow_profile(s);
+}
+
 void session_token_ready(struct user_session *s)
 {
     bool linked = wants_link(s);
+
+    session_follow_profile(s);
 
     if (!linked && !s->stored) /* logged out in a moment */
         session_turn_away(s, RC_UNREACHABLE, "token-cache-full", 0);

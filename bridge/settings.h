@@ -29,6 +29,7 @@ struct settings_listen {
 
 enum settings_login_via { LOGIN_VIA_AUTO, LOGIN_VIA_REST, LOGIN_VIA_DDP };
 enum settings_on_expiry { ON_EXPIRY_RESUME, ON_EXPIRY_LOGIN };
+enum settings_password_policy { PASSWORD_SHARED, PASSWORD_DERIVED, PASSWORD_TOKEN };
 enum settings_anonymous { ANONYMOUS_REFUSE, ANONYMOUS_MUTE };
 enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
 /* Where a room's messages come from: every change is followed up, or its lastMessage taken as is.
@@ -57,7 +58,7 @@ struct settings {
         char *ca_file, *client_cert_file, *client_key_file;
         char *proxy; /* http://host:port */
         bool tls_verify;
-        bool forward_client_address; /* of proxied calls */
+        bool forward_client_address; /* of proxied calls, and of hub methods */
         enum settings_login_via login_via;
         char *user_name_template; /* empty: "{name}", and users with a tenant are refused */
     } im;
@@ -130,6 +131,16 @@ struct settings {
         uint32_t max_gap_ms, max_rooms, max_messages;
     } catch_up;
 
+    struct {
+        bool enabled; /* unknown users are created */
+        enum settings_password_policy password_policy;
+        char *password_secret, *token_secret;
+        struct settings_list email_templates, name_templates, roles;
+        bool verified_emails, join_default_channels;
+        bool follow; /* profile changes go on to Rocket.Chat */
+        uint32_t follows_per_minute;
+    } provisioning;
+
     struct {        /* Proxy */
         char *path; /* starts with a slash, doesn't end with one; empty: none */
         struct settings_list anonymous_routes; /* im_path.h */
@@ -162,6 +173,7 @@ struct settings {
         enum settings_replay_tail tail;
         size_t ring_bytes, total_bytes;
         uint32_t ring_events;
+        char *state_file; /* empty: none */
     } replay;
 
     struct {

@@ -2,6 +2,7 @@
 #include "base/json_slice.h"
 #include "bridge/abp_map.h"
 #include "bridge/further_events.h"
+#include "bridge/profile.h"
 #include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
 #include "bridge/settings_table.h"
@@ -219,7 +220,8 @@ static void check_tokens(const struct settings *s, struct settings_notes *notes)
         s->auth.public_key_files.count > 0)
         error(notes, "PushBridge:Auth:Algorithms: must have RS256 or ES256, since "
                      "PushBridge:Auth:PublicKeyFiles is set");
-    if (is_missing(s, &s->im.default_password))
+    if (s->provisioning.password_policy == PASSWORD_SHARED &&
+        is_missing(s, &s->im.default_password))
         error(notes, "Im:DefaultPassword: is not set; no user can be logged in to Rocket.Chat");
     if (!is_set(s->jwt.issuer) && s->jwt.audience.count == 0)
         warn(notes, "Authentication:JwtBearer:Issuer and Audience are not set: any token signed "
@@ -257,6 +259,25 @@ static void check_proxy(const struct settings *s, struct settings_notes *notes)
                      "(Im:AdminUserName or Im:AdminUserId)");
 }
 
+/* Found out at the stop it would be too late. */
+static void check_state_file(const struct settings *s, struct settings_notes *notes)
+{
+    const char *path = s->replay.state_file, *slash = strrchr(path, '/');
+    struct byte_buf folder = {0};
+
+    if (!is_set(path))
+        return;
+    byte_buf_append(&folder, path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
+    byte_buf_puts(&folder, ".");
+    byte_buf_putc(&folder, '\0');
+    if (!byte_buf_failed(&folder) && access(folder.data, W_OK | X_OK) != 0)
+        file_error(notes, "PushBridge:Replay:StateFile", path,
+                   "can't be written: its folder: ", strerror(errno));
+    byte_buf_free(&folder);
+    if (s->replay.seconds_ms == 0)
+        warn(notes, "PushBridge:Replay:StateFile is of no use: PushBridge:Replay:Seconds is 0");
+}
+
 static void check_listeners(const struct settings *s, struct settings_notes *notes)
 {
     if (s->proxy_protocol && s->trusted_proxies.count == 0 && !was_refused(s, &s->trusted_proxies))
@@ -279,6 +300,34 @@ static void check_events(const struct settings *s, struct settings_notes *notes)
         if (must != NULL)
             file_error(notes, "PushBridge:Events:Map", s->events.map.items[i], must, "");
     }
+}
+
+static void check_provisioning(const struct settings *s, struct settings_notes *notes)
+{
+    bool admin = is_set(s->im.admin_user_name) || is_set(s->im.admin_user_id);
+    struct profile_rules *rules;
+    char why[512];
+
+    if (s->provisioning.password_policy == PASSWORD_DERIVED &&
+        strlen(s->provisioning.password_secret) < KEY_GOOD_BYTES &&
+        !was_refused(s, &s->provisioning.password_secret))
+        byte_buf_printf(
+            &notes->errors,
+            "PushBridge:Provisioning:PasswordSecret: must have at least %d bytes, since "
+            "PushBridge:Provisioning:PasswordPolicy is derived\n",
+            KEY_GOOD_BYTES);
+    if (s->provisioning.password_policy == PASSWORD_TOKEN && !admin)
+        error(notes, "PushBridge:Provisioning:PasswordPolicy: token needs an administrator: "
+                     "Im:AdminUserName, or Im:AdminUserId");
+    if (!s->provisioning.enabled)
+        return;
+    if (!admin)
+        error(notes, "PushBridge:Provisioning:Enabled: true needs an administrator: "
+                     "Im:AdminUserName, or Im:AdminUserId");
+    rules = profile_rules_new(s, why, sizeof why);
+    if (rules == NULL)
+        error(notes, why);
+    profile_rules_free(rules);
 }
 
 static void check_routes(const struct settings *s, struct settings_notes *notes)
@@ -319,10 +368,12 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_admin(s, notes);
     check_tokens(s, notes);
     check_times(s, notes);
+    check_state_file(s, notes);
     check_listeners(s, notes);
     check_proxy(s, notes);
     check_routes(s, notes);
     check_events(s, notes);
+    check_provisioning(s, notes);
     if (s->shards == 0)
         s->shards = cores();
     name_instance(s);

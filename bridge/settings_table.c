@@ -37,6 +37,7 @@ static const char *const im_providers[] = {"RocketChat", NULL};
 static const char *const login_roads[] = {"auto", "rest", "ddp", NULL};
 static const char *const cache_providers[] = {"Memory", NULL};
 static const char *const expiry_roads[] = {"resume", "login", NULL};
+static const char *const password_policies[] = {"shared", "derived", "token", NULL};
 static const char *const anonymous_rules[] = {"refuse", "mute", NULL};
 static const char *const update_rules[] = {"separate", "same", "off", NULL};
 static const char *const message_sources[] = {"repair", "last-message", NULL};
@@ -82,8 +83,9 @@ static const struct settings_row rows[] = {
     {BOOL("Im:TlsVerify", im.tls_verify, "true"),
      .help = "Check Rocket.Chat's certificate. Without it anyone on the way reads every password."},
     {BOOL("Im:ForwardClientAddress", im.forward_client_address, "true"),
-     .help = "Proxied calls carry the caller's address (X-Forwarded-For), so that Rocket.Chat's "
-             "limits count for each user; its HTTP_FORWARDED_COUNT must fit."},
+     .help = "Proxied calls, and hub methods that are carried out over REST, carry the caller's "
+             "address (X-Forwarded-For), so that Rocket.Chat's limits count for each user; its "
+             "HTTP_FORWARDED_COUNT must fit."},
     {ENUM("Im:LoginVia", im.login_via, login_roads, "auto"),
      .help = "The road of users' logins. auto: REST while its rate allows, else DDP."},
     {STRING("Im:UserNameTemplate", im.user_name_template, 1024, ""),
@@ -228,6 +230,37 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:CatchUp:MaxMessages", catch_up.max_messages, 1, 1000000, "1000"),
      .unit = "messages", .help = "New messages of a room that are caught up with at most."},
 
+    {BOOL("PushBridge:Provisioning:Enabled", provisioning.enabled, "false"),
+     .help = "Create users that Rocket.Chat does not know when they come, as the administrator."},
+    {ENUM("PushBridge:Provisioning:PasswordPolicy", provisioning.password_policy, password_policies,
+          "shared"),
+     .help = "Users' passwords at Rocket.Chat: Im:DefaultPassword, one for each user derived from "
+             "PasswordSecret, or none: logins by users.createToken."},
+    {SECRET("PushBridge:Provisioning:PasswordSecret", provisioning.password_secret),
+     .help = "What passwords are derived from, at least 32 bytes. Changed, they all change."},
+    {SECRET("PushBridge:Provisioning:TokenSecret", provisioning.token_secret),
+     .help = "Rocket.Chat's CREATE_TOKENS_FOR_USERS_SECRET, which 8.0 and later ask for."},
+    {LIST("PushBridge:Provisioning:EmailTemplates", provisioning.email_templates, 8,
+          "{claim:" CLAIMS "emailaddress},{claim:email}"),
+     .help = "The e-mail address, from the token's claims; the first that can be filled counts."},
+    {LIST("PushBridge:Provisioning:NameTemplates", provisioning.name_templates, 8,
+          "{claim:" CLAIMS "givenname} {claim:" CLAIMS "surname},{name}"),
+     .help = "The name that is shown; the first that can be filled counts."},
+    {LIST("PushBridge:Provisioning:Roles", provisioning.roles, 16, "user"),
+     .help = "Rocket.Chat roles of a new user; \"{claim:NAME}\" gives one for each item of a "
+             "claim."},
+    {BOOL("PushBridge:Provisioning:VerifiedEmails", provisioning.verified_emails, "true"),
+     .help = "The addresses count as verified."},
+    {BOOL("PushBridge:Provisioning:JoinDefaultChannels", provisioning.join_default_channels,
+          "true"),
+     .help = "A new user joins Rocket.Chat's default channels."},
+    {BOOL("PushBridge:Provisioning:Follow", provisioning.follow, "true"),
+     .help = "Where enabled: a name or e-mail that differs from the claims is updated at "
+             "Rocket.Chat, once for a change."},
+    {COUNT("PushBridge:Provisioning:FollowsPerMinute", provisioning.follows_per_minute, 1, 100000,
+           "60"),
+     .unit = "profiles a minute", .help = "The pace of that."},
+
     {STRING("PushBridge:Proxy:Path", proxy.path, 255, "/im"), .check = settings_check_hub_path,
      .help = "Below it, api/v1/... is passed on to Rocket.Chat's REST API as the calling user. "
              "Empty: it is not."},
@@ -296,6 +329,9 @@ static const struct settings_row rows[] = {
      .unit = "events", .help = "The same, in events."},
     {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
      .help = "The same, of all users together."},
+    {PATH("PushBridge:Replay:StateFile", replay.state_file),
+     .help = "Written when the bridge stops and taken at its next start, so that tabs miss nothing "
+             "over a restart. No message texts, no tokens. Empty: none."},
 
     {ENUM("PushBridge:Log:Format", log.format, log_formats, "text"),
      .help = "How a log line looks."},
@@ -325,7 +361,8 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:Logins:MaxRunning", logins.max_running, 1, 10000, "8"), .unit = "logins",
      .help = "Logins under way at once."},
     {COUNT("PushBridge:Logins:DdpPerSecond", logins.ddp_per_second, 1, 10000, "10"),
-     .unit = "logins a second", .help = "The pace of password logins over DDP."},
+     .unit = "logins a second",
+     .help = "The pace of password logins over DDP, and of logins by users.createToken."},
     {SECONDS("PushBridge:Logins:TimeoutSeconds", logins.timeout_ms, 100, 10 * MINUTE, "20"),
      .help = "For the answer to one login."},
     {SECONDS("PushBridge:Drain:Seconds", drain.limit_ms, 0, HOUR, "20"),

@@ -11,6 +11,7 @@
 #include "bridge/login_desk.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/provisioner.h"
 #include "bridge/rc_clients.h"
 #include "bridge/routes.h"
 #include "bridge/session_table.h"
@@ -59,8 +60,7 @@ static void host_connected(void *arg, struct hub_connection *c)
 
 static void host_disconnected(void *arg, struct hub_connection *c, enum hub_end why)
 {
-    (void)why; /* counted by the server */
-    audience_disconnected(arg, c);
+    audience_disconnected(arg, c, why == HUB_END_DRAIN);
 }
 
 static bool host_invoke(void *arg, struct hub_connection *c, const struct hub_invocation *inv)
@@ -283,6 +283,10 @@ static int open_sessions(struct shard *s)
     s->handed_cache = open_cache(s, &s->program->handed, on_handed_orphan);
     if (s->cache == NULL || s->handed_cache == NULL)
         return UV_ENOMEM;
+    rc = provisioner_open(s, &s->provisioner);
+    if (rc != 0)
+        return rc;
+    table.provisioner = s->provisioner;
     publisher_open(&s->publisher, s);
     if (repair_post_open(&s->repairs, s) != 0)
         return UV_ENOMEM;
@@ -421,6 +425,7 @@ void shard_drain_sessions(struct shard *s)
         s->stop_waits++;
         login_desk_admin_stop(s->program->desk, left, sessions_drained, s);
     }
+    replay_file_leave(s);
     session_table_drain(s->sessions, left, sessions_drained, s);
     session_table_drain(s->handed, left, sessions_drained, s);
 }
@@ -465,24 +470,27 @@ static void close_next(void *arg)
         session_table_free(s->handed, close_next, s);
         break;
     case 3:
-        token_cache_free(s->cache, close_next, s);
+        provisioner_close(s->provisioner, close_next, s);
         break;
     case 4:
-        token_cache_free(s->handed_cache, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 5:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 6:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 7:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 8:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 8:
+    case 9:
         abp_close(s->abp);
         publisher_close(&s->publisher);
         audience_close(&s->audience);

@@ -45,6 +45,7 @@ struct shard {
     struct session_table *handed;     /* ... who logs in for them: see session_table.h */
     struct publisher publisher;
     struct abp *abp;
+    struct provisioner *provisioner;
     struct repair_post repairs;
     struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */

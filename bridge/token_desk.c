@@ -23,8 +23,8 @@ struct token_mail {
     bool check, lent;
     const char *not_for;     /* struct session_who's refused: static text */
     struct rc_error error;   /* of the answer; result RC_OK: the loan is in text */
-    size_t len[3], text_len; /* the question: key, user name, refused token; then the answer: user
-                                id, token, user name */
+    size_t len[4], text_len; /* the question: key, user name, refused token, profile; then the
+                                answer: user id, token, user name */
     char *text;              /* one behind the other; wiped */
 };
 
@@ -45,15 +45,16 @@ static void mail_free(struct mail *mail)
 }
 
 /* In the place of what was there. False: no memory. */
-static bool put_text(struct token_mail *m, struct slice a, struct slice b, struct slice c)
+static bool put_text(struct token_mail *m, struct slice a, struct slice b, struct slice c,
+                     struct slice d)
 {
-    const struct slice parts[3] = {a, b, c};
-    size_t len = a.len + b.len + c.len;
+    const struct slice parts[4] = {a, b, c, d};
+    size_t len = a.len + b.len + c.len + d.len;
     char *text = malloc(len + 1), *at = text;
 
     if (text == NULL)
         return false;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (parts[i].len > 0)
             memcpy(at, parts[i].ptr, parts[i].len);
         at += parts[i].len;
@@ -65,11 +66,11 @@ static bool put_text(struct token_mail *m, struct slice a, struct slice b, struc
     return true;
 }
 
-static void get_text(const struct token_mail *m, struct slice out[3])
+static void get_text(const struct token_mail *m, struct slice out[4])
 {
     const char *at = m->text;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         out[i] = (struct slice){at, m->len[i]};
         at += m->len[i];
     }
@@ -81,7 +82,7 @@ static void answer_deliver(struct mail *mail, void *consumer)
 {
     struct token_mail *m = (struct token_mail *)mail;
     struct token_request *r = m->request;
-    struct slice parts[3];
+    struct slice parts[4];
     struct session_loan loan;
 
     (void)consumer;
@@ -103,7 +104,7 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
     if (error != NULL)
         m->error = *error;
     else if (loan != NULL)
-        m->lent = put_text(m, loan->user_id, loan->auth_token, loan->username);
+        m->lent = put_text(m, loan->user_id, loan->auth_token, loan->username, (struct slice){0});
     if (loan != NULL && !m->lent)
         rc_error_of(&m->error, RC_NOMEM);
     m->mail.deliver = answer_deliver;
@@ -114,13 +115,13 @@ static void question_deliver(struct mail *mail, void *consumer)
 {
     struct token_mail *m = (struct token_mail *)mail;
     struct shard *s = consumer;
-    struct slice parts[3];
+    struct slice parts[4];
     struct session_ask ask;
 
     m->at = s;
     get_text(m, parts);
     ask = (struct session_ask){
-        .who = {.key = parts[0], .username = parts[1], .refused = m->not_for},
+        .who = {.key = parts[0], .username = parts[1], .refused = m->not_for, .profile = parts[3]},
         .refused = parts[2],
         .check = m->check,
         .limit_ms = m->limit_ms,
@@ -152,7 +153,7 @@ static struct token_request *post(struct shard *s, unsigned to, enum token_quest
     struct token_mail *m = calloc(1, sizeof *m);
 
     if (r == NULL || m == NULL || s->token_requests >= most ||
-        !put_text(m, ask->who.key, ask->who.username, ask->refused)) {
+        !put_text(m, ask->who.key, ask->who.username, ask->refused, ask->who.profile)) {
         free(r);
         free(m);
         return NULL;

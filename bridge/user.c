@@ -119,6 +119,10 @@ bool user_rules_open(struct user_rules *rules, const struct settings *s, struct 
         snprintf(error, error_len, "Im:UserNameTemplate: %s", account_error);
         return false;
     }
+    if (s->provisioning.enabled) {
+        rules->profiles = profile_rules_new(s, error, error_len);
+        return rules->profiles != NULL;
+    }
     return true;
 }
 
@@ -126,6 +130,7 @@ void user_rules_close(struct user_rules *rules)
 {
     enc_token_free(rules->enc_token);
     rc_account_free(rules->account);
+    profile_rules_free(rules->profiles);
 }
 
 /* ---- requests ---- */
@@ -138,15 +143,24 @@ static struct bridge_user *user_new(const struct user_rules *rules, const struct
     enum rc_account_result account =
         rc_account_name(rules->account, r->identity, r->claims, username);
     size_t len = account == RC_ACCOUNT_OK ? strlen(username) : 0;
-    struct bridge_user *user = malloc(sizeof *user + len + 1);
+    struct byte_buf profile = {0};
+    struct bridge_user *user = NULL;
 
-    if (user == NULL)
+    if (rules->profiles == NULL || profile_pack(rules->profiles, r->identity, r->claims, &profile))
+        user = malloc(sizeof *user + len + 1 + profile.len);
+    if (user == NULL) {
+        byte_buf_free(&profile);
         return NULL;
+    }
     user->refused = account == RC_ACCOUNT_OK ? NULL : rc_account_code(account);
     http_view_header(request, "user-agent", &user_agent);
     user->client = hash_stable(user_agent.ptr, user_agent.len);
     memcpy(user->username, username, len);
     user->username[len] = '\0';
+    user->profile_len = (uint16_t)profile.len;
+    if (profile.len > 0)
+        memcpy(user->username + len + 1, profile.data, profile.len);
+    byte_buf_free(&profile);
     return user;
 }
 

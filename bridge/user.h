@@ -8,6 +8,7 @@
 
 #include "bridge/identity.h"
 #include "bridge/jwt_keys.h"
+#include "bridge/profile.h"
 #include "bridge/rc_account.h"
 #include "bridge/settings.h"
 #include "signalr/hub/signalr_server.h"
@@ -16,15 +17,22 @@
 struct bridge_user {
     uint64_t client;     /* its kind: a hash of the request's User-Agent */
     const char *refused; /* static text: no session for this user, and why; NULL: none of that */
-    char username[];     /* Rocket.Chat's; "" when refused */
+    uint16_t profile_len;
+    char username[]; /* Rocket.Chat's; "" when refused; behind its NUL the packed profile */
 };
+
+static inline struct slice user_profile(const struct bridge_user *user)
+{
+    return (struct slice){user->username + strlen(user->username) + 1, user->profile_len};
+}
 
 /* Shared by all shards, immutable once built. */
 struct user_rules {
     struct identity_options identity;
     struct enc_token *enc_token;
     struct rc_account *account;
-    bool tokens_checked; /* false: all are anonymous, whatever token they bring */
+    struct profile_rules *profiles; /* NULL: nothing is provisioned */
+    bool tokens_checked;            /* false: all are anonymous, whatever token they bring */
     bool anonymous_mute;
 };
 

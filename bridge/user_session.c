@@ -80,8 +80,8 @@ void session_enter(struct user_session *s, enum session_state to)
 static bool is_done(const struct user_session *s)
 {
     /* A refusal is remembered to the end of its pause, or each visit would cost a login. */
-    return s->connections == 0 && s->linger_at_ms == 0 && s->borrows == NULL && s->holds == 0 &&
-           s->ddp == NULL &&
+    return s->connections == 0 && (s->slots.count == 0 || s->table->draining) &&
+           s->linger_at_ms == 0 && s->borrows == NULL && s->holds == 0 && s->ddp == NULL &&
            (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
 }
 
@@ -208,7 +208,9 @@ void session_expect_nothing(struct user_session *s)
     s->op_seq++;
     if (s->rest != NULL)
         rest_call_cancel(s->rest);
-    s->rest = NULL;
+    if (s->history_call != NULL)
+        rest_call_cancel(s->history_call);
+    s->rest = s->history_call = NULL;
 }
 
 /* ---- birth and death ---- */
@@ -253,6 +255,7 @@ void user_session_free(struct user_session *s)
     session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
+    free(s->profile);
     free(s);
 }
 

@@ -7,12 +7,14 @@
  *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
- *   session_repair.c  rooms whose messages are incomplete: hold, ask, put in order
+ *   session_repair.c  rooms whose messages are incomplete: hold, ask
+ *   session_merge.c   the answer, put in order
  *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
  *   session_further.c events of the user that only some operators want
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
+ *   session_state.c   what of that outlives the process
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
  *   session_why.c     and the one thing that is wrong
@@ -32,6 +34,7 @@
 #include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
 #include "bridge/replay_ring.h"
+#include "bridge/room_hold.h"
 #include "bridge/session_table.h"
 #include "bridge/settings.h"
 #include "cache/token_cache.h"
@@ -79,6 +82,7 @@ struct opened_room;
 struct session_further;
 struct session_login;
 struct session_repair;
+struct session_restored;
 struct session_arrival;
 
 struct user_session {
@@ -107,12 +111,14 @@ struct user_session {
     struct session_arrival *arrivals; /* connections not answered yet */
     struct room_memory *rooms;        /* delivery memory; outlives DDP connections */
     struct rest_call *rest;           /* under way, of the latest op */
+    struct rest_call *history_call;   /* for a room's messages */
     struct session_borrow *borrows;   /* callers who wait for the token */
     uint64_t borrow_at_ms;            /* when the first of them has waited long enough; 0: none */
     struct rest_call *check;          /* asks whether the token is alive */
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
+    char *profile;         /* packed, see profile.h; NULL: nothing is known */
     int64_t issued_at_ms;
     uint64_t epoch;
     uint64_t subscribing_until_ms;
@@ -150,10 +156,11 @@ struct user_session {
     bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
     bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
-    bool gap : 1;          /* LIVE again after a loss, and not caught up yet */
-    bool looked_again : 1; /* rooms/get is asked, or was, for the second time */
+    bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
+    bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
+    bool history_by_rest : 1; /* this server has no messages/get */
 
-    uint16_t username_len, key_len;
+    uint16_t username_len, key_len, profile_len;
     uint32_t *interest;   /* connections per shard; into tail */
     char *username, *key; /* NUL-terminated; into tail */
     char tail[];
@@ -172,8 +179,11 @@ struct session_table {
     uv_timer_t tick;
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
+    uint64_t history_limited_until_ms; /* over REST */
     uint64_t random;
-    size_t replay_bytes; /* in all rings */
+    size_t replay_bytes;               /* in all rings */
+    struct session_restored *restored; /* uthash by key: users of the process before this one */
+    uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
     bool draining;
@@ -276,6 +286,9 @@ void session_believe_token(struct user_session *s);
 /* All of them hear that they get nothing. */
 void session_turn_away(struct user_session *s, enum rc_result result, const char *code,
                        uint64_t retry_after_ms);
+/* What the claims say by now; empty: nothing new. Follows it, where the user is logged in. */
+void session_take_profile(struct user_session *s, struct slice profile);
+void session_follow_profile(struct user_session *s);
 bool session_is_wanted(const struct user_session *s); /* by anybody: there is a use in retrying */
 
 /* ---- session_login.c ---- */
@@ -322,12 +335,26 @@ void session_repair_stop(struct user_session *s); /* what waits goes out; nothin
 /* The DDP connection is lost, and comes back: what waits may still find its place. */
 void session_repair_pause(struct user_session *s);
 void session_repair_resume(struct user_session *s); /* the lists after the gap are compared */
+void session_repair_due(struct user_session *s);
+
+struct held *session_take_held(struct user_session *s, struct room_hold *hold);
+
+/* ---- session_merge.c ---- */
+/* Sends on what of the answer is news, and what is held, in the room's order. asked_ms: what was
+ * asked for begins there; *passed_ms: the newest message of the room that went out since. False:
+ * json is no answer, and nothing was done. */
+bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
+                   struct room_hold *hold, int64_t *passed_ms);
+/* A message of a room under repair goes out before its answer: notes it, and sends it. */
+void session_note_passed(const struct rc_message *message, enum room_sight sight,
+                         int64_t *passed_ms);
+void session_tell_passed(struct user_session *s, const struct rc_message *message,
+                         enum room_sight sight, uint64_t born, int64_t *passed_ms);
 /* The room's own messages tell of the user's comings and goings (uj, au; ul, ru): before a message
  * is judged, and after. */
-void session_repair_saw_return(struct user_session *s, const struct rc_message *message);
-void session_repair_saw_leave(struct user_session *s, const struct rc_message *message,
-                              enum room_sight sight);
-void session_repair_due(struct user_session *s);
+void session_saw_return(struct user_session *s, const struct rc_message *message);
+void session_saw_leave(struct user_session *s, const struct rc_message *message,
+                       enum room_sight sight);
 
 /* ---- session_calls.c ---- */
 /* Each ends the call. text, details: borrowed. */
@@ -363,6 +390,7 @@ bool session_opened_ended(struct user_session *s, uint32_t sub_id);
 const struct opened_room *session_opened_find(const struct user_session *s, struct slice rid);
 /* To the connections that have it open, and no other. Takes the reference. */
 void session_opened_push(const struct opened_room *room, struct hub_buf *message);
+void session_opened_report(const struct user_session *s, struct byte_buf *json); /* an array */
 void session_opened_free(struct user_session *s);
 
 /* ---- session_query.c ---- */
@@ -390,11 +418,14 @@ bool session_further_ended(struct user_session *s, uint32_t sub_id); /* true: on
 void session_further_report(const struct user_session *s, struct byte_buf *json);
 void session_further_free(struct user_session *s);
 
+/* ---- session_state.c ---- */
+void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
+void session_restored_free(struct session_table *t);
+
 /* ---- session_events.c ---- */
-/* json as the tabs are to have it (Events:Dates): itself, or converted in out, which the caller
- * frees. ptr NULL: no memory. */
-struct slice session_dates(const struct session_table *t, struct slice json, bool by_rest,
-                           struct byte_buf *out);
+/* json, with dates as DDP has them, as the tabs are to have it (Events:Dates): itself, or converted
+ * in out, which the caller frees. ptr NULL: no memory. */
+struct slice session_dates(const struct session_table *t, struct slice json, struct byte_buf *out);
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
                           uint64_t born);
 void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id);

@@ -6,9 +6,9 @@
 /* JavaScript's own limit: 100 million days to either side of 1970. */
 #define DATE_MAX_MS INT64_C(8640000000000000)
 
-/* 0000-01-01 and the last moment of 9999. */
-#define ISO_MIN_MS INT64_C(-62167219200000)
-#define ISO_MAX_MS INT64_C(253402300799999)
+/* 0000-01-01 and 9999-12-31T23:59:59.999Z: four digits hold no other years. */
+#define FIRST_ISO_MS INT64_C(-62167219200000)
+#define LAST_ISO_MS INT64_C(253402300799999)
 
 enum { BAD_ZONE = 24 * 60 };
 
@@ -103,19 +103,6 @@ int64_t rc_date_of_iso(struct slice s)
     return (((days * 24 + hour) * 60 + minute - zone) * 60 + second) * 1000 + ms;
 }
 
-bool rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_LEN + 1])
-{
-    time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
-    char day[32];
-    struct tm t;
-
-    if (ms < ISO_MIN_MS || ms > ISO_MAX_MS || gmtime_r(&seconds, &t) == NULL ||
-        strftime(day, sizeof day, "%m-%dT%H:%M:%S", &t) == 0)
-        return false;
-    return snprintf(out, RC_DATE_ISO_LEN + 1, "%04d-%s.%03dZ", t.tm_year + 1900, day,
-                    (int)(ms - (int64_t)seconds * 1000)) == RC_DATE_ISO_LEN;
-}
-
 /* An integer in range; fractions and exponents are no dates. */
 static int64_t ms_of(struct slice number_text)
 {
@@ -154,4 +141,22 @@ int64_t rc_date_read(struct json_reader *r)
         json_skip(r);
         return RC_NO_DATE;
     }
+}
+
+bool rc_date_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
+{
+    time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
+    char day[RC_DATE_ISO_SIZE];
+    struct tm tm;
+
+    if (ms < FIRST_ISO_MS || ms > LAST_ISO_MS || gmtime_r(&seconds, &tm) == NULL)
+        return false;
+    strftime(day, sizeof day, "%m-%dT%H:%M:%S", &tm);
+    return snprintf(out, RC_DATE_ISO_SIZE, "%04d-%s.%03dZ", tm.tm_year + 1900, day,
+                    (int)(ms - (int64_t)seconds * 1000)) == RC_DATE_ISO_SIZE - 1;
+}
+
+void rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
+{
+    rc_date_iso(ms < 0 ? 0 : ms > LAST_ISO_MS ? LAST_ISO_MS : ms, out);
 }

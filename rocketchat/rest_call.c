@@ -103,6 +103,7 @@ static void answer(struct rest_call *c, const struct rc_error *error)
     case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
     case ROUTE_ROOMS:
+    case ROUTE_MESSAGES:
         c->fn.json(c->arg, error == NULL ? byte_buf_slice(&c->body) : (struct slice){0}, error);
         break;
     }

@@ -15,6 +15,7 @@ enum route {
     ROUTE_INFO,
     ROUTE_SUBSCRIPTIONS,
     ROUTE_ROOMS,
+    ROUTE_MESSAGES,
     ROUTE_ANY
 };
 

@@ -1,5 +1,6 @@
 #include "rocketchat/rest_client.h"
 #include "base/json_slice.h"
+#include "rocketchat/rc_date.h"
 #include "rocketchat/rest_call_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ static bool says_json(struct rest_call *c)
 {
     return rest_transport_header(&c->request_headers, SLICE_LIT("Content-Type"),
                                  SLICE_LIT("application/json"));
+}
+
+/* Empty: nothing is said. */
+static bool says_client(struct rest_call *c, struct slice client_address)
+{
+    return client_address.len == 0 ||
+           rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address);
 }
 
 /* Takes c over. */
@@ -69,7 +77,12 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
         byte_buf_reserve(&c->request, request->body.len); /* it may hold a password: no copies */
         byte_buf_put(&c->request, request->body);
     }
-    if (byte_buf_failed(&target)) {
+    if (byte_buf_failed(&target) || !says_client(c, request->client_address) ||
+        (request->second_factor.len > 0 &&
+         (!rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-code"),
+                                 request->second_factor) ||
+          !rest_transport_header(&c->request_headers, SLICE_LIT("x-2fa-method"),
+                                 SLICE_LIT("password"))))) {
         rest_call_free(c);
         return NULL;
     }
@@ -122,8 +135,7 @@ struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, 
     if (c == NULL)
         return NULL;
     c->fn.me = fn;
-    if (client_address.len > 0 &&
-        !rest_transport_header(&c->request_headers, SLICE_LIT("X-Forwarded-For"), client_address)) {
+    if (!says_client(c, client_address)) {
         rest_call_free(c);
         return NULL;
     }
@@ -152,6 +164,42 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
 {
     return authorized_call(client, ROUTE_ROOMS, false, user_id, token,
                            (union answer_fn){.json = fn}, arg);
+}
+
+static void put_escaped(struct byte_buf *out, struct slice text)
+{
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+
+    for (size_t i = 0; i < text.len; i++)
+        if (memchr(safe, text.ptr[i], sizeof safe - 1) != NULL)
+            byte_buf_putc(out, text.ptr[i]);
+        else
+            byte_buf_printf(out, "%%%02X", (unsigned char)text.ptr[i]);
+}
+
+struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
+                                      struct slice token, struct slice rid, int64_t since_ms,
+                                      rest_json_fn fn, void *arg)
+{
+    struct rest_call *c = rest_call_new(client, ROUTE_MESSAGES, arg);
+    struct byte_buf target = {0};
+    char date[RC_DATE_ISO_SIZE];
+
+    if (c == NULL)
+        return NULL;
+    c->fn.json = fn;
+    rc_date_to_iso(since_ms, date);
+    byte_buf_puts(&target, "/api/v1/chat.syncMessages?roomId=");
+    put_escaped(&target, rid);
+    byte_buf_puts(&target, "&lastUpdate=");
+    put_escaped(&target, slice_of(date));
+    byte_buf_putc(&target, '\0');
+    c->target = target.data;
+    if (byte_buf_failed(&target)) {
+        rest_call_free(c);
+        return NULL;
+    }
+    return start_as(c, false, user_id, token);
 }
 
 /* ---- the client ---- */

@@ -55,6 +55,9 @@ struct rest_request {
     struct slice query; /* without '?', percent-encoded; may be empty */
     struct slice body;  /* of a POST, JSON */
     struct slice user_id, token;
+    struct slice client_address; /* of whom it is asked for (X-Forwarded-For); may be empty */
+    struct slice second_factor;  /* hex SHA-256 of the password, for routes that ask for a second
+                                    factor; may be empty */
 };
 /* status 0: nothing came. body: raw, also behind an error; borrowed for the call. */
 typedef void (*rest_any_fn)(void *arg, long status, struct slice body,
@@ -81,6 +84,11 @@ struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slic
                                          struct slice token, rest_json_fn fn, void *arg);
 struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,
                                  struct slice token, rest_json_fn fn, void *arg);
+/* chat.syncMessages: a room's messages changed or deleted after since_ms (server time). rid: raw
+ * text of an id. */
+struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
+                                      struct slice token, struct slice rid, int64_t since_ms,
+                                      rest_json_fn fn, void *arg);
 struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
                                rest_any_fn fn, void *arg);
 void rest_call_cancel(struct rest_call *call); /* fn runs later with RC_CANCELLED */

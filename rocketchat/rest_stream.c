@@ -75,14 +75,13 @@ static size_t on_read(char *to, size_t size, size_t n, void *arg)
     return 0;
 }
 
-/* libcurl's mask names what stays paused. */
-static void unpause(struct rest_stream *st)
+/* libcurl's mask names what is paused, all of it. A failure is the transfer's, and told by its end.
+ */
+static void pause_as_told(struct rest_stream *st)
 {
-    int paused = (st->read_paused ? CURLPAUSE_SEND : 0) | (st->body_paused ? CURLPAUSE_RECV : 0);
-
     moved(st);
-    /* A failure is the transfer's, and is told by its end. */
-    curl_easy_pause(st->easy, paused);
+    curl_easy_pause(st->easy, (st->read_paused ? CURLPAUSE_SEND : 0) |
+                                  (st->body_paused ? CURLPAUSE_RECV : 0));
 }
 
 void rest_stream_more(struct rest_stream *st)
@@ -90,7 +89,7 @@ void rest_stream_more(struct rest_stream *st)
     if (!st->read_paused)
         return;
     st->read_paused = false;
-    unpause(st);
+    pause_as_told(st);
 }
 
 void rest_stream_go_on(struct rest_stream *st)
@@ -98,7 +97,7 @@ void rest_stream_go_on(struct rest_stream *st)
     if (!st->body_paused)
         return;
     st->body_paused = false;
-    unpause(st);
+    pause_as_told(st);
 }
 
 /* ---- the answer ---- */
@@ -181,9 +180,12 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     struct rest_stream *st = arg;
 
     moved(st);
-    if (st->body_paused)
-        return CURL_WRITEFUNC_PAUSE;
-    st->body_paused = !st->events.body(st->arg, (struct slice){bytes, size * n});
+    /* Pausing behind what was taken, not by refusing it: libcurl would keep a copy of that. What is
+     * left of its buffer still comes. */
+    if (!st->events.body(st->arg, (struct slice){bytes, size * n}) && !st->body_paused) {
+        st->body_paused = true;
+        pause_as_told(st);
+    }
     return size * n;
 }
 

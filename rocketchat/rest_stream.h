@@ -6,10 +6,11 @@
  * like any other); trailers and interim answers are dropped. HTTP/1.1. In between lie libcurl's
  * buffers alone, of REST_STREAM_BUFFER bytes each way.
  *
- * Backpressure: read() may say "nothing yet" and body() "no more for now"; the exchange rests that
- * way until rest_stream_more() or rest_stream_go_on(). body() may then run inside go_on(); but for
- * that, no event comes inside a call. done() is the last event; the exchange is gone with it, or
- * with rest_stream_cancel(), behind which no event comes. Single-threaded. */
+ * Backpressure: read() may say "nothing yet", and body() "enough": what has arrived already still
+ * comes, up to a buffer. The exchange rests that way until rest_stream_more() or
+ * rest_stream_go_on(). body() may then run inside go_on(); but for that, no event comes inside a
+ * call. done() is the last event; the exchange is gone with it, or with rest_stream_cancel(),
+ * behind which no event comes. Single-threaded. */
 #ifndef ROCKETCHAT_REST_STREAM_H
 #define ROCKETCHAT_REST_STREAM_H
 
@@ -42,7 +43,7 @@ struct rest_stream_events {
     enum rest_stream_read (*read)(void *arg, char *to, size_t cap, size_t *n);
     void (*header)(void *arg, struct slice name, struct slice value);
     void (*head)(void *arg, int status, uint64_t length); /* all header lines were told */
-    bool (*body)(void *arg, struct slice bytes);          /* taken; false: and no more for now */
+    bool (*body)(void *arg, struct slice bytes);          /* taken; false: and soon no more */
     /* NULL: the answer is complete. RC_TIMED_OUT: neither side sent anything for too long. */
     void (*done)(void *arg, const struct rc_error *error);
 };

@@ -86,8 +86,10 @@ static void forget_oldest(struct room_memory *m, uint16_t count)
     for (uint16_t i = 0; i < count; i++) {
         int64_t updated_ms = m->messages[i].updated_ms;
 
-        if (updated_ms == ROOM_DELETED)
+        if (updated_ms == ROOM_DELETED) {
+            m->forgot_deletions = true;
             continue;
+        }
         room_raise(&m->messages_floor_ms, updated_ms);
         if (m->pinned)
             room_raise(&m->pinned_floor_ms, updated_ms);

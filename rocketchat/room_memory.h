@@ -98,10 +98,10 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
 /* How many messages of answers were held back since the last call, because they may have been told
  * and forgotten. */
 unsigned room_memory_take_doubtful(struct room_memory *m);
-/* A message was deleted; deleted_ms: RC_NO_DATE: not known. True: to be told, for the first time.
- */
+/* A message was deleted, says an answer; deleted_ms: RC_NO_DATE: not known; since_ms: from when on
+ * was asked. True: to be told, for the first time. */
 bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
-                             int64_t deleted_ms);
+                             int64_t deleted_ms, int64_t since_ms);
 void room_memory_repaired(struct room_memory *m,
                           struct slice rid); /* nothing is lacking any more */
 

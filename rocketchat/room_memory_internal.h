@@ -32,8 +32,9 @@ struct room_memory {
     struct room_table rooms;
     struct known_message *messages; /* oldest first */
     uint16_t nmessages, cap_messages, max_messages;
-    uint16_t forgotten_news;   /* messages of answers that may be news or forgotten ones */
-    bool pinned;               /* answers are under way: what they may bring again is kept */
+    uint16_t forgotten_news; /* messages of answers that may be news or forgotten ones */
+    bool pinned;             /* answers are under way: what they may bring again is kept */
+    bool forgot_deletions;
     bool listed;               /* a list of subscriptions was filled in */
     int64_t floor_ms;          /* highest mark of the rooms forgotten */
     int64_t messages_floor_ms; /* highest date of the messages forgotten */

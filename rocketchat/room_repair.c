@@ -69,6 +69,12 @@ void room_memory_give_up_all(struct room_memory *m)
 
 /* --- answers --- */
 
+/* What is dated before that was complete when it was asked for. */
+static int64_t behind_overlap(int64_t since_ms)
+{
+    return since_ms <= INT64_MAX - OVERLAP_MS ? since_ms + OVERLAP_MS : INT64_MAX;
+}
+
 enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg,
                                          int64_t since_ms)
 {
@@ -83,7 +89,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     r = room_memory_room(m, msg->rid);
     if (r == NULL)
         return ROOM_SIGHT_REPEAT;
-    from = since_ms + OVERLAP_MS;
+    from = behind_overlap(since_ms);
     if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
@@ -123,7 +129,7 @@ unsigned room_memory_take_doubtful(struct room_memory *m)
 }
 
 bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
-                             int64_t deleted_ms)
+                             int64_t deleted_ms, int64_t since_ms)
 {
     struct room *r = room_table_find(&m->rooms, rid);
     uint64_t hash = room_memory_hash(id);
@@ -133,6 +139,8 @@ bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct sli
         return false;
     if (room_memory_sight_of_known(m, NULL, hash, ROOM_DELETED, &sight) &&
         sight == ROOM_SIGHT_REPEAT)
+        return false;
+    if (m->forgot_deletions && room_is_old(deleted_ms, 0, behind_overlap(since_ms)))
         return false;
     room_memory_remember(m, hash, ROOM_DELETED);
     if (r->gone < UINT8_MAX && r->lacking_ms == RC_NO_DATE)

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define MUCH 4096 /* bytes in one write: more will follow */
+
 struct http_stream {
     struct http_stream_events events;
     unsigned idle_ms;
@@ -134,7 +136,7 @@ enum http_stream_read http_stream_read(struct http_request *req, char *to, size_
         if (*n == 0)
             http_conn_continue(c);
     }
-    if (wants_body(req))
+    if (wants_body(req) && http_parse_waiting(req->parse) == 0)
         http_conn_read_on(c);
     arm(c);
     if (*n > 0)
@@ -266,6 +268,9 @@ bool http_stream_write(struct http_request *req, struct slice bytes)
     }
     if (st->left != HTTP_LENGTH_UNKNOWN)
         st->left -= bytes.len;
+    /* In one piece: a buffer that grows under a download copies it once more. */
+    if (st->out.cap < HTTP_ANSWER_WINDOW && bytes.len > MUCH)
+        byte_buf_reserve(&st->out, HTTP_ANSWER_WINDOW + HTTP_ANSWER_WINDOW / 4);
     if (st->chunked)
         byte_buf_printf(&st->out, "%zx\r\n", bytes.len);
     byte_buf_put(&st->out, bytes);

@@ -22,8 +22,10 @@
 #include "signalr/http/http_server.h"
 
 enum {
-    HTTP_BODY_WINDOW = 65536,    /* bytes that wait for http_stream_read(); more stops reading */
-    HTTP_ANSWER_WINDOW = 131072, /* bytes that wait for the peer; more and write says stop */
+    /* Bytes that wait for http_stream_read(); more stops reading, until all are taken. Twice what
+     * one read gives, or every read would stop and start the socket. */
+    HTTP_BODY_WINDOW = 131072,
+    HTTP_ANSWER_WINDOW = 262144, /* bytes that wait for the peer; more and write says stop */
     HTTP_SWALLOW_MAX = 65536,    /* of a body that nobody reads, for the sake of the connection */
 };
 

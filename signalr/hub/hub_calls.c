@@ -26,17 +26,16 @@ struct hub_calls {
     uint64_t bucket, filled_ms;
 };
 
+/* NULL: no memory. */
 static struct hub_calls *calls_of(struct hub_connection *c)
 {
     const struct signalr_server *s = c->server;
 
-    if (c->calls == NULL)
-        c->calls = calloc(1, sizeof *c->calls);
-    if (c->calls != NULL && c->calls->end == NULL) {
-        c->calls->end = &c->calls->first;
-        c->calls->bucket = (uint64_t)s->options.call_burst * TURN;
-        c->calls->filled_ms = uv_now(s->loop);
-    }
+    if (c->calls != NULL || (c->calls = calloc(1, sizeof *c->calls)) == NULL)
+        return c->calls;
+    c->calls->end = &c->calls->first;
+    c->calls->bucket = (uint64_t)s->options.call_burst * TURN;
+    c->calls->filled_ms = uv_now(s->loop);
     return c->calls;
 }
 

@@ -1,7 +1,8 @@
 // Starts, commands, measures and stops the programs of tests/bench and tests/soak. None outlives
 // this process.
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -108,6 +109,46 @@ export async function startSource({ rooms = 20, cert, key } = {}) {
   const source = keep(new Program(path.join(BUILD, 'bench/ddp_source'), args));
   Object.assign(source, await source.answer(false, 5000));
   return source;
+}
+
+/** What the proxies of proxy.mjs have behind them. */
+export async function startSink() {
+  const sink = keep(new Program(path.join(BUILD, 'bench/rest_sink')));
+  return Object.assign(sink, await sink.answer(false, 5000));
+}
+
+/** nginx as a proxy of one worker in front of `port`, streaming both ways; files in `folder`. */
+export async function startNginx(folder, port) {
+  const listen = await freePort();
+  const settings = `
+daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
+events {}
+http {
+  access_log off; client_max_body_size 0;
+  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+  upstream sink { server 127.0.0.1:${port}; keepalive 16; }
+  server {
+    listen 127.0.0.1:${listen};
+    location /im/ {
+      proxy_pass http://sink/; proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0;
+      proxy_set_header Connection ''; proxy_set_header Authorization ''; proxy_set_header Cookie '';
+      proxy_set_header X-Auth-Token token-of-the-bench; proxy_set_header X-User-Id u1; proxy_set_header X-Forwarded-For $remote_addr;
+    }
+  }
+}`;
+  writeFileSync(path.join(folder, 'nginx.conf'), settings);
+  const nginx = keep(new Program('/usr/sbin/nginx', ['-c', path.join(folder, 'nginx.conf'), '-e', path.join(folder, 'error.log')], { core: SERVER_CORE }));
+  nginx.port = listen;
+  await until('nginx listens', () => fetch(`http://127.0.0.1:${listen}/`).then(() => true, () => false), 10_000);
+  return nginx;
+}
+
+async function freePort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** signalr/ alone. Timers so long that the connections are idle. */

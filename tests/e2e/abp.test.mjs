@@ -177,7 +177,7 @@ test("the administrator's troubles are not the caller's rights", async (t) => {
   assert.deepEqual([limited.status, limited.error.code, limited.headers.get('retry-after')], [500, 429, '7']);
   rc.store.removeAllTokens(rc.admin);
   const dead = await create(bridge);
-  assert.deepEqual([dead.status, dead.error.code], [500, 401]);
+  assert.deepEqual([dead.status, dead.error.code], [500, 401], JSON.stringify(dead.error));
   await until('a new login', async () => (await create(bridge)).status === 200);
   assert.equal(rc.user('carol').username, 'carol');
 });

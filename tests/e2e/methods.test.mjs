@@ -127,6 +127,8 @@ for (const [version, signalR] of Object.entries(CLIENTS)) {
     await invoke('Typing', general._id, true, 'threadParent12345');
     await tab.connection.send('Typing', general._id);
     await until('the one that wants no answer', () => written.length === 4);
+    await invoke('Typing', general._id, true, null, 'Alice A.');
+    assert.equal(written.pop()[2], 'Alice A.');
     const event = ['stream-notify-room', `${general._id}/user-activity`, 'alice'];
     assert.deepEqual(written, [
       [...event, ['user-typing'], {}],
@@ -151,23 +153,50 @@ for (const [version, signalR] of Object.entries(CLIENTS)) {
     assert.equal(await invoke('Register'), null);
     assert.equal(tab.connection.state, 'Connected');
   });
+
+  test(`${version}: a stream that is cancelled ends, and the connection goes on`, async (t) => {
+    const { general, post, tab, invoke, double } = await scene(t, signalR);
+    for (let i = 0; i < 100; i++) post(general, 'bob', 'x'.repeat(4000));
+    double.faults.add({ on: 'in', match: { method: 'loadHistory' }, do: 'delay', ms: 400 });
+    const seen = [];
+    const subscription = tab.connection.stream('History', general._id, null, 100).subscribe({ next: (m) => seen.push(m), complete() {}, error() {} });
+    subscription.dispose();
+    await sleep(600);
+    assert.deepEqual(seen, []);
+    const { items } = await collect(tab, 'History', general._id, null, 100);
+    assert.equal(items.length, 100);
+    assert.equal(await invoke('Register'), null);
+  });
+
+  test(`${version}: limits: of the connection, and of Rocket.Chat by method; both say how long to wait`, async (t) => {
+    const { general, tab, invoke, bridge } = await scene(t, signalR, { settings: { 'PushBridge:Methods:CallsPerSecond': 5, 'PushBridge:Methods:Burst': 25, 'PushBridge:Methods:OpenCalls': 20 } });
+    const outcomes = (n, ...args) => Promise.all([...Array(n)].map(() => invoke(...args).then(() => 'ok', (error) => error.message)));
+    const read = await outcomes(12, 'MarkRead', general._id);
+    assert.equal(read.filter((o) => o === 'ok').length, 10, read.join());
+    assert.ok(read.filter((o) => o !== 'ok').every((o) => /^too-many-requests: .* \(retry after (10|11|[1-9]) s\)$/.test(o)), read.join());
+    const many = await outcomes(30, 'MarkRead'); // no arguments: it goes no further, and counts all the same
+    assert.ok(many.some((o) => /^too-many-calls: slow down \(retry after 1 s\)$/.test(o)), many.join());
+    assert.ok((await outcomes(40, 'Register')).every((o) => o === 'ok'), 'what asks for nothing is not counted');
+    const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
+    assert.match(metrics, /pushbridge_calls_refused_total\{reason="rocketchat"\} 2/);
+    assert.equal(tab.connection.state, 'Connected');
+  });
+
+  test(`${version}: a call made while the session starts waits for it; one that is refused a session does not`, async (t) => {
+    const rc = await startDouble(t, { users: ['alice', 'bob'] });
+    rc.double.faults.add({ on: 'in', match: { msg: 'connect' }, do: 'delay', ms: 500 });
+    const bridge = await startBridge(t, rc.double);
+    const tab = await Tab.open(t, signalR, bridge.hubUrl, tokenFor('alice'));
+    assert.equal((await tab.connection.invoke('ListRooms')).length, 1);
+    const nobody = await Tab.open(t, signalR, bridge.hubUrl, tokenFor('nobody'));
+    await nobody.until('the refusal', (x) => x.of('bridgeStatus').some((s) => s.state === 'refused'));
+    await assert.rejects(nobody.connection.invoke('ListRooms'), refusal('not-live', 'the session with Rocket.Chat is refused, .* \\(retry after \\d+ s\\)'));
+    const tenant = await Tab.open(t, signalR, bridge.hubUrl, tokenFor('alice', { tenant: 7 }));
+    await assert.rejects(tenant.connection.invoke('ListRooms'), { message: "Failed to invoke 'ListRooms' because user is unauthorized" });
+  });
 }
 
 const latest = CLIENTS.latest;
-
-test('a stream that is cancelled ends, and the connection goes on', async (t) => {
-  const { general, post, tab, invoke, double } = await scene(t, latest);
-  for (let i = 0; i < 100; i++) post(general, 'bob', 'x'.repeat(4000));
-  double.faults.add({ on: 'in', match: { method: 'loadHistory' }, do: 'delay', ms: 400 });
-  const seen = [];
-  const subscription = tab.connection.stream('History', general._id, null, 100).subscribe({ next: (m) => seen.push(m), complete() {}, error() {} });
-  subscription.dispose();
-  await sleep(600);
-  assert.deepEqual(seen, []);
-  const { items } = await collect(tab, 'History', general._id, null, 100);
-  assert.equal(items.length, 100);
-  assert.equal(await invoke('Register'), null);
-});
 
 test('pages larger than the connection may queue reach it whole', async (t) => {
   const rc = await startDouble(t);
@@ -189,19 +218,6 @@ test('Call: methods the operator listed, with their params and answers as they a
   await assert.rejects(invoke('Call', 'no/such'), refusal('404', "Method 'no/such' not found"));
 });
 
-test('limits: of the connection, and of Rocket.Chat by method; both say how long to wait', async (t) => {
-  const { general, tab, invoke, bridge } = await scene(t, latest, { settings: { 'PushBridge:Methods:CallsPerSecond': 5, 'PushBridge:Methods:Burst': 25, 'PushBridge:Methods:OpenCalls': 20 } });
-  const outcomes = (n, ...args) => Promise.all([...Array(n)].map(() => invoke(...args).then(() => 'ok', (error) => error.message)));
-  const read = await outcomes(12, 'MarkRead', general._id);
-  assert.equal(read.filter((o) => o === 'ok').length, 10, read.join());
-  assert.ok(read.filter((o) => o !== 'ok').every((o) => /^too-many-requests: .* \(retry after (10|11|[1-9]) s\)$/.test(o)), read.join());
-  const many = await outcomes(30, 'Register');
-  assert.ok(many.some((o) => /^too-many-calls: slow down \(retry after 1 s\)$/.test(o)), many.join());
-  const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
-  assert.match(metrics, /pushbridge_calls_refused_total\{reason="rocketchat"\} 2/);
-  assert.equal(tab.connection.state, 'Connected');
-});
-
 test('calls that wait for an answer are bounded', async (t) => {
   const { double, general, invoke } = await scene(t, latest, { settings: { 'PushBridge:Methods:OpenCalls': 3 } });
   double.faults.add({ on: 'in', match: { method: 'readMessages' }, do: 'delay', ms: 500 });
@@ -214,19 +230,6 @@ test("Rocket.Chat's own limit is passed on with its wait", async (t) => {
   double.faults.add({ on: 'in', match: { method: 'readMessages' }, do: 'error', error: 'too-many-requests', reason: 'Slow down.', details: { timeToReset: 4200 }, times: 1 });
   await assert.rejects(invoke('MarkRead', general._id), refusal('too-many-requests', 'Slow down\\. \\(retry after 5 s\\)'));
   await invoke('MarkRead', general._id);
-});
-
-test('a call made while the session starts waits for it; one that is refused a session does not', async (t) => {
-  const rc = await startDouble(t, { users: ['alice', 'bob'] });
-  rc.double.faults.add({ on: 'in', match: { msg: 'connect' }, do: 'delay', ms: 500 });
-  const bridge = await startBridge(t, rc.double);
-  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
-  assert.equal((await tab.connection.invoke('ListRooms')).length, 1);
-  const nobody = await Tab.open(t, latest, bridge.hubUrl, tokenFor('nobody'));
-  await nobody.until('the refusal', (x) => x.of('bridgeStatus').some((s) => s.state === 'refused'));
-  await assert.rejects(nobody.connection.invoke('ListRooms'), refusal('not-live', 'the session with Rocket.Chat is refused, .* \\(retry after \\d+ s\\)'));
-  const tenant = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice', { tenant: 7 }));
-  await assert.rejects(tenant.connection.invoke('ListRooms'), { message: "Failed to invoke 'ListRooms' because user is unauthorized" });
 });
 
 test('an anonymous connection may Register and nothing else', async (t) => {
@@ -270,6 +273,8 @@ test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) =>
   assert.equal(store.messages.has(sent._id), false);
   await assert.rejects(invoke('Typing', general._id), refusal('not-supported'));
   const secret = store.createRoom({ t: 'p', name: 'secret', owner: user('bob'), members: [user('alice')] });
+  const bobs = store.createRoom({ name: 'of-bob', owner: user('bob'), members: [user('alice')] });
+  await assert.rejects(invoke('DeleteMessage', bobs._id, post(bobs, 'bob', "bob's")._id), refusal('error-action-not-allowed', 'Not allowed.*'));
   for (const room of [general, secret, store.directRoom(user('alice'), user('bob'))]) {
     for (const text of ['1', '2', '3']) post(room, 'bob', text);
     const page = await collect(tab, 'History', room._id, null, 2);
@@ -277,4 +282,72 @@ test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) =>
     assert.deepEqual((await collect(tab, 'History', room._id, page.items[1].ts)).items.map((m) => m.msg), ['1']);
   }
   assert.ok(calls('ddp sendMessage') > 0);
+});
+
+/** A small generator of its own, so that a run can be repeated by its seed. */
+function random(seed) {
+  let state = seed >>> 0 || 1;
+  const next = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32);
+  return { below: (n) => Math.floor(next() * n), pick: (list) => list[Math.floor(next() * list.length)] };
+}
+
+test('under trouble every call is answered, and every message is there once however often it was sent', async (t) => {
+  const seed = Number(process.env.SEED ?? 1);
+  t.diagnostic(`seed ${seed}`);
+  const dice = random(seed);
+  const { double, store, general, bridge, open, tab, user } = await scene(t, latest, {
+    settings: { 'PushBridge:Methods:CallsPerSecond': 0, 'PushBridge:Methods:OpenCalls': 64, 'PushBridge:Session:BackoffMaxSeconds': 0.5 },
+  });
+  const tabs = [tab, await open('alice'), await open('bob'), await open('bob')];
+  const channel = store.createRoom({ name: 'channel', owner: user('bob') });
+  const sent = new Set();
+  const calls = [
+    () => ['ListRooms'],
+    () => ['MarkRead', general._id],
+    () => ['Typing', general._id, dice.below(2) === 0],
+    () => ['OpenRoom', dice.pick([general, channel])._id],
+    () => ['CloseRoom', dice.pick([general, channel])._id],
+    () => ['JoinRoom', channel._id],
+    () => ['React', [...sent][0] ?? 'none', 'thumbsup', dice.below(2) === 0],
+  ];
+  const troubles = [
+    () => double.sessionsOf(user(dice.pick(['alice', 'bob']))._id).forEach((s) => s.drop()),
+    () => double.faults.add({ on: 'in', match: { msg: 'method' }, do: 'error', error: dice.pick([404, 500, 'too-many-requests', 'error-not-allowed']), reason: 'by chance' }),
+    () => double.faults.add({ on: 'in', match: { msg: 'sub' }, do: 'error', error: 'too-many-requests', details: { timeToReset: 50 } }),
+    () => double.faults.add({ on: 'in', match: { msg: 'method' }, do: 'delay', ms: 100 }),
+    () => double.faults.add({ on: 'out', match: { msg: 'result' }, do: 'duplicate' }),
+  ];
+  /** Sends until it is said to be there: the id makes that safe. */
+  const send = async (by, id) => {
+    for (;;) {
+      const answer = await by.connection.invoke('SendMessage', general._id, id, id).catch((error) => error.message);
+      if (answer._id === id) return;
+      assert.match(answer, /^[\w.-]+: ./);
+      await sleep(200);
+    }
+  };
+  const pending = [];
+  let answered = 0;
+  for (let round = 0; round < 60; round++) {
+    if (round % 5 === 4) dice.pick(troubles)();
+    for (const by of tabs) {
+      const call = dice.pick(calls)();
+      pending.push(by.connection.invoke(...call).then(() => answered++, (error) => (assert.match(error.message, /^[\w.-]+: ./, call.join()), answered++)));
+    }
+    if (round % 6 === 0) {
+      const id = `message${String(seed).padStart(5, '0').slice(-5)}${String(round).padStart(5, '0')}`;
+      sent.add(id);
+      pending.push(send(dice.pick(tabs), id));
+    }
+    await sleep(50);
+  }
+  double.faults.clear();
+  let over = false;
+  const all = Promise.all(pending).then(() => (over = true));
+  await until('every call is answered', () => over, 60_000);
+  await all;
+  assert.equal(answered, 60 * tabs.length);
+  assert.deepEqual(store.messagesOf(general._id).map((m) => m._id).filter((id) => id.startsWith('message')).sort(), [...sent].sort());
+  for (const each of tabs) assert.deepEqual(each.changes, []);
+  await until('no call is open', async () => /pushbridge_open_calls 0\n/.test(await (await fetch(`${bridge.adminUrl}/metrics`)).text()));
 });

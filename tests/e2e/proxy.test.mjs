@@ -304,12 +304,16 @@ test('a dead token costs one login and no call; a call\'s own 401 is passed on',
   assert.equal(echoOf(res).bytes, body.length);
   assert.equal(logins(), before + 1);
   assert.equal(await metric(bridge, 'pushbridge_proxy_retries_total'), '1');
+  // A small body in chunks is whole, too.
+  rc.store.removeAllTokens(rc.user('alice'));
+  const chunks = await get(api('y'), bearer('alice'), { method: 'POST', body: (req) => (req.write('a'), req.end('b')) });
+  assert.deepEqual([chunks.status, echoOf(chunks).body], [200, 'ab']);
   // The token is good: the route says 401.
   const seen = echoes.length;
   const own = await get(api('z'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ status: 401, text: '{"success":false,"error":"mine"}' }) });
   assert.equal(own.status, 401);
   assert.equal(own.json().error, 'mine');
-  assert.equal(logins(), before + 1);
+  assert.equal(logins(), before + 2);
   assert.equal(echoes.length, seen + 1);
   // Too long to be sent again.
   rc.store.removeAllTokens(rc.user('alice'));

@@ -122,9 +122,62 @@ test('a restart of Rocket.Chat with messages meanwhile loses nothing for anybody
   for (const name of users) assert.deepEqual(tabs[name].texts(), ['before', ...numbers(20)]);
 });
 
-test('a method that fails for good is told by resyncRequired, and the room goes on', async (t) => {
-  const { double, general, post, tabs } = await scene(t);
-  double.faults.add({ on: 'in', match: { method: 'messages/get' }, do: 'error', error: 404, reason: "Method 'messages/get' not found", times: 0 });
+const isEjson = (date) => typeof date?.$date === 'number';
+
+test('a server without the methods is asked over REST: nothing is lost, and dates have one form', async (t) => {
+  const { double, store, general, post, tabs, user, live, calls } = await scene(t, {
+    flavour: 'streamer', version: 8,
+    settings: { 'PushBridge:Session:BackoffMinSeconds': 0.5 },
+  });
+  const { alice } = tabs;
+  double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 2 });
+  for (const text of numbers(3)) post(general, 'bob', text);
+  await alice.until('all three', (x) => x.texts().length >= 3, 15_000);
+  assert.deepEqual(alice.texts(), numbers(3));
+  const before = alice.of('getRoomSubscriptionChangedNotification').length;
+  const [ended] = double.sessionsOf(user('alice')._id);
+  ended.drop();
+  post(general, 'bob', '2024-05-01T10:00:00.123Z');
+  const gone = post(general, 'bob', 'gone again');
+  store.remove(store.messages.get(gone._id), user('bob'));
+  const joined = store.createRoom({ name: 'joined', owner: user('bob') });
+  store.subscribe(joined._id, user('alice'));
+  await until('another connection', () => double.sessionsOf(user('alice')._id).some((s) => s !== ended));
+  await live('alice');
+  await alice.until('what was written meanwhile', (x) => x.texts().length >= 4, 15_000);
+  await alice.until('what was deleted meanwhile', (x) => x.of('getRoomMessageDeletedNotification').length > 0);
+  assert.deepEqual(alice.texts(), [...numbers(3), '2024-05-01T10:00:00.123Z']);
+  for (const m of alice.of('getRoomMessageNotification')) assert.ok(isEjson(m.ts) && isEjson(m._updatedAt), JSON.stringify(m));
+  const insert = alice.of('getRoomSubscriptionChangedNotification').slice(before).find((c) => c.method === 'insert');
+  assert.equal(insert.msg.rid, joined._id);
+  assert.ok(isEjson(insert.msg.ts), JSON.stringify(insert));
+  assert.deepEqual(alice.of('resyncRequired'), []);
+  assert.ok(calls('messages/get') <= 4, 'once on each connection of the two users');
+});
+
+test('the limit of REST is waited for; nothing is lost', async (t) => {
+  const { double, general, post, tabs } = await scene(t, {
+    missingMethods: ['messages/get'],
+    rateLimits: { rest: { limit: 2, intervalMs: 3000 }, ddp: { connectionByMethod: 1000, userByMethod: 1000 } },
+  });
+  const limited = () => double.calls.get('GET /api/v1/chat.syncMessages') ?? 0;
+  for (let i = 0; i < 4; i++) {
+    double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce' });
+    post(general, 'bob', `${2 * i}`);
+    post(general, 'bob', `${2 * i + 1}`);
+    await sleep(1500);
+  }
+  await tabs.alice.until('all', (x) => x.texts().length >= 8, 30_000);
+  assert.deepEqual([...tabs.alice.texts()].sort(), numbers(8));
+  assert.ok(limited() > 2);
+  const late = tabs.alice.of('resyncRequired').map((r) => r.reason);
+  if (late.length === 0) assert.deepEqual(tabs.alice.texts(), numbers(8));
+  else assert.deepEqual(new Set(late), new Set(['late']));
+});
+
+test('no road to a room’s messages: resyncRequired tells so, and the room goes on', async (t) => {
+  const { double, general, post, tabs } = await scene(t, { missingMethods: ['messages/get'] });
+  double.faults.add({ on: 'rest', match: { path: '/api/v1/chat.syncMessages' }, do: 'respond', status: 404, body: { success: false, error: 'Resource not found' }, times: 0 });
   double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 2 });
   for (const text of numbers(3)) post(general, 'bob', text);
   await tabs.alice.until('resyncRequired', (x) => x.of('resyncRequired').length > 0, 15_000);

@@ -1,9 +1,12 @@
 // A tab whose connection was lost comes back: it is sent what it missed, once, and nothing when
 // there is nothing to repeat.
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
 import { CuttingProxy } from '../lib/cutting_proxy.mjs';
-import { sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { cleanUp, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { RS, RawConnection, encodeFrame, openHub, upgradeRequest } from '../lib/raw_connection.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
 
@@ -27,6 +30,7 @@ const SLOTS = (event) => `pushbridge_replay_slots_total{event="${event}"}`;
 /** A tab of that browser, on the wire. texts: what it was told as new. */
 class RawTab {
   texts = [];
+  resyncs = [];
   frames = []; // of those messages, whole
 
   static async open(port, userAgent = 'A', name = 'alice') {
@@ -47,6 +51,7 @@ class RawTab {
       if (frame.op !== 'text') continue;
       for (const record of frame.payload.toString().split(RS).slice(0, -1)) {
         const message = JSON.parse(record);
+        if (message.target === 'resyncRequired') this.resyncs.push(message.arguments[0]);
         if (message.target !== 'getRoomMessageNotification') continue;
         this.texts.push(message.arguments[0].msg);
         this.frames.push(record);
@@ -249,4 +254,103 @@ test('behind a proxy that acknowledges for its client, last-ping loses nothing',
   await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
   const repeated = tab.texts().slice(5);
   assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
+});
+
+function stateFile(t) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'pushbridge-state-'));
+  cleanUp(t, () => rmSync(folder, { recursive: true }));
+  return path.join(folder, 'replay.state');
+}
+
+for (const [version, signalR] of Object.entries(CLIENTS))
+  test(`${version}: the bridge is restarted, with a state file: what was missed arrives once, in order`, async (t) => {
+    const file = stateFile(t);
+    const { bridge, live, say, store, user, post } = await scene(t, { 'PushBridge:Replay:StateFile': file });
+    const other = store.createRoom({ name: 'other', owner: user('bob'), members: [user('alice')] });
+    const quiet = store.createRoom({ name: 'quiet', owner: user('bob'), members: [user('alice')] });
+    const tab = await Tab.open(t, signalR, bridge.hubUrl, tokenFor('alice'), { retryMs: RETRY });
+    const second = await Tab.open(t, signalR, bridge.hubUrl, tokenFor('alice'), { retryMs: [1500, ...RETRY] });
+    await live('alice');
+    await sleep(1200); // the second look at the rooms
+    post(quiet, 'bob', 'quiet');
+    for (const text of numbers(3)) say(text);
+    for (const each of [tab, second]) await each.until('the first', (x) => x.texts().length === 4);
+    await sleep(1200);
+    await bridge.stop();
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const bytes = readFileSync(file, 'latin1');
+    assert.ok(bytes.includes('id-alice') && bytes.includes(other._id));
+    for (const secret of ['quiet', tokenFor('alice').slice(0, 20)]) assert.ok(!bytes.includes(secret));
+    for (const text of numbers(5, 3)) say(text);
+    post(other, 'bob', 'elsewhere');
+    await bridge.start();
+    assert.ok(!existsSync(file), 'it acts once');
+    for (const each of [tab, second]) await each.until('all', (x) => x.texts().length >= 10, 20_000);
+    say('after');
+    for (const each of [tab, second]) await each.until('the last', (x) => x.texts().includes('after'), 20_000);
+    await sleep(1500);
+    for (const each of [tab, second]) {
+      const of = (room) => each.of('getRoomMessageNotification').filter((m) => m.rid === room._id).map((m) => m.msg);
+      assert.deepEqual(each.of('getRoomMessageNotification').length, 11);
+      assert.deepEqual(of(other), ['elsewhere']);
+      assert.deepEqual(of(quiet), ['quiet']);
+      assert.deepEqual(each.texts().filter((text) => /^(\d|after)$/.test(text)), [...numbers(8), 'after']);
+      assert.deepEqual(each.of('resyncRequired'), []);
+    }
+  });
+
+test('a restart: what the tab had not acknowledged is repeated, and a tab lost before is told to load anew', async (t) => {
+  const file = stateFile(t);
+  const { bridge, live, say, metric } = await scene(t, { 'PushBridge:Replay:StateFile': file });
+  const proxy = await CuttingProxy.start(t, bridge.port);
+  const cut = await RawTab.open(proxy.port, 'cut');
+  const lost = await RawTab.open(bridge.port, 'lost');
+  await live('alice');
+  await sleep(1200);
+  say('had by both');
+  for (const tab of [cut, lost]) await tab.until(1);
+  await sleep(200);
+  lost.lose();
+  await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
+  say('had by the other');
+  await cut.until(2);
+  await sleep(1200);
+  await proxy.cut();
+  say('not acknowledged');
+  await until('it is sent', async () => (await metric('pushbridge_events_out_total{target="getRoomMessageNotification"}')) === 3);
+  await bridge.stop();
+  await bridge.start();
+  const cutAgain = await RawTab.open(bridge.port, 'cut');
+  const lostAgain = await RawTab.open(bridge.port, 'lost');
+  await cutAgain.until(1);
+  await until('the word for the other', () => lostAgain.resyncs.length === 1, 10_000);
+  assert.deepEqual(cutAgain.texts, ['not acknowledged']);
+  assert.deepEqual(cutAgain.resyncs, []);
+  assert.deepEqual(lostAgain.resyncs, [{ rid: null, reason: 'replay-too-long' }]);
+  for (const tab of [cutAgain, lostAgain]) await tab.leave();
+});
+
+test('a state file that is broken or too old is a warning, and goes', async (t) => {
+  const file = stateFile(t);
+  const rc = await startDouble(t);
+  const settings = { 'PushBridge:Replay:StateFile': file, 'PushBridge:Replay:Seconds': 0.3 };
+  writeFileSync(file, 'nonsense');
+  const bridge = await startBridge(t, rc.double, settings);
+  const ignored = () => bridge.logged('replay_state_ignored').map((entry) => entry.reason);
+  assert.deepEqual(ignored(), ['it is no state file']);
+  assert.ok(!existsSync(file));
+  await RawTab.open(bridge.port);
+  await rc.live('alice');
+  await bridge.stop();
+  const good = readFileSync(file);
+  const bad = Buffer.from(good);
+  bad[bad.length / 2 | 0] ^= 1;
+  writeFileSync(file, bad);
+  await bridge.start();
+  assert.deepEqual(ignored().slice(1), ['its checksum is wrong']);
+  await bridge.stop();
+  writeFileSync(file, good);
+  await sleep(400);
+  await bridge.start();
+  assert.deepEqual(ignored().slice(2), ['it is too old']);
 });

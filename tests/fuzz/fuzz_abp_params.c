@@ -14,9 +14,17 @@ static void check_query(struct slice query)
         assert(isalnum((unsigned char)query.ptr[i]) || strchr("-._~%=&", query.ptr[i]) != NULL);
 }
 
+static bool password(void *arg, struct slice username, struct byte_buf *out)
+{
+    (void)arg;
+    assert(username.len > 0);
+    byte_buf_puts(out, "\"secret\"");
+    return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const struct abp_user_defaults defaults = {"secret", NULL};
+    static const struct abp_user_defaults defaults = {.password = password};
     const uint8_t *nul = len == 0 ? NULL : memchr(data, '\0', len);
     struct slice query = {(const char *)data, nul == NULL ? len : (size_t)(nul - data)};
     struct slice body = {0};

@@ -79,12 +79,18 @@ static void see_repaired(struct room_memory *m, struct slice json)
     rc_message_read(&r, &msg);
     if (!json_end(&r) || msg.id.len == 0)
         return;
-    room_memory_see_repaired(m, &msg);
-    assert(room_memory_see_repaired(m, &msg) == ROOM_SIGHT_REPEAT);
-    room_memory_see_deleted(m, msg.rid, msg.id);
-    assert(!room_memory_see_deleted(m, msg.rid, msg.id));
+    room_memory_pin(m, true);
+    if (json.len % 2 == 0)
+        room_memory_left(m, msg.rid, msg.ts_ms);
+    room_memory_see_repaired(m, &msg, msg.updated_ms / 2);
+    assert(room_memory_see_repaired(m, &msg, msg.updated_ms / 2) == ROOM_SIGHT_REPEAT);
+    room_memory_see_deleted(m, msg.rid, msg.id, msg.updated_ms, msg.updated_ms / 2);
+    assert(!room_memory_see_deleted(m, msg.rid, msg.id, msg.updated_ms, msg.updated_ms / 2));
+    room_memory_returned(m, msg.rid, msg.updated_ms);
     room_memory_repaired(m, msg.rid);
     assert(room_memory_lacking_since(m, msg.rid) == RC_NO_DATE);
+    assert(room_memory_take_doubtful(m) <= 2);
+    room_memory_pin(m, false);
 }
 
 static void on_moved(void *arg, struct slice rid, int64_t moved)

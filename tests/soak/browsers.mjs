@@ -81,12 +81,15 @@ export class Browsers {
 
   /** As a network that goes. Microsoft's client comes back by itself. False: there were none. */
   drop(tabs, returnMs) {
-    const some = tabs.filter(Boolean);
+    const some = tabs.filter((tab) => tab && tab.life !== null && !this.#pending.has(tab));
     for (const tab of some) {
-      tab.drop();
-      this.#left(tab.user);
-      if (tab instanceof RawTab) this.#returnIn(tab, returnMs);
-      else this.#arrived(tab.user);
+      this.#pending.add(tab);
+      tab.drop().then(() => {
+        this.#left(tab.user);
+        if (tab instanceof RawTab) return this.#returnIn(tab, returnMs);
+        this.#arrived(tab.user);
+        this.#pending.delete(tab);
+      });
     }
     return some.length > 0;
   }

@@ -72,7 +72,7 @@ async function soak(t) {
   const verdict = oracle.judge(browsers.tabs, browsers.sessions());
   const m = await metrics(bridge);
   report({ verdict, scenario, oracle, browsers, m, double });
-  if (values.keep) writeFileSync(values.keep, JSON.stringify(verdict.violations, null, 1));
+  if (values.keep) writeFileSync(values.keep, JSON.stringify(verdict.violations.map((v) => ({ ...v, trace: v.trace?.() })), null, 1));
   return verdict.violations.length === 0;
 }
 

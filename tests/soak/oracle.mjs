@@ -11,6 +11,11 @@
 //   deleted, or written shortly before the user left the room, may be missing;
 // - deletions of messages that the tab has, and joins and leaves, told;
 // - nothing from a room the user was not in, but for what came before the bridge could know.
+// Of each tab, over all its connections that followed a lost one within Replay:Seconds:
+// - none left out in between either. Where a fresh page of the same browser came first, that one was
+//   taken for the lost one: counted;
+// - nothing on two of them, but for the tail that was not acknowledged when the first was lost, and
+//   where several tabs of one browser were lost together: both counted.
 // The only excuse is resyncRequired for the room, after the message was written: a page reloads then.
 import { methods } from '../rocketchat_double/methods.mjs';
 
@@ -19,6 +24,8 @@ const TAIL_MS = 60_000; // longer than the longest pause, and the repair behind 
 const LEFT_MS = 60_000; // messages before the end of a membership that nobody can ask for any more
 const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
 const RESYNC_REACHES_MS = 180_000; // back
+const REPLAY_MS = 80_000; // a lost tab that is back within this much is sent what it missed
+const TAIL_HEARD_MS = 2000; // what came so shortly before the end may not have been acknowledged
 
 export class Oracle {
   messages = new Map(); // _id -> {n, at, id, rid, inOrder, deletedAt}
@@ -110,6 +117,7 @@ export class Oracle {
       const uid = this.#store.requireUser(tab.user)._id;
       for (const life of tab.lives) this.#judgeLife(verdict, uid, tab, life, sessions.get(tab.user));
     }
+    for (const tab of tabs) for (const chain of chainsOf(tab)) this.#judgeChain(verdict, chain, tabs);
     return verdict;
   }
 
@@ -120,15 +128,25 @@ export class Oracle {
     const blame = (what, rid, at, detail) => {
       const excuse = excused(rid, at);
       if (excuse) verdict.excuse(excuse.reason, what);
-      else verdict.violate(what, { user: tab.user, life: tab.lives.indexOf(life), rid, ...detail });
+      else verdict.violate(what, { trace: () => this.#trace(uid, life, rid, at), user: tab.user, life: tab.lives.indexOf(life), rid, ...detail });
     };
     for (const r of resyncs) verdict.count(`resync ${r.reason}`);
     const got = this.#judgeHeard(verdict, uid, life, blame);
     const since = this.#completeFrom(uid, life, sessions);
+    Object.assign(life, { got, since });
     for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { got, since, end, blame });
     if (end !== Infinity) return;
     this.#judgeDeletions(life, got, blame);
     this.#judgeMemberships(uid, life, blame);
+  }
+
+  /** What happened in a room around a time, as this life heard it and as it was written. */
+  #trace(uid, life, rid, at) {
+    const near = (x) => Math.abs(x.at - at) < 40_000;
+    const heard = life.heard.filter((h) => (h.rid === rid || h.rid === null) && near(h)).map((h) => `${h.at} heard ${h.target} ${h.id ?? h.method ?? h.reason}`);
+    const written = (this.#byRoom.get(rid) ?? []).filter(near).map((m) => `${m.at} written ${m.id} ${m.type ?? ''}`);
+    const lists = this.#listsOf(uid).map((t) => `${t} lists`);
+    return [...heard, ...written, ...lists].sort();
   }
 
   /** What was heard, one after the other: twice, out of order, or none of the user's business. */
@@ -148,7 +166,7 @@ export class Oracle {
       this.#judgeEntitled(verdict, uid, life, m, h);
       if (!m.inOrder) continue;
       const before = last.get(m.rid);
-      if (before && before.n > m.n) blame('out of order', m.rid, h.at, { id: m.id, behind: before.id, at: h.at, written: m.at });
+      if (before && before.n > m.n) blame('out of order', m.rid, h.at, { id: m.id, written: m.at, at: h.at, behind: before.id, behindWritten: before.at, behindAt: got.get(before.id) });
       else last.set(m.rid, m);
     }
     return got;
@@ -188,6 +206,43 @@ export class Oracle {
     }
   }
 
+  // ---- one tab, several connections ----
+
+  #judgeChain(verdict, chain, tabs) {
+    const [{ tab }] = chain;
+    const uid = this.#store.requireUser(tab.user)._id;
+    const end = chain.at(-1).endedAt ?? Infinity;
+    const others = tabs.filter((t) => t !== tab && t.user === tab.user && t.agent === tab.agent);
+    this.#judgeRepeats(verdict, chain, others);
+    const resyncs = chain.flatMap((life) => life.heard.filter((h) => h.target === 'resyncRequired'));
+    for (const rid of this.#roomsOf(uid)) {
+      for (const { from, to, toAt } of this.#membership(uid, rid)) {
+        for (const m of this.#byRoom.get(rid) ?? []) {
+          if (m.n < from || m.n > to || m.at < chain[0].since || m.at > end - TAIL_MS) continue;
+          if (m.deletedAt !== null || toAt - m.at < LEFT_MS || chain.some((life) => life.got.has(m.id))) continue;
+          const excuse = resyncs.find((r) => (r.rid === null || r.rid === rid) && r.at >= m.at && r.at - m.at < RESYNC_REACHES_MS);
+          const detail = { user: tab.user, rid, id: m.id, written: m.at, lives: chain.map((l) => [l.openedAt, l.endedAt, l.how]) };
+          if (excuse) verdict.excuse(excuse.reason, 'lost by a tab');
+          else if (wasTakenForAnother(chain, others, m.at)) verdict.count('sent to a fresh page of the same browser instead');
+          else verdict.violate('lost by a tab', detail);
+        }
+      }
+    }
+  }
+
+  #judgeRepeats(verdict, chain, others) {
+    const first = new Map(); // _id -> the life that had it, and when
+    for (const life of chain) {
+      for (const [id, at] of life.got) {
+        const before = first.get(id);
+        if (!before) first.set(id, { life, at });
+        else if (before.at > before.life.endedAt - TAIL_HEARD_MS) verdict.count('sent again: the tail');
+        else if (lostTogether(before.life, life, others)) verdict.count('sent again: tabs of one browser');
+        else verdict.violate('sent again', { user: life.tab.user, id, firstAt: before.at, lostAt: before.life.endedAt, backAt: life.openedAt, at });
+      }
+    }
+  }
+
   /** Once each, of those the tab had. */
   #judgeDeletions(life, got, blame) {
     const told = new Set();
@@ -217,6 +272,30 @@ export class Oracle {
     }
   }
 }
+
+/** Runs of lives each of which was lost, and back soon. */
+function chainsOf(tab) {
+  const chains = [];
+  for (const life of tab.lives) {
+    const before = chains.at(-1)?.at(-1);
+    if (before && before.how !== 'closed' && life.openedAt - before.endedAt < REPLAY_MS) chains.at(-1).push(life);
+    else chains.push([life]);
+  }
+  return chains;
+}
+
+/** Did a fresh page of the same browser open while this tab was lost? What was written by then is its. */
+function wasTakenForAnother(chain, others, writtenAt) {
+  return chain.slice(1).some((life, i) => {
+    const lostAt = chain[i].endedAt;
+    if (writtenAt > life.openedAt + ATTACH_MS) return false;
+    return others.some((t) => chainsOf(t).some(([first]) => first.openedAt >= lostAt && first.openedAt <= life.openedAt + ATTACH_MS));
+  });
+}
+
+/** Was another tab of the browser lost, too, so that nobody can tell which one came back? */
+const lostTogether = (before, life, others) =>
+  others.some((t) => t.lives.some((l) => l.endedAt !== null && l.how !== 'closed' && l.endedAt > before.endedAt - REPLAY_MS && l.endedAt <= life.openedAt));
 
 class Verdict {
   counts = new Map();

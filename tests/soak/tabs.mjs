@@ -8,6 +8,19 @@ import { CLIENTS, EVENTS } from '../lib/signalr_clients.mjs';
 const PING = `{"type":6}${RS}`;
 const PING_EVERY_MS = 15_000;
 
+/**
+ * Ends TCP under a WebSocket. By FIN, and what is on its way is still read: else our kernel would have
+ * acknowledged what we never saw, which no lost network does.
+ */
+async function cutOff(socket) {
+  if (socket === null || socket.readyState === WebSocket.CLOSED) return;
+  const over = new Promise((resolve) => socket.once('close', resolve));
+  socket._socket?.end();
+  const guard = setTimeout(() => socket.terminate(), 5000);
+  await over;
+  clearTimeout(guard);
+}
+
 /** What one connection heard. `heard`: {target, id, rid, at, ...} in order. */
 class Life {
   heard = [];
@@ -62,6 +75,7 @@ class Tab {
 
 export class RawTab extends Tab {
   #socket = null;
+  #dropping = null;
   #timer = null;
 
   open() {
@@ -86,17 +100,17 @@ export class RawTab extends Tab {
       });
       socket.on('close', () => {
         clearInterval(this.#timer);
-        life?.end('ended');
+        life?.end(this.#dropping === socket ? 'dropped' : 'ended');
         reject(new Error(`${this.user}: the hub closed before the handshake`));
       });
       socket.on('error', () => {}); // 'close' follows
     });
   }
 
-  /** As a network that goes: no close frame. */
+  /** As a network that goes: no close frame. Resolves when it is over. */
   drop() {
-    this.life?.end('dropped');
-    this.#socket?.terminate();
+    this.#dropping = this.#socket;
+    return cutOff(this.#socket);
   }
 
   /** As a page that is left. */
@@ -147,9 +161,10 @@ export class SignalrTab extends Tab {
     this.#current();
   }
 
-  drop() {
-    this.life?.end('dropped');
-    this.#sockets.at(-1)?.terminate();
+  async drop() {
+    const { life } = this;
+    await cutOff(this.#sockets.at(-1));
+    if (life) life.how = 'dropped';
   }
 
   async close() {

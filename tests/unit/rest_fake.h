@@ -9,12 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum rest_what { REST_LOGIN, REST_LOGOUT, REST_ME, REST_SUBSCRIPTIONS, REST_ROOMS, REST_ANY };
+enum rest_what {
+    REST_LOGIN,
+    REST_LOGOUT,
+    REST_ME,
+    REST_SUBSCRIPTIONS,
+    REST_ROOMS,
+    REST_MESSAGES,
+    REST_ANY
+};
 
 struct rest_call {
     enum rest_what what;
-    char user[300], token[300]; /* of login: user name and password */
-    char path[100], body[500];  /* REST_ANY */
+    char user[300], token[300];             /* of login: user name and password */
+    char path[100], body[500], address[64]; /* REST_ANY */
     union {
         rest_login_fn login;
         rest_me_fn me;
@@ -100,6 +108,19 @@ struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_i
     return c;
 }
 
+struct rest_call *rest_messages_since(struct rest_client *client, struct slice user_id,
+                                      struct slice token, struct slice rid, int64_t since_ms,
+                                      rest_json_fn fn, void *arg)
+{
+    struct rest_call *c = rest_record(REST_MESSAGES, user_id, token, arg);
+
+    (void)client;
+    (void)rid;
+    (void)since_ms;
+    c->fn.json = fn;
+    return c;
+}
+
 struct rest_call *rest_request(struct rest_client *client, const struct rest_request *request,
                                rest_any_fn fn, void *arg)
 {
@@ -110,6 +131,8 @@ struct rest_call *rest_request(struct rest_client *client, const struct rest_req
              request->query.len > 0 ? "?" : "", (int)request->query.len, request->query.ptr);
     snprintf(c->body, sizeof c->body, "%.*s", (int)request->body.len,
              request->body.len == 0 ? "" : request->body.ptr);
+    snprintf(c->address, sizeof c->address, "%.*s", (int)request->client_address.len,
+             request->client_address.len == 0 ? "" : request->client_address.ptr);
     assert_int_equal(request->post, request->body.len > 0);
     c->fn.any = fn;
     return c;
@@ -141,6 +164,7 @@ static inline void rest_answer(struct rest_call *c, const struct rest_login *log
         break;
     case REST_SUBSCRIPTIONS:
     case REST_ROOMS:
+    case REST_MESSAGES:
         c->fn.json(c->arg, slice_of(json), error);
         break;
     case REST_ANY:

@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_SESSION_FAKES_H
 #define TESTS_UNIT_SESSION_FAKES_H
 
+#include "bridge/provisioner.h"
 #include "bridge/user_session_internal.h"
 #include "cache/memory_cache_internal.h"
 #include "signalr/protocol/hub_buf.h"
@@ -146,6 +147,124 @@ static inline void ddp_end(struct ddp_connector *c, enum ddp_end how)
         }
     c->ended = true;
     c->cb.on_end(c->arg, how, 1006, NULL);
+}
+
+/* ---- the provisioner ---- */
+
+struct provision {
+    provision_fn ensured;
+    provision_login_fn logged_in;
+    void *arg;
+    char username[64], profile[64];
+    bool answered, cancelled;
+};
+
+/* In a test that provisions: options.provisioner of the table. */
+struct provisioner {
+    bool creates, logs_in;
+    struct provision *ops[16];
+    unsigned nops, follows;
+    char followed[64]; /* the last profile */
+};
+static struct provisioner provisioner;
+
+bool provisioner_creates(const struct provisioner *p)
+{
+    return p->creates;
+}
+
+bool provisioner_logs_in(const struct provisioner *p)
+{
+    return p->logs_in;
+}
+
+static inline struct provision *provision_record(struct provisioner *p,
+                                                 const struct provision_user *user, void *arg)
+{
+    struct provision *op = calloc(1, sizeof *op);
+
+    assert_true(p->nops < 16);
+    p->ops[p->nops++] = op;
+    op->arg = arg;
+    snprintf(op->username, sizeof op->username, "%.*s", (int)user->username.len,
+             user->username.ptr);
+    if (user->profile.len > 0)
+        snprintf(op->profile, sizeof op->profile, "%.*s", (int)user->profile.len,
+                 user->profile.ptr);
+    return op;
+}
+
+struct provision *provisioner_ensure(struct provisioner *p, const struct provision_user *user,
+                                     provision_fn fn, void *arg)
+{
+    struct provision *op = provision_record(p, user, arg);
+
+    op->ensured = fn;
+    return op;
+}
+
+struct provision *provisioner_login(struct provisioner *p, const struct provision_user *user,
+                                    provision_login_fn fn, void *arg)
+{
+    struct provision *op = provision_record(p, user, arg);
+
+    op->logged_in = fn;
+    return op;
+}
+
+void provision_cancel(struct provision *op)
+{
+    op->cancelled = true;
+}
+
+void provisioner_follow(struct provisioner *p, const struct provision_user *user)
+{
+    p->follows++;
+    snprintf(p->followed, sizeof p->followed, "%.*s", (int)user->profile.len, user->profile.ptr);
+}
+
+/* The last operation that waits; NULL: none. */
+static inline struct provision *provision_pending(void)
+{
+    for (unsigned i = provisioner.nops; i-- > 0;)
+        if (!provisioner.ops[i]->answered)
+            return provisioner.ops[i];
+    return NULL;
+}
+
+static inline void provision_answer(struct provision *op, enum provision_result result,
+                                    const struct rest_login *login, const struct rc_error *error)
+{
+    assert_false(op->answered);
+    op->answered = true;
+    if (op->ensured != NULL)
+        op->ensured(op->arg, result, error);
+    else
+        op->logged_in(op->arg, login, error);
+}
+
+static inline void provision_fail(struct provision *op, enum rc_result result, const char *code)
+{
+    struct rc_error error = {.result = result};
+
+    snprintf(error.code, sizeof error.code, "%s", code);
+    provision_answer(op, PROVISION_FAILED, NULL, &error);
+}
+
+static inline void provision_answer_cancelled(void)
+{
+    for (unsigned i = 0; i < provisioner.nops; i++)
+        if (provisioner.ops[i]->cancelled && !provisioner.ops[i]->answered)
+            provision_fail(provisioner.ops[i], RC_CANCELLED, "cancelled");
+}
+
+static inline void provision_free_all(void)
+{
+    for (unsigned i = 0; i < provisioner.nops; i++) {
+        assert_true(provisioner.ops[i]->answered);
+        free(provisioner.ops[i]);
+    }
+    memset(&provisioner, 0, sizeof provisioner);
 }
 
 /* ---- the world ---- */
@@ -338,6 +457,7 @@ static inline void settle(void)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
         rest_answer_cancelled();
+        provision_answer_cancelled();
         for (unsigned n = 0; !w.hold_checks && n < w.nchecks; n++)
             session_table_checked(w.table, slice_of(user_key), w.checks[n].ticket,
                                   w.checks[n].shard, NULL, 0);
@@ -438,6 +558,7 @@ static inline void world_stop(void)
             if (conns[n]->closing && !conns[n]->ended)
                 ddp_end(conns[n], DDP_END_LOCAL);
         rest_answer_cancelled();
+        provision_answer_cancelled();
         if (!w.freed && w.table->logouts != NULL) {
             session_table_stats(w.table, &stats);
             session_table_run(w.table);
@@ -452,6 +573,7 @@ static inline void world_stop(void)
         free(conns[i]);
     }
     rest_free_all();
+    provision_free_all();
     metrics_free(w.metrics);
     assert_int_equal(uv_loop_close(&w.loop), 0);
 }
@@ -461,7 +583,8 @@ static inline void world_stop(void)
 static inline bool attach_as(const char *key, const char *username, const char *refused,
                              unsigned shard, uint64_t serial)
 {
-    struct session_who who = {slice_of(key), slice_of(username), refused, 0};
+    struct session_who who = {
+        .key = slice_of(key), .username = slice_of(username), .refused = refused};
     bool ok = session_table_attach(w.table, &who, shard, serial) == SESSION_ATTACHED;
 
     settle();

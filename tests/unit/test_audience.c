@@ -208,6 +208,7 @@ static int start(void **state)
     conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
     conn.user = malloc(sizeof *conn.user + 4);
     conn.user->refused = NULL;
+    conn.user->profile_len = 0;
     conn.user->client = 77;
     memcpy(conn.user->username, "Ana", 4);
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -248,7 +249,7 @@ static void leave(void)
 {
     conn.open = false;
     conn.gone = true;
-    audience_disconnected(&shards[HERE], &conn);
+    audience_disconnected(&shards[HERE], &conn, false);
 }
 
 /* ---- tests ---- */

@@ -30,6 +30,7 @@ struct hub_connection {
     int room; /* items until the client is slow */
 };
 
+static struct settings settings;
 static struct program program;
 static struct shard shards[2];
 static uv_loop_t loop;
@@ -71,14 +72,16 @@ void session_table_call(struct session_table *t, struct slice key,
                         const struct call_request *request)
 {
     (void)t;
+    assert_true(slice_eq(request->client_address,
+                         slice_of(settings.im.forward_client_address ? "10.0.0.7" : "")));
     note("session %.*s %u/%u/%u %s %.*s\n", (int)key.len, key.ptr, request->id.shard,
          (unsigned)request->id.serial, (unsigned)request->id.call, request->method->name,
          (int)request->args.len, request->args.ptr);
 }
 
-const char *session_call_listed(const struct settings *settings, struct slice name)
+const char *session_call_listed(const struct settings *of, struct slice name)
 {
-    (void)settings;
+    assert_ptr_equal(of, &settings);
     assert_true(slice_eq(name, SLICE_LIT("x/y")));
     return conn.listed ? "x/y" : NULL;
 }
@@ -96,6 +99,12 @@ void *hub_connection_user_data(const struct hub_connection *c)
 uint64_t hub_connection_serial(const struct hub_connection *c)
 {
     return c->serial;
+}
+
+struct slice hub_connection_client_address(const struct hub_connection *c)
+{
+    (void)c;
+    return SLICE_LIT("10.0.0.7");
 }
 
 bool hub_connection_take_turn(struct hub_connection *c, uint64_t *retry_ms)
@@ -182,7 +191,8 @@ static int start(void **state)
     (void)state;
     memset(shards, 0, sizeof shards);
     log_text[0] = '\0';
-    program = (struct program){.shards = shards, .nshards = 2};
+    settings.im.forward_client_address = true;
+    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .listed = true, .room = 100};
     conn.user = calloc(1, sizeof *conn.user + 4);
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -255,7 +265,10 @@ static void test_there_and_back(void **state)
     settle();
     check("session ana 0/41/9 ListRooms []\nanswer  code: \"words\"\n");
     assert_false(invoke("Nothing", "[]", false));
-    check("");
+    settings.im.forward_client_address = false;
+    invoke("ListRooms", "[]", false);
+    settle();
+    check("session ana 0/41/9 ListRooms []\n");
 }
 
 static void test_refused(void **state)

@@ -58,6 +58,8 @@ static void test_params(void **state)
         {"Typing", "[\"r1\"]", "[\"r1/user-activity\",\"a\\\"na\",[\"user-typing\"],{}]", NULL},
         {"Typing", "[\"r1\",false,\"m0\"]",
          "[\"r1/user-activity\",\"a\\\"na\",[],{\"tmid\":\"m0\"}]", NULL},
+        {"Typing", "[\"r1\",true,null,\"Ana Ruiz\"]",
+         "[\"r1/user-activity\",\"Ana Ruiz\",[\"user-typing\"],{}]", NULL},
         {"History", "[\"r1\"]", "[\"r1\",null,50,null,true]", NULL},
         {"History", "[\"r1\",1714557600123,100,false]",
          "[\"r1\",{\"$date\":1714557600123},100,null,false]", NULL},

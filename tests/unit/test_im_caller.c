@@ -144,7 +144,8 @@ static void test_request_headers(void **state)
               "AUTHORIZATION: c|cookie: d|X-Auth-Token: e|X-User-Id: f|X-XSRF-TOKEN: g|"
               "Origin: h|Content-Length: 3|Transfer-Encoding: chunked|Expect: 100-continue|"
               "X-Forwarded-For: i|X-Forwarded-Anything: j|Forwarded: k|Upgrade: l|TE: m|"
-              "Content-Type: n|Access-Control-Request-Method: o|X-2fa-Code: p|Accept: q",
+              "Content-Type: n|Access-Control-Request-Method: o|X-2fa-Code: p|Accept: q|"
+              "X-HTTP-Method-Override: DELETE",
               headers);
     join(out, im_headers_request(&v, out), got, sizeof got);
     assert_string_equal(got, "Accept: b|Content-Type: n|X-2fa-Code: p|Accept: q");

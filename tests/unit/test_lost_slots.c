@@ -18,7 +18,7 @@ static int stop(void **state)
 
 static bool add(uint64_t position, uint64_t client, uint64_t until_ms)
 {
-    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms, 0});
+    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms, false, 0});
 }
 
 /* 999: nothing to claim. */
@@ -89,7 +89,7 @@ static void test_ends(void **state)
 
 static bool doubt(uint64_t connection, uint64_t position)
 {
-    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, connection});
+    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, false, connection});
 }
 
 static void test_in_doubt_and_dead(void **state)

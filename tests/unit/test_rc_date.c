@@ -90,10 +90,30 @@ static void test_every_cut(void **state)
     }
 }
 
+static void test_to_iso(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *iso;
+    } dates[] = {
+        {0, "1970-01-01T00:00:00.000Z"},         {1714557600123, "2024-05-01T10:00:00.123Z"},
+        {-1, "1970-01-01T00:00:00.000Z"},        {RC_NO_DATE, "1970-01-01T00:00:00.000Z"},
+        {INT64_MAX, "9999-12-31T23:59:59.999Z"},
+    };
+    char iso[RC_DATE_ISO_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+        rc_date_to_iso(dates[i].ms, iso);
+        assert_string_equal(iso, dates[i].iso);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),
-                                       cmocka_unit_test(test_every_cut)};
+                                       cmocka_unit_test(test_every_cut),
+                                       cmocka_unit_test(test_to_iso)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -339,7 +339,12 @@ static void test_calls_on_one_connection(void **state)
         rest_me_for(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("10.0.0.7"), on_me, &g));
     run_until(&g.calls, 7);
     assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
-    assert_int_equal(server.played, 7);
+    assert_non_null(rest_messages_since(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("r&1"),
+                                        1714557600123, on_json, &g));
+    run_until(&g.calls, 8);
+    assert_true(server_saw("GET /chat/api/v1/chat.syncMessages?roomId=r%261&lastUpdate="
+                           "2024-05-01T10%3A00%3A00.123Z HTTP/1.1\r\n"));
+    assert_int_equal(server.played, 8);
     client_stop();
     server_stop();
 }
@@ -364,7 +369,9 @@ static void test_any_call(void **state)
     assert_string_equal(g.json, "{\"success\":true}");
     assert_true(server_saw("GET /chat/api/v1/users.info?username=a%20b HTTP/1.1\r\n"));
     assert_true(server_saw("X-Auth-Token: tok\r\n"));
+    assert_false(server_saw("X-Forwarded-For"));
     request = (struct rest_request){.post = true,
+                                    .client_address = SLICE_LIT("10.0.0.7"),
                                     .path = SLICE_LIT("users.create"),
                                     .body = SLICE_LIT("{\"name\":\"b\"}"),
                                     .user_id = SLICE_LIT("u9"),
@@ -373,6 +380,7 @@ static void test_any_call(void **state)
     run_until(&g.calls, 2);
     assert_true(server_saw("POST /chat/api/v1/users.create HTTP/1.1\r\n"));
     assert_true(server_saw("\r\n\r\n{\"name\":\"b\"}"));
+    assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
     client_stop();
     server_stop();
 }

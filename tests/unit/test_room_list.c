@@ -19,7 +19,8 @@ static void test_join(void **state)
         const char *subscriptions, *rooms, *want; /* NULL: no list */
     } rows[] = {
         {"[]", "[]", "[]"},
-        {"[" SUB2 "," SUB1 "]", "[{\"_id\":\"r2\"}," ROOM1 ",{\"_id\":\"r222\"}]",
+        {"[" SUB2 "," SUB1 "]",
+         "[{\"_id\":\"r7\"},{\"_id\":\"r5\"},{\"_id\":\"r222\"},{\"_id\":\"r2\"}," ROOM1 "]",
          "[" TWO "," ONE "]"},
         {"{\"update\":[" SUB1 "],\"remove\":[]}", "{\"success\":true,\"update\":[" ROOM1 "]}",
          "[" ONE "]"},

@@ -573,11 +573,122 @@ static void test_deletions_are_told_once(void **state)
 {
     (void)state;
     lacking(10, 1, "a", 1);
-    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a"), RC_NO_DATE));
-    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a"), RC_NO_DATE));
-    assert_false(room_memory_see_deleted(m, SLICE_LIT("other"), SLICE_LIT("a"), RC_NO_DATE));
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a"), RC_NO_DATE, 0));
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("a"), RC_NO_DATE, 0));
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("other"), SLICE_LIT("a"), RC_NO_DATE, 0));
     assert_false(lacking(9, 2, NULL, 0)); /* told before it was counted */
     assert_int_equal(repaired("a", 1, 5), ROOM_SIGHT_REPEAT);
+}
+
+/* The overlap brings a deletion again that was told and forgotten. */
+static void test_forgotten_deletions_are_not_told_again(void **state)
+{
+    char id[16];
+
+    (void)state;
+    lacking(10, 1, "a", 1);
+    lacking(9, 3, "a", 1);
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(3), T(1) - 5000));
+    room_memory_repaired(m, SLICE_LIT("r"));
+    for (int i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        stream("r", id, 4 + i * 0.01, 4 + i * 0.01);
+    }
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(3), T(5) - 5000));
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("c"), T(6), T(5) - 5000));
+    /* Nor does a deletion that was forgotten make everything look old. */
+    assert_int_equal(repaired("y", 4.9, 4.9), ROOM_SIGHT_FIRST);
+}
+
+/* An answer that brings more than is remembered otherwise tells nothing twice. */
+static void test_pinned(void **state)
+{
+    struct room_memory_stats stats;
+    char id[16];
+
+    (void)state;
+    lacking(10, 1, "a", 1);
+    lacking(300, 2, "b", 2);
+    room_memory_pin(m, true);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 200; i++) {
+            snprintf(id, sizeof id, "x%d", i);
+            assert_int_equal(repaired(id, 3 + i * 0.01, 3 + i * 0.01),
+                             round == 0 ? ROOM_SIGHT_FIRST : ROOM_SIGHT_REPEAT);
+        }
+    room_memory_pin(m, false);
+    room_memory_stats(m, &stats);
+    assert_int_equal(stats.messages, 64);
+    /* More than it holds at all: what may have been told is held back, and counted. */
+    room_memory_pin(m, true);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(id, sizeof id, "y%d", i);
+        repaired(id, 10 + i * 0.01, 10 + i * 0.01);
+    }
+    assert_int_equal(room_memory_take_doubtful(m), 0);
+    assert_int_equal(repaired("y0", 10, 10), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 1);
+    assert_int_equal(room_memory_take_doubtful(m), 0);
+}
+
+/* The room's own event may come before the subscription's: which message is news, it can't tell. */
+static void test_room_before_its_subscription(void **state)
+{
+    const struct rc_subscription sub = {
+        .id = SLICE_LIT("s"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+    struct rc_room room = {.id = SLICE_LIT("r"), .msgs = 7, .updated_ms = T(10)};
+
+    (void)state;
+    room.last_message = message("r", "a", 9, 9);
+    assert_int_equal(room_memory_see_room(m, RC_INSERTED, &room, NULL), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(9) - 5000);
+    assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_FIRST);
+}
+
+/* Of the last message's millisecond, in the list, another may be news. */
+static void test_ties_with_the_list(void **state)
+{
+    (void)state;
+    fill_rooms(
+        "[{\"_id\":\"r\",\"msgs\":5,\"_updatedAt\":{\"$date\":9000000},\"lastMessage\":{\"_id\":"
+        "\"a\",\"ts\":{\"$date\":9000000},\"_updatedAt\":{\"$date\":9000000}}}]");
+    room_memory_doubt(m, SLICE_LIT("r"), RC_NO_DATE);
+    for (int i = 0; i < 2; i++) {
+        struct rc_message msg = {.id = i == 0 ? SLICE_LIT("a") : SLICE_LIT("b"),
+                                 .rid = SLICE_LIT("r"),
+                                 .ts_ms = 9000000,
+                                 .updated_ms = 9000000};
+
+        assert_int_equal(room_memory_see_repaired(m, &msg, 9000000 - 5000),
+                         i == 0 ? ROOM_SIGHT_REPEAT : ROOM_SIGHT_FIRST);
+    }
+}
+
+static void test_absence(void **state)
+{
+    const struct rc_subscription again = {
+        .id = SLICE_LIT("s2"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+
+    (void)state;
+    inserted("s", "r");
+    lacking(10, 1, "a", 1);
+    assert_true(room_memory_subscription_inserted(m, &again));
+    lacking(20, 12, "x", 12);
+    /* Since when she was away is not known yet: all of it is none of hers. */
+    assert_int_equal(repaired("b", 4, 4), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_left(m, SLICE_LIT("r"), T(5)));
+    assert_int_equal(repaired("c", 4, 4), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("d", 6, 6), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("e", 10, 10), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("d", 6, 11), ROOM_SIGHT_LATER); /* edited in her time */
+    room_memory_repaired(m, SLICE_LIT("r"));
+    assert_false(room_memory_left(m, SLICE_LIT("r"), T(5))); /* before her time, now */
+    assert_true(room_memory_left(m, SLICE_LIT("r"), T(13)));
+    assert_int_equal(changed("r", 21, 14, "f", 14, 14), ROOM_SIGHT_REPEAT);
+    room_memory_returned(m, SLICE_LIT("r"), T(15));
+    assert_int_equal(changed("r", 22, 16, "g", 16, 16), ROOM_SIGHT_FIRST);
 }
 
 static char compared[256];
@@ -722,6 +833,11 @@ int main(void)
         TEST(test_bursts),
         TEST(test_joined_room_starts_at_its_subscription),
         TEST(test_deletions_are_told_once),
+        TEST(test_forgotten_deletions_are_not_told_again),
+        TEST(test_pinned),
+        TEST(test_room_before_its_subscription),
+        TEST(test_ties_with_the_list),
+        TEST(test_absence),
         TEST(test_gap),
         TEST(test_lacking_survives_looks_and_gaps),
         TEST(test_table_against_model),

@@ -24,6 +24,7 @@ static void call_as(const char *key, unsigned shard, uint64_t serial, uint64_t n
         .id = {shard, serial, number},
         .method = hub_method_find(slice_of(method)),
         .args = slice_of(args),
+        .client_address = SLICE_LIT("10.0.0.7"),
     };
 
     assert_non_null(request.method);
@@ -294,6 +295,7 @@ static void test_send_over_rest(void **state)
         "{\"message\":{\"_id\":\"abcdefgh012345678\",\"rid\":\"r1\",\"msg\":\"hi\"}}");
     assert_string_equal(rest_pending(REST_ANY)->user, "u9");
     assert_string_equal(rest_pending(REST_ANY)->token, "tok1");
+    assert_string_equal(rest_pending(REST_ANY)->address, "10.0.0.7");
     rest_answer(rest_pending(REST_ANY), NULL, NULL, "{\"success\":true,\"message\":" SENT "}",
                 NULL);
     check_answer("result " SENT);

@@ -1,4 +1,5 @@
 /* Rooms that tabs have opened: subscribing in Rocket.Chat's pace, who hears what, and every end. */
+#include "base/json_slice.h"
 #include "bridge/hub_method.h"
 #include "session_fakes.h"
 
@@ -86,6 +87,19 @@ static void message(const char *rid, const char *id, int64_t ms)
     event_of("stream-room-messages", rid, args);
 }
 
+/* What the operator sees. */
+static void check_report(const char *want)
+{
+    struct byte_buf json = {0};
+    char text[200];
+
+    session_report(session(), &json);
+    assert_true(json_valid(json.data, json.len, JSON_MAX_DEPTH));
+    snprintf(text, sizeof text, "\"openRooms\":%s", want);
+    assert_non_null(memmem(json.data, json.len, text, strlen(text)));
+    byte_buf_free(&json);
+}
+
 static void test_opened_and_closed(void **state)
 {
     (void)state;
@@ -99,6 +113,7 @@ static void test_opened_and_closed(void **state)
     assert_int_equal(subscriptions_waiting("stream-room-messages"), 1);
     ready();
     check_answers("1/2/20 result \n0/1/10 result \n");
+    check_report("[{\"rid\":\"r1\",\"connections\":2,\"followed\":true}]");
     open_room("r1", 1, 2); /* again, and by one who has it open already: at once */
     check_answers("1/2/20 result \n");
     ddp_ok("stream-notify-room", "");

@@ -316,6 +316,38 @@ static void test_gap_without_lists_is_told(void **state)
     assert_null(ddp_pending("subscriptions/get"));
 }
 
+/* A server without messages/get is asked over REST; its answer's dates become those of DDP. */
+static void test_over_rest_where_there_is_no_method(void **state)
+{
+    struct rest_call *call;
+
+    (void)state;
+    live();
+    changed(ROOM(12));
+    run();
+    ddp_fail("messages/get", "404", 0);
+    assert_string_equal(rest_pending(REST_MESSAGES)->token, "tok1");
+    rest_answer(rest_pending(REST_MESSAGES), NULL, NULL,
+                "{\"result\":{\"updated\":[{\"_id\":\"m11\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":"
+                "\"2023-11-14T22:13:31.000Z\",\"_updatedAt\":\"2023-11-14T22:13:31.000Z\"}],"
+                "\"deleted\":[]},\"success\":true}",
+                NULL);
+    expect(NOTIFIED(11) NOTIFIED(12));
+    changed(ROOM(15));
+    run(); /* asks no more for the method */
+    assert_null(ddp_pending("messages/get"));
+    assert_non_null(rest_pending(REST_MESSAGES));
+    rest_fail(rest_pending(REST_MESSAGES), RC_RATE_LIMITED, NULL);
+    advance(9000);
+    assert_int_equal(w.repair_asks, 2); /* the limit is everybody's: no call before its end */
+    advance(12000);
+    assert_int_equal(w.repair_asks, 3);
+    run();
+    call = rest_pending(REST_MESSAGES);
+    lose_connection(); /* nobody waits for it any more */
+    assert_true(call->cancelled && call->answered);
+}
+
 static void test_too_much_in_a_gap(void **state)
 {
     (void)state;
@@ -378,6 +410,7 @@ int main(void)
         TEST(test_queries_are_paced),
         TEST(test_limited_repair_outlasts_looks_and_gaps),
         TEST(test_gap_without_lists_is_told),
+        TEST(test_over_rest_where_there_is_no_method),
         TEST(test_too_much_in_a_gap),
         TEST(test_nothing_from_an_absence),
         TEST(test_nothing_behind_the_own_leave),

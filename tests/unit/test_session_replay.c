@@ -45,7 +45,8 @@ static uint32_t length_of(uint64_t number)
 /* As audience.c attaches one; n names it. */
 static void come(unsigned n, uint64_t client)
 {
-    struct session_who who = {slice_of(user_key), SLICE_LIT("ana"), NULL, client};
+    struct session_who who = {
+        .key = slice_of(user_key), .username = SLICE_LIT("ana"), .client = client};
 
     memset(w.told_one, 0, sizeof w.told_one);
     assert_int_equal(session_table_attach(w.table, &who, 0, n), SESSION_ATTACHED);

@@ -343,6 +343,11 @@ static void test_refused(void **state)
          "Im:UserNameTemplate: \"{name\" is no template: unbalanced braces\n"},
         {"{\"PushBridge\":{\"ProxyProtocol\":true}}", NULL,
          "PushBridge:ProxyProtocol: true needs PushBridge:TrustedProxies\n"},
+        {"{\"PushBridge\":{\"Proxy\":{\"AnonymousRoutes\":\"GET a\"}}}", NULL,
+         "PushBridge:Proxy:AnonymousRoutes: needs an administrator (Im:AdminUserName or "
+         "Im:AdminUserId)\n"},
+        {"{\"PushBridge\":{\"Proxy\":{\"Path\":\"/signalr/\"}}}", NULL,
+         "PushBridge:Proxy:Path: must not be PushBridge:HubPath\n"},
         {"{\"PushBridge\":{\"Hub\":{\"KeepAliveSeconds\":30}}}", NULL,
          "PushBridge:Hub:KeepAliveSeconds: must be less than "
          "PushBridge:Hub:ClientTimeoutSeconds\n"},
@@ -415,6 +420,28 @@ static void test_needed(void **state)
          "\"Abp\":{\"Routes\":[\"GET A/B -> GET x user\",\"GET a/b -> GET y user\"]}},"
          "\"Im\":{\"DefaultPassword\":\"x\"}}",
          "PushBridge:Abp:Routes: \"GET a/b -> GET y user\" is there already\n"},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Provisioning\":{\"PasswordPolicy\":\"derived\",\"PasswordSecret\":\"0123456789abcdef\"}"
+         "},\"Im\":{}}",
+         "PushBridge:Provisioning:PasswordSecret: must have at least 32 bytes, since "
+         "PushBridge:Provisioning:PasswordPolicy is derived\n"},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Provisioning\":{\"PasswordPolicy\":\"token\"}},\"Im\":{}}",
+         "PushBridge:Provisioning:PasswordPolicy: token needs an administrator: Im:AdminUserName, "
+         "or Im:AdminUserId\n"},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Provisioning\":{\"PasswordPolicy\":\"token\"}},\"Im\":{\"AdminUserId\":\"a\","
+         "\"AdminToken\":\"t\"}}",
+         ""},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Provisioning\":{\"Enabled\":true}},\"Im\":{\"DefaultPassword\":\"x\"}}",
+         "PushBridge:Provisioning:Enabled: true needs an administrator: Im:AdminUserName, or "
+         "Im:AdminUserId\n"},
+        {"{\"PushBridge\":{\"Auth\":{\"Algorithms\":\"ES256\",\"Jwks\":\"https://id/jwks\"},"
+         "\"Provisioning\":{\"Enabled\":true,\"Roles\":[\"user\",\"{claim:}\"]}},\"Im\":{"
+         "\"DefaultPassword\":\"x\",\"AdminUserId\":\"a\",\"AdminToken\":\"t\"}}",
+         "PushBridge:Provisioning:Roles: unknown placeholder; there are {name}, {id}, {sub}, "
+         "{tenant} and {claim:NAME}\n"},
     };
 
     (void)state;

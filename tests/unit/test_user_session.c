@@ -1089,10 +1089,11 @@ static void test_return_while_closing(void **state)
     w.table->clock_ahead_ms += 91 * 1000;
     session_table_run(w.table);
     check_state(SESSION_CLOSING);
-    assert_int_equal(
-        session_table_attach(
-            w.table, &(struct session_who){SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0}, 0, 2),
-        SESSION_ATTACHED);
+    assert_int_equal(session_table_attach(w.table,
+                                          &(struct session_who){.key = SLICE_LIT(user_key),
+                                                                .username = SLICE_LIT("ana")},
+                                          0, 2),
+                     SESSION_ATTACHED);
     settle();
     check_state(SESSION_CONNECTING);
     assert_int_equal(nconns, 2);
@@ -1100,7 +1101,7 @@ static void test_return_while_closing(void **state)
 
 static void test_connections_of_a_user_are_limited_over_all_shards(void **state)
 {
-    const struct session_who ana = {SLICE_LIT(user_key), SLICE_LIT("ana"), NULL, 0};
+    const struct session_who ana = {.key = SLICE_LIT(user_key), .username = SLICE_LIT("ana")};
 
     (void)state;
     w.settings.limits.connections_per_user = 3;
