@@ -154,9 +154,10 @@ struct settings {
         bool enabled;
         char *base_path; /* without a slash at its end */
         struct settings_list admin_roles;
-        bool tenant_admins;          /* an admin role counts for people of a tenant, too */
-        struct settings_list routes; /* each row one for abp_map.h */
-        uint32_t timeout_ms;         /* for an answer */
+        bool tenant_admins;             /* an admin role counts for people of a tenant, too */
+        struct settings_list routes;    /* each row one for abp_map.h */
+        uint32_t timeout_ms;            /* for an answer */
+        uint32_t calls, calls_per_user; /* at once */
         uint32_t handed_out_ttl_ms, max_handed_out; /* tokens given to browsers */
     } abp;
 

@@ -311,6 +311,10 @@ static const struct settings_row rows[] = {
              "[role=A|B]\"."},
     {SECONDS("PushBridge:Abp:TimeoutSeconds", abp.timeout_ms, 100, 5 * MINUTE, "2.5"),
      .help = "For the answer of such a route; ABP's sample app waits 3 seconds."},
+    {COUNT("PushBridge:Abp:Calls", abp.calls, 1, 1000000, "1000"), .unit = "calls",
+     .help = "Calls of such routes at once. More: an answer that says try again."},
+    {COUNT("PushBridge:Abp:CallsPerUser", abp.calls_per_user, 1, 1000000, "20"), .unit = "calls",
+     .help = "Of one user. More: the same, with code 429."},
     {SECONDS("PushBridge:Abp:HandedOutTtlSeconds", abp.handed_out_ttl_ms, 100, 30 * DAY, "86400"),
      .help = "How long a token that Authenticate gave lives behind the last Authenticate, give or "
              "take a tenth."},
