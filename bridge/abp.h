@@ -15,8 +15,8 @@ struct http_view;
 struct shard;
 
 int abp_open(struct shard *s, struct abp **out); /* 0 or a negative libuv error */
-/* Behind the REST client's end; the memory goes with the loop's next turn. */
-void abp_close(struct abp *a);
+/* Behind the end of HTTP and of the sessions' drain. done is called later, once. */
+void abp_close(struct abp *a, void (*done)(void *arg), void *arg);
 
 bool abp_is_for(const struct shard *s, const struct http_view *v); /* by its path */
 void abp_handle(struct shard *s, struct http_request *req);

@@ -5,6 +5,7 @@
 #include "bridge/lent_call.h"
 #include "bridge/metrics.h"
 #include "bridge/program.h"
+#include "bridge/rc_clients.h"
 #include "bridge/shard.h"
 #include "bridge/token_desk.h"
 #include <assert.h>
@@ -12,7 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_MAX 512 /* of Rocket.Chat's words that are passed on */
+#define MAX_CONNECTIONS 16 /* to Rocket.Chat, of one shard */
+#define TEXT_MAX 512       /* of Rocket.Chat's words that are passed on */
 
 static const char try_again[] = "Rocket.Chat did not answer in time. Please try again.";
 
@@ -74,6 +76,7 @@ static void release(struct abp_call *c)
         return;
     unlink_call(c);
     c->abp->calls--;
+    im_counts_drop(c->abp->shard->program->abp_counts, c->count);
     if (c->body.data != NULL)
         explicit_bzero(c->body.data, c->body.cap);
     byte_buf_free(&c->body);
@@ -298,6 +301,7 @@ static void call_rocketchat(struct abp_call *c)
 {
     const struct session_who who = who_of(c);
     const struct lent_call_request request = {
+        .rest = c->abp->rest,
         .who = c->as_admin ? NULL : &who,
         .post = c->post,
         .path = slice_of(c->path),
@@ -358,19 +362,32 @@ static void on_status(void *arg, const struct session_status *status)
 
 /* ---- beginning ---- */
 
-struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_action action,
-                              const struct user_caller *caller)
+static void refuse_call(struct abp *a, struct http_request *req, enum im_counts_take why)
 {
     static const struct abp_error overload = {
         .status = 500, .code = 503, .message = "The bridge is overloaded. Please try again."};
-    const struct settings *set = a->shard->program->settings;
-    struct abp_call *c = NULL;
+    static const struct abp_error too_many = {.status = 500,
+                                              .code = 429,
+                                              .message = "Too many requests at once.",
+                                              .retry_after_ms = 1000};
 
-    if (a->calls < set->limits.token_requests)
-        c = calloc(1, sizeof *c);
+    abp_answer(a, req, why == IM_COUNTS_CALLER_FULL ? &too_many : &overload, (struct slice){0});
+}
+
+struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_action action,
+                              const struct user_caller *caller)
+{
+    struct program *program = a->shard->program;
+    const struct settings *set = program->settings;
+    struct slice key = slice_of(caller->who.identity->user_key);
+    struct im_count *count = NULL;
+    enum im_counts_take taken =
+        im_counts_take(program->abp_counts, key, set->abp.calls, set->abp.calls_per_user, &count);
+    struct abp_call *c = taken == IM_COUNTS_OK ? calloc(1, sizeof *c) : NULL;
+
     if (c != NULL) {
         c->username = slice_dup(slice_of(caller->user->username));
-        c->key = slice_dup(slice_of(caller->who.identity->user_key));
+        c->key = slice_dup(key);
         byte_buf_put(&c->profile, user_profile(caller->user));
     }
     if (c == NULL || c->username == NULL || c->key == NULL || byte_buf_failed(&c->profile)) {
@@ -380,9 +397,11 @@ struct abp_call *abp_call_new(struct abp *a, struct http_request *req, enum abp_
             byte_buf_free(&c->profile);
         }
         free(c);
-        abp_answer(a, req, &overload, (struct slice){0});
+        im_counts_drop(program->abp_counts, count);
+        refuse_call(a, req, taken);
         return NULL;
     }
+    c->count = count;
     c->abp = a;
     c->req = req;
     c->action = action;
@@ -425,10 +444,22 @@ void abp_call_start(struct abp_call *c)
 
 int abp_open(struct shard *s, struct abp **out)
 {
+    const struct settings *set = s->program->settings;
+    char base_url[RC_ADDRESS_URL_MAX];
+    struct rest_client_options options = rc_clients_rest(set, base_url);
     struct abp *a = calloc(1, sizeof *a);
+    int rc;
 
     if (a == NULL)
         return UV_ENOMEM;
+    /* Connections of their own: no caller can hold up the logins. And no longer than they wait. */
+    options.max_connections = MAX_CONNECTIONS;
+    options.timeout_ms = set->abp.timeout_ms;
+    rc = rest_client_new(&s->loop, &options, &a->rest);
+    if (rc != 0) {
+        free(a);
+        return rc;
+    }
     a->shard = s;
     a->last = &a->first;
     uv_timer_init(&s->loop, &a->timer); /* cannot fail in libuv 1.x */
@@ -439,11 +470,25 @@ int abp_open(struct shard *s, struct abp **out)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct abp *a = handle->data;
+    void (*done)(void *) = a->done;
+    void *arg = a->done_arg;
+
+    free(a);
+    done(arg);
 }
 
-void abp_close(struct abp *a)
+static void on_rest_freed(void *arg)
 {
+    struct abp *a = arg;
+
     assert(a->calls == 0);
     uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+}
+
+void abp_close(struct abp *a, void (*done)(void *arg), void *arg)
+{
+    a->done = done;
+    a->done_arg = arg;
+    rest_client_free(a->rest, on_rest_freed, a);
 }

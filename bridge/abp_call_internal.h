@@ -10,6 +10,7 @@
 #include "bridge/abp.h"
 #include "bridge/abp_envelope.h"
 #include "bridge/abp_map.h"
+#include "bridge/im_counts.h"
 #include "bridge/user.h"
 
 enum abp_action {
@@ -23,9 +24,12 @@ enum abp_action {
 
 struct abp {
     struct shard *shard;
+    struct rest_client *rest;
     uv_timer_t timer;               /* the first call's time */
     struct abp_call *first, **last; /* waiting for their answers, the longest-waiting first */
-    unsigned calls;                 /* those whose request is answered already included */
+    void (*done)(void *arg);
+    void *done_arg;
+    unsigned calls; /* those whose request is answered already included */
 };
 
 struct abp_call {
@@ -33,6 +37,7 @@ struct abp_call {
     struct abp *abp;
     struct http_request *req; /* NULL: answered, or gone */
     uint64_t until_ms;
+    struct im_count *count;
     enum abp_action action;
     unsigned pending; /* answers on their way that name this call */
     bool as_admin, post;

@@ -9,6 +9,7 @@ struct lent_call {
     struct shard *shard;
     lent_call_fn fn; /* NULL: abandoned */
     void *arg;
+    struct rest_client *client;
     struct rest_call *rest; /* under way; NULL: a token is waited for */
     bool as_admin, post, again, cancelled;
     struct session_who who;
@@ -91,7 +92,7 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
         .second_factor = c->second_factor,
     };
     if (c->token != NULL)
-        c->rest = rest_request(c->shard->rest, &request, on_rest, c);
+        c->rest = rest_request(c->client, &request, on_rest, c);
     if (c->rest == NULL) {
         rc_error_of(&own, RC_NOMEM);
         finish_early(c, false, &own);
@@ -130,6 +131,7 @@ struct lent_call *lent_call_start(struct shard *s, const struct lent_call_reques
     if (c == NULL)
         return NULL;
     c->shard = s;
+    c->client = r->rest;
     c->fn = fn;
     c->arg = arg;
     c->as_admin = r->who == NULL;

@@ -13,6 +13,7 @@ struct lent_call;
 struct shard;
 
 struct lent_call_request {
+    struct rest_client *rest;      /* whose connections it uses */
     const struct session_who *who; /* NULL: the admin */
     bool post;
     struct slice path, query, body; /* as in struct rest_request; copied, body wiped */

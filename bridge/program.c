@@ -289,6 +289,7 @@ static void program_close(struct run *run)
     metrics_free(p->metrics);
     http_counts_free(p->counts);
     im_counts_free(p->proxied);
+    im_counts_free(p->abp_counts);
     replay_file_free(&p->replay);
     user_rules_close(&p->rules);
     abp_map_free(p->abp_map);
@@ -348,8 +349,10 @@ int program_run(const struct settings *settings, const struct replay_file *repla
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
     p->proxied = im_counts_new();
+    p->abp_counts = im_counts_new();
     p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
-    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->abp_map == NULL
+    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->abp_counts == NULL ||
+                 p->abp_map == NULL
              ? UV_ENOMEM
              : open_main_loop(&run);
     if (rc == 0)

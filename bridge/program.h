@@ -29,7 +29,8 @@ struct program {
                                texts are settings' */
     struct user_rules rules;
     struct abp_map *abp_map;
-    struct jwt_keys *first_keys; /* those the shards start with */
+    struct im_counts *abp_counts; /* calls of the routes of ABP's shape, and ... */
+    struct jwt_keys *first_keys;  /* those the shards start with */
     struct shard *shards;
     unsigned nshards;
     struct metrics *metrics;

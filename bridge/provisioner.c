@@ -243,7 +243,7 @@ static bool start(struct provision *op, enum step step)
         [STEP_UPDATE] = "users.update",
     };
     const struct settings *set = op->p->settings;
-    struct lent_call_request request = {.path = slice_of(paths[step])};
+    struct lent_call_request request = {.rest = op->p->shard->rest, .path = slice_of(paths[step])};
     char second_factor[2 * SHA256_DIGEST_LENGTH + 1] = "";
     struct byte_buf text = {0};
     struct profile profile;

@@ -461,37 +461,39 @@ static void close_next(void *arg)
 
     switch (s->closed_parts++) {
     case 0:
-        im_proxy_close(s->proxy, close_next, s);
+        abp_close(s->abp, close_next, s);
         break;
     case 1:
-        session_table_free(s->sessions, close_next, s);
+        im_proxy_close(s->proxy, close_next, s);
         break;
     case 2:
-        session_table_free(s->handed, close_next, s);
+        session_table_free(s->sessions, close_next, s);
         break;
     case 3:
-        provisioner_close(s->provisioner, close_next, s);
+        session_table_free(s->handed, close_next, s);
         break;
     case 4:
-        token_cache_free(s->cache, close_next, s);
+        provisioner_close(s->provisioner, close_next, s);
         break;
     case 5:
-        token_cache_free(s->handed_cache, close_next, s);
+        token_cache_free(s->cache, close_next, s);
         break;
     case 6:
-        rest_client_free(s->rest, close_next, s);
+        token_cache_free(s->handed_cache, close_next, s);
         break;
     case 7:
-        ddp_client_free(s->ddp, close_next, s);
+        rest_client_free(s->rest, close_next, s);
         break;
     case 8:
+        ddp_client_free(s->ddp, close_next, s);
+        break;
+    case 9:
         if (s->index == 0 && s->program->keys != NULL)
             key_refresh_close(s->program->keys, close_next, s);
         else
             close_next(s);
         break;
-    case 9:
-        abp_close(s->abp);
+    case 10:
         publisher_close(&s->publisher);
         audience_close(&s->audience);
         repair_post_close(&s->repairs);

@@ -7,6 +7,9 @@
  *   http, signalr    connections whose sockets are here; hub connections at home here
  *   audience.h       what those connections hear of their users' sessions
  *   sessions, ddp, rest, cache   sessions of the users whose home this is
+ *   handed           sessions that log in for the tokens handed to browsers
+ *   provisioner.h    accounts of users whom Rocket.Chat does not know, and their profiles
+ *   abp.h            routes of ABP's shape, asked here
  *   publisher.h      what those sessions say to the connections, wherever they are
  */
 #ifndef BRIDGE_SHARD_H

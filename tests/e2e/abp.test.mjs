@@ -199,6 +199,18 @@ test('Rocket.Chat is slow: an answer in time all the same, and the login is ther
   assert.match(metrics, /pushbridge_abp_timeouts_total [1-9]/);
 });
 
+test('calls at once are bounded, and nobody holds up the logins', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:TimeoutSeconds': 6, 'PushBridge:Abp:CallsPerUser': 18, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'stall', times: 0 });
+  const stalled = Array.from({ length: 24 }, () => call(bridge, 'GET', 'Chat/GetRooms', { token: tokenFor('alice') }));
+  const first = await Promise.race(stalled);
+  assert.deepEqual([first.status, first.error.code, first.headers.get('retry-after')], [500, 429, '1']);
+  assert.equal((await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('bob') })).status, 200);
+  const codes = (await Promise.all(stalled)).map(({ error }) => error.code);
+  assert.deepEqual([...new Set(codes)].sort(), [429, 504]);
+});
+
 test("an operator's routes: parameters there, answers back, roles asked for", async (t) => {
   const rc = await startWithAdmin(t);
   const bridge = await startBridge(t, rc.double, {

@@ -143,15 +143,6 @@ test('monolith and streamer, 6, 7 and 8: a message arrives', async (t) => {
     }
 });
 
-test('every order of result, updated and users document', async (t) => {
-  for (const resultOrder of ['updated-first', 'result-first', 'updated-late', 'updated-never'])
-    for (const usersAdded of ['before', 'after', 'none']) {
-      const { general, post, tab } = await scene(t, latest, { double: { resultOrder, usersAdded, batchReady: true } });
-      post(general, 'bob', 'x');
-      await tab.until(`the message (${resultOrder}, ${usersAdded})`, (x) => x.texts().length === 1);
-    }
-});
-
 test('Events:Updates=same and off', async (t) => {
   for (const [rule, texts, updates] of [['same', ['a', 'b', 'c'], 0], ['off', ['a', 'c'], 0]]) {
     const { store, general, post, user, tab } = await scene(t, latest, { settings: { 'PushBridge:Events:Updates': rule } });
@@ -225,17 +216,4 @@ test('odd frames from Rocket.Chat: the session lives and nothing is made up', as
   await tab.until('the message', (x) => x.texts().length > 0);
   assert.deepEqual(tab.texts(), ['after all that']);
   assert.equal(double.accepted, 1, 'on the same connection');
-});
-
-test('coalesced and doubled events: nothing twice', async (t) => {
-  const { double, general, post, tab } = await scene(t, latest);
-  double.faults.add({ on: 'out', match: { msg: 'changed' }, do: 'duplicate', times: 3 });
-  post(general, 'bob', '1');
-  double.faults.add({ preset: 'coalesce-rooms' });
-  post(general, 'bob', '2');
-  post(general, 'bob', '3');
-  await tab.until('the last', (x) => x.texts().includes('3'));
-  await sleep(100);
-  const texts = tab.texts();
-  assert.equal(new Set(texts).size, texts.length, String(texts));
 });

@@ -283,3 +283,71 @@ test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) =>
   }
   assert.ok(calls('ddp sendMessage') > 0);
 });
+
+/** A small generator of its own, so that a run can be repeated by its seed. */
+function random(seed) {
+  let state = seed >>> 0 || 1;
+  const next = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32);
+  return { below: (n) => Math.floor(next() * n), pick: (list) => list[Math.floor(next() * list.length)] };
+}
+
+test('under trouble every call is answered, and every message is there once however often it was sent', async (t) => {
+  const seed = Number(process.env.SEED ?? 1);
+  t.diagnostic(`seed ${seed}`);
+  const dice = random(seed);
+  const { double, store, general, bridge, open, tab, user } = await scene(t, latest, {
+    settings: { 'PushBridge:Methods:CallsPerSecond': 0, 'PushBridge:Methods:OpenCalls': 64, 'PushBridge:Session:BackoffMaxSeconds': 0.5 },
+  });
+  const tabs = [tab, await open('alice'), await open('bob'), await open('bob')];
+  const channel = store.createRoom({ name: 'channel', owner: user('bob') });
+  const sent = new Set();
+  const calls = [
+    () => ['ListRooms'],
+    () => ['MarkRead', general._id],
+    () => ['Typing', general._id, dice.below(2) === 0],
+    () => ['OpenRoom', dice.pick([general, channel])._id],
+    () => ['CloseRoom', dice.pick([general, channel])._id],
+    () => ['JoinRoom', channel._id],
+    () => ['React', [...sent][0] ?? 'none', 'thumbsup', dice.below(2) === 0],
+  ];
+  const troubles = [
+    () => double.sessionsOf(user(dice.pick(['alice', 'bob']))._id).forEach((s) => s.drop()),
+    () => double.faults.add({ on: 'in', match: { msg: 'method' }, do: 'error', error: dice.pick([404, 500, 'too-many-requests', 'error-not-allowed']), reason: 'by chance' }),
+    () => double.faults.add({ on: 'in', match: { msg: 'sub' }, do: 'error', error: 'too-many-requests', details: { timeToReset: 50 } }),
+    () => double.faults.add({ on: 'in', match: { msg: 'method' }, do: 'delay', ms: 100 }),
+    () => double.faults.add({ on: 'out', match: { msg: 'result' }, do: 'duplicate' }),
+  ];
+  /** Sends until it is said to be there: the id makes that safe. */
+  const send = async (by, id) => {
+    for (;;) {
+      const answer = await by.connection.invoke('SendMessage', general._id, id, id).catch((error) => error.message);
+      if (answer._id === id) return;
+      assert.match(answer, /^[\w.-]+: ./);
+      await sleep(200);
+    }
+  };
+  const pending = [];
+  let answered = 0;
+  for (let round = 0; round < 60; round++) {
+    if (round % 5 === 4) dice.pick(troubles)();
+    for (const by of tabs) {
+      const call = dice.pick(calls)();
+      pending.push(by.connection.invoke(...call).then(() => answered++, (error) => (assert.match(error.message, /^[\w.-]+: ./, call.join()), answered++)));
+    }
+    if (round % 6 === 0) {
+      const id = `message${String(seed).padStart(5, '0').slice(-5)}${String(round).padStart(5, '0')}`;
+      sent.add(id);
+      pending.push(send(dice.pick(tabs), id));
+    }
+    await sleep(50);
+  }
+  double.faults.clear();
+  let over = false;
+  const all = Promise.all(pending).then(() => (over = true));
+  await until('every call is answered', () => over, 60_000);
+  await all;
+  assert.equal(answered, 60 * tabs.length);
+  assert.deepEqual(store.messagesOf(general._id).map((m) => m._id).filter((id) => id.startsWith('message')).sort(), [...sent].sort());
+  for (const each of tabs) assert.deepEqual(each.changes, []);
+  await until('no call is open', async () => /pushbridge_open_calls 0\n/.test(await (await fetch(`${bridge.adminUrl}/metrics`)).text()));
+});

@@ -63,30 +63,6 @@ test('Rocket.Chat restarts: the tab stays, the session resumes with its token', 
   assert.deepEqual(states.filter((state, i) => state !== states[i - 1]), ['backoff', 'live']);
 });
 
-test('the token is revoked: one fresh login, then live again', async (t) => {
-  const rc = await startDouble(t);
-  const bridge = await startBridge(t, rc.double, FAST);
-  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
-  await rc.live('alice');
-  rc.store.removeAllTokens(rc.user('alice'));
-  await until('a second login', () => logins(rc.double, 'alice').length === 2);
-  await rc.live('alice');
-  rc.post(rc.general, 'bob', 'again');
-  await tab.until('the message', (x) => x.texts().includes('again'));
-});
-
-test('a half-open DDP connection is found and replaced', async (t) => {
-  const rc = await startDouble(t);
-  const bridge = await startBridge(t, rc.double, { ...FAST, 'PushBridge:Ddp:PingSeconds': 0.2, 'PushBridge:Ddp:DeadSeconds': 0.6 });
-  const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
-  await rc.live('alice');
-  await rc.double.control.run([{ op: 'half-open', user: 'alice' }]);
-  await until('a second DDP connection', () => rc.double.accepted === 2);
-  await sleep(300);
-  rc.post(rc.general, 'bob', 'heard');
-  await tab.until('the message', (x) => x.texts().includes('heard'));
-});
-
 test('refused for good: the tab stands and is told; nobody tries in a loop', async (t) => {
   const cases = [
     ['wrong password', (rc) => (rc.user('alice').password = 'other')],

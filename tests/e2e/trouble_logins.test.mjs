@@ -1,7 +1,7 @@
 // How a session comes to life where Rocket.Chat answers in other orders, late, or with refusals.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { startBridge, startDouble, tokenFor } from '../lib/harness.mjs';
+import { startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
 import { FAST, troubleScene } from '../lib/trouble.mjs';
 
@@ -12,6 +12,7 @@ const ORDERS = [
   { resultOrder: 'updated-never', usersAdded: 'after', batchReady: true, preConnected: { server_id: '0' } },
   { flavour: 'streamer', version: 6 },
   { flavour: 'streamer', version: 7, preConnected: { msg: 'server_id', server_id: '0' } },
+  { flavour: 'streamer', version: 7, preConnected: { msg: 'ping' } }, // a pong now would be the wrong first frame
   { version: 6 },
   { version: 8 },
 ];
@@ -29,6 +30,27 @@ for (const road of ['ddp', 'rest'])
       assert.equal(rc.double.accepted, 1, JSON.stringify(options));
       await bridge.stop();
     }
+  });
+
+test('no common version of DDP: told, and tried again', async (t) => {
+  const scene = await troubleScene(t);
+  const ended = scene.session('alice');
+  scene.fault({ on: 'out', match: { msg: 'connected' }, do: 'replace', text: '{"msg":"failed","version":"pre1"}' });
+  ended.drop();
+  scene.say('meanwhile');
+  await scene.backAgain('alice', ended);
+  await scene.hasAll('alice');
+  assert.equal(scene.tabs.alice.of('bridgeStatus')[1].code, 'ddp-version');
+  assert.equal(await scene.metric('pushbridge_ddp_ended_total', 'how="ddp-version"'), 1);
+});
+
+for (const flavour of ['monolith', 'streamer'])
+  test(`a server that pings what is idle, ${flavour}: sessions in which nothing happens live on`, async (t) => {
+    const scene = await troubleScene(t, { flavour, version: 7, timeFactor: flavour === 'monolith' ? 0.1 : 0.05 }); // idle after 1.5 s
+    const sessions = ['alice', 'bob', 'carol'].map((name) => scene.session(name));
+    const heard = sessions.map((session) => session.frames.in);
+    await until('two answers of each', () => sessions.every((session, i) => session.frames.in - heard[i] >= 2), 30_000);
+    for (const [i, name] of ['alice', 'bob', 'carol'].entries()) assert.equal(scene.session(name), sessions[i]);
   });
 
 test('a late `ready` is waited for; a refused subscription is tried again, and private notices are not worth a session', async (t) => {

@@ -85,16 +85,6 @@ class Scene {
     return this.hasAllOf(name, [this.general], timeoutMs);
   }
 
-  /** The same where a server may have no way to ask for what is missing: then the tab knows. */
-  async hasAllOrWasTold(name) {
-    const written = this.store.messagesOf(this.general._id).map((m) => m.msg);
-    const tab = this.tabs[name];
-    const told = () => tab.of('resyncRequired').some((r) => r.rid === null || r.rid === this.general._id);
-    await tab.until('all, or resyncRequired', (x) => x.texts().length >= written.length || told(), 15_000);
-    if (!told()) assert.deepEqual(tab.texts(), written);
-    assert.equal(new Set(tab.texts()).size, tab.texts().length, 'nothing twice');
-  }
-
   /** bridgeStatus of the tab, without repetitions: ['backoff', 'live']. */
   states(name) {
     const all = this.tabs[name].of('bridgeStatus').map((s) => s.state);

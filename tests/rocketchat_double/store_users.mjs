@@ -30,9 +30,9 @@ export class Users extends EventEmitter {
     return new Date(this.#lastNow);
   }
 
-  /** Whatever `act` changes shares one millisecond: rows tie at the boundary of a catch-up query. */
-  together(act) {
-    this.#held = this.now().getTime();
+  /** Whatever `act` changes shares one millisecond, now's or `at`: rows tie at the boundary of a catch-up query. */
+  together(act, at = this.now()) {
+    this.#held = at.getTime();
     try {
       return act();
     } finally {

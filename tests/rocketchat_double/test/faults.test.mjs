@@ -129,6 +129,14 @@ test('the handshake: refused, stalled, reset', async (t) => {
   await assert.rejects(Probe.open(double.webSocketUrl, { handshakeTimeout: 100 }), /timed out/);
 });
 
+test('permessage-deflate is taken up by the monolith, not by the streamer, and by neither for a client without it', async (t) => {
+  for (const [flavour, taken] of [['monolith', 'permessage-deflate'], ['streamer', '']]) {
+    const { double } = await startDouble(t, { flavour });
+    assert.equal((await Probe.open(double.webSocketUrl)).ws.extensions, taken);
+    assert.equal((await Probe.open(double.webSocketUrl, { perMessageDeflate: false })).ws.extensions, '');
+  }
+});
+
 test('raw frames: fragments, 5 MiB, invalid UTF-8 and JSON, binary, ping floods', async (t) => {
   const { double, probe, post, seen, fault } = await withEvents(t);
   await fault({ on: 'out', match: { msg: 'changed' }, do: 'fragment', size: 7 });
