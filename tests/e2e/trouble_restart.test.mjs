@@ -28,12 +28,12 @@ test('all sockets gone at once: they come back spread out, with their tokens, wi
   assert.equal(scene.double.accounts.attempts.filter((a) => a.type === 'password').length, passwords);
   assert.equal(attempts.length, users.length, 'one resume each');
   assert.ok(attempts.every((a) => a.ok));
-  // Full jitter over two seconds: in any tenth of it not more than four times a tenth of them.
+  // Full jitter over two seconds. Generous bounds: a busy machine bunches them, without jitter all come at once.
   const times = attempts.map((a) => a.at - lost).sort((a, b) => a - b);
   const busiest = Math.max(...times.map((at) => times.filter((x) => x >= at && x < at + windowMs / 10).length));
   t.diagnostic(`resumed from ${times[0]} to ${times.at(-1)} ms after the loss, at most ${busiest} in ${windowMs / 10} ms`);
   assert.ok(times.at(-1) - times[0] >= windowMs / 2, `within ${times.at(-1) - times[0]} ms`);
-  assert.ok(busiest <= (users.length * 4) / 10, `${busiest} in a tenth`);
+  assert.ok(busiest <= users.length / 2, `${busiest} in a tenth`);
   for (const name of users) await scene.hasAll(name, 30_000);
   assert.deepEqual([...scene.double.calls].filter(([name]) => name.startsWith('limited ')), []);
   for (const name of users) assert.deepEqual(scene.tabs[name].changes, []);
@@ -54,8 +54,8 @@ test('down for a while: tries become rarer, and nobody is forgotten', async (t) 
   scene.double.faults.clear();
   const perSecond = tries.map((n, i) => n - (tries[i - 1] ?? 0));
   t.diagnostic(`tries in each second of ${users.length} sessions: ${perSecond.join(', ')}`);
-  assert.ok(perSecond[0] > perSecond[3], 'fewer in the fourth second than in the first');
-  assert.ok(perSecond[3] <= users.length * 3, 'less than three a second each, by jitter from 0 to 1.6 s');
+  // Pauses of 0.05 s at first and 0.8 s in the end, on the average; without growth it would be 80 tries each.
+  assert.ok(tries.at(-1) <= users.length * 20, `${tries.at(-1)} tries`);
   for (const name of users) {
     await scene.live(name);
     await scene.hasAll(name, 30_000);

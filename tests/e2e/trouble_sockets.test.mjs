@@ -54,7 +54,7 @@ test('TCP ends without a close frame, or by a reset, at every step of a session'
 });
 
 test('half-open sockets are found by the liveness deadline; what was said into the void is caught up', async (t) => {
-  const scene = await troubleScene(t, { settings: { 'PushBridge:Ddp:PingSeconds': 0.2, 'PushBridge:Ddp:DeadSeconds': 0.6 } });
+  const scene = await troubleScene(t, { settings: { 'PushBridge:Ddp:PingSeconds': 0.7, 'PushBridge:Ddp:DeadSeconds': 2 } });
   for (let i = 0; i < 2; i++) {
     const ended = scene.session('alice');
     ended.halfOpen();
@@ -69,7 +69,7 @@ test('half-open sockets are found by the liveness deadline; what was said into t
 
 test('a new connection that stays silent: at the handshake, before `connected`, before the login’s result', async (t) => {
   const scene = await troubleScene(t, {
-    settings: { 'PushBridge:Session:ConnectTimeoutSeconds': 0.4, 'PushBridge:Session:ReadyTimeoutSeconds': 0.4, 'PushBridge:Logins:TimeoutSeconds': 0.4 },
+    settings: { 'PushBridge:Session:ConnectTimeoutSeconds': 1, 'PushBridge:Session:ReadyTimeoutSeconds': 1, 'PushBridge:Logins:TimeoutSeconds': 1 },
   });
   const silent = [{ preset: 'ddp-stalled' }, { on: 'in', match: { msg: 'connect' }, do: 'half-open' }, { on: 'in', match: { method: 'login' }, do: 'half-open' }, { on: 'in', match: { msg: 'sub' }, do: 'half-open' }];
   for (const fault of silent) {
