@@ -369,6 +369,12 @@ test('uploads and downloads pass in pieces, whatever they hold', async (t) => {
   }
   const head = await get(api('x'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ bytes: 99 }) }, { method: 'HEAD' });
   assert.deepEqual([head.status, head.headers['content-length'], head.body.length], [200, '99', 0]);
+  for (const body of ['xy', 'x'.repeat(200_000)]) {
+    const odd = await get(api('x'), bearer('alice'), { method: 'HEAD', body });
+    assert.deepEqual([odd.status, odd.body.length], [200, 0], 'a body means nothing here, and holds nothing up');
+  }
+  const strange = await get(api('x'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ status: 600 }) });
+  assert.equal(strange.status, 502);
   // The body is asked for when Rocket.Chat is there to take it.
   const expecting = await get(api('x'), { ...bearer('alice'), Expect: '100-continue', 'Content-Length': 5 }, {
     method: 'POST',

@@ -347,7 +347,11 @@ static void test_refused(void **state)
          "PushBridge:Proxy:AnonymousRoutes: needs an administrator (Im:AdminUserName or "
          "Im:AdminUserId)\n"},
         {"{\"PushBridge\":{\"Proxy\":{\"Path\":\"/signalr/\"}}}", NULL,
-         "PushBridge:Proxy:Path: must not be PushBridge:HubPath\n"},
+         "PushBridge:HubPath: must not be PushBridge:Proxy:Path, nor below it\n"},
+        {"{\"PushBridge\":{\"HubPath\":\"/im/hub\"}}", NULL,
+         "PushBridge:HubPath: must not be PushBridge:Proxy:Path, nor below it\n"},
+        {"{\"PushBridge\":{\"Abp\":{\"BasePath\":\"/im/api\"}}}", NULL,
+         "PushBridge:Abp:BasePath: must not be PushBridge:Proxy:Path, nor below it\n"},
         {"{\"PushBridge\":{\"Hub\":{\"KeepAliveSeconds\":30}}}", NULL,
          "PushBridge:Hub:KeepAliveSeconds: must be less than "
          "PushBridge:Hub:ClientTimeoutSeconds\n"},
