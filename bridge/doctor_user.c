@@ -2,6 +2,7 @@
 
 #include "base/json_slice.h"
 #include "bridge/login_hint.h"
+#include "bridge/password_policy.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
 
@@ -176,19 +177,17 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
     }
 }
 
-static bool login_by_rest(struct patient *p)
+static bool login_by_rest(struct patient *p, struct slice password)
 {
     begin(p);
-    return wait_for(p, rest_login(p->d->rest, slice_of(p->d->username),
-                                  slice_of(p->d->settings->im.default_password), on_rest_login,
-                                  p) != NULL);
+    return wait_for(
+        p, rest_login(p->d->rest, slice_of(p->d->username), password, on_rest_login, p) != NULL);
 }
 
-static bool login_by_ddp(struct patient *p)
+static bool login_by_ddp(struct patient *p, struct slice password)
 {
     struct byte_buf params = {0};
-    bool good = ddp_login_password_params(&params, slice_of(p->d->username),
-                                          slice_of(p->d->settings->im.default_password)) &&
+    bool good = ddp_login_password_params(&params, slice_of(p->d->username), password) &&
                 call(p, "login", byte_buf_slice(&params), on_ddp_login);
 
     if (params.data != NULL)
@@ -242,9 +241,18 @@ static bool check_account(struct patient *p)
 static bool login(struct patient *p)
 {
     const enum settings_login_via via = p->d->settings->im.login_via;
+    char made_up[PASSWORD_POLICY_BYTES];
+    const struct slice password =
+        password_policy_login(p->d->settings, slice_of(p->d->username), made_up);
     bool by_rest = via != LOGIN_VIA_DDP, good;
 
-    good = by_rest ? login_by_rest(p) : login_by_ddp(p);
+    if (password.len == 0) {
+        doctor_say(p->d, DOCTOR_WARN, "login",
+                   "not tried: PushBridge:Provisioning:PasswordPolicy is token, and a token made "
+                   "for the user is for a session alone");
+        return false;
+    }
+    good = by_rest ? login_by_rest(p, password) : login_by_ddp(p, password);
     if (!good && by_rest && via == LOGIN_VIA_AUTO && p->error.result == RC_RATE_LIMITED &&
         ddp_connector_is_monolith(p->ddp)) {
         doctor_say(p->d, DOCTOR_WARN, "login",
@@ -252,8 +260,9 @@ static bool login(struct patient *p)
                    "by DDP instead",
                    p->error.code);
         by_rest = false;
-        good = login_by_ddp(p);
+        good = login_by_ddp(p, password);
     }
+    explicit_bzero(made_up, sizeof made_up);
     if (!good) {
         say_login_failed(p);
         return false;

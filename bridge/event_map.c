@@ -43,14 +43,20 @@ struct hub_buf *event_map_deleted(struct slice rid, struct slice id)
                                         sizeof parts / sizeof parts[0]);
 }
 
-struct hub_buf *event_map_room(const struct rc_event *event, bool raw_methods)
+struct hub_buf *event_map_room_to(struct slice target, const struct rc_event *event,
+                                  bool raw_methods)
 {
     const struct slice parts[] = {SLICE_LIT("{\"msg\":"), event->room.raw,
                                   SLICE_LIT(",\"method\":\""), method_name(event, raw_methods),
                                   SLICE_LIT("\"}")};
 
-    return hub_message_invocation_parts(SLICE_LIT("getRoomSubscriptionChangedNotification"), parts,
-                                        sizeof parts / sizeof parts[0]);
+    return hub_message_invocation_parts(target, parts, sizeof parts / sizeof parts[0]);
+}
+
+struct hub_buf *event_map_room(const struct rc_event *event, bool raw_methods)
+{
+    return event_map_room_to(SLICE_LIT("getRoomSubscriptionChangedNotification"), event,
+                             raw_methods);
 }
 
 struct hub_buf *event_map_ephemeral(const struct rc_message *m)

@@ -11,7 +11,8 @@
  *   a session that is not live     bridgeStatus({"state":s,"code":c,"retryAfter":seconds})
  *   a gap                          resyncRequired({"rid":room or null,"reason":r})
  *
- * Pure. Arguments are Rocket.Chat's bytes unchanged, with one exception: a removed subscription's
+ * Further ones: further_events.h. Pure. Arguments are the bytes that came (dates may have been
+ * converted before: Events:Dates), with one exception: a removed subscription's
  * document without a rid gets it as its first member. Each function returns one reference, the
  * caller's; NULL: no memory. Rules: design section 5. */
 #ifndef BRIDGE_EVENT_MAP_H
@@ -30,6 +31,8 @@ struct hub_buf *event_map_ephemeral(const struct rc_message *m);
 
 /* A room's change in the shape of a subscription event: Events:SubscriptionShape=room. */
 struct hub_buf *event_map_room(const struct rc_event *event, bool raw_methods);
+struct hub_buf *event_map_room_to(struct slice target, const struct rc_event *event,
+                                  bool raw_methods); /* the same, to another target */
 
 /* event->kind is RC_EVENT_SUBSCRIPTION. rid: raw text, what we remember; used where the document of
  * a removal has none; empty: not known either. raw_methods: Rocket.Chat's own word ("inserted")

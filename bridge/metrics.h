@@ -155,6 +155,7 @@
     X(EVENTS_IN_ROOM_MESSAGES, COUNTER, "pushbridge_events_in_total",                              \
       "event=\"stream-room-messages\"", "")                                                        \
     X(EVENTS_IN_DELETED, COUNTER, "pushbridge_events_in_total", "event=\"deleteMessage\"", "")     \
+    X(EVENTS_IN_FURTHER, COUNTER, "pushbridge_events_in_total", "event=\"further\"", "")           \
     X(EVENTS_IN_OTHER, COUNTER, "pushbridge_events_in_total", "event=\"other\"", "")               \
     X(EVENTS_OUT_MESSAGE, COUNTER, "pushbridge_events_out_total",                                  \
       "target=\"getRoomMessageNotification\"",                                                     \
@@ -169,6 +170,18 @@
       "target=\"getRoomMessageDeletedNotification\"", "")                                          \
     X(EVENTS_OUT_THREAD, COUNTER, "pushbridge_events_out_total",                                   \
       "target=\"getThreadMessageNotification\"", "")                                               \
+    X(EVENTS_OUT_TYPING, COUNTER, "pushbridge_events_out_total",                                   \
+      "target=\"getUserActivityNotification\"", "")                                                \
+    X(EVENTS_OUT_READ, COUNTER, "pushbridge_events_out_total",                                     \
+      "target=\"getRoomReadNotification\"", "")                                                    \
+    X(EVENTS_OUT_USER_STATUS, COUNTER, "pushbridge_events_out_total",                              \
+      "target=\"getUserStatusNotification\"", "")                                                  \
+    X(EVENTS_OUT_NOTIFICATION, COUNTER, "pushbridge_events_out_total",                             \
+      "target=\"getDesktopNotification\"", "")                                                     \
+    X(EVENTS_OUT_USER_DATA, COUNTER, "pushbridge_events_out_total",                                \
+      "target=\"getUserDataNotification\"", "")                                                    \
+    X(EVENTS_OUT_ROOM, COUNTER, "pushbridge_events_out_total",                                     \
+      "target=\"getRoomChangedNotification\"", "")                                                 \
     X(EVENTS_OUT_STATUS, COUNTER, "pushbridge_events_out_total", "target=\"bridgeStatus\"", "")    \
     X(EVENTS_OUT_RESYNC, COUNTER, "pushbridge_events_out_total", "target=\"resyncRequired\"", "")  \
     X(PUSHES_SENT, COUNTER, "pushbridge_pushes_total", "result=\"sent\"",                          \

@@ -4,6 +4,7 @@
 #include "base/json_slice.h"
 #include "bridge/call_error.h"
 #include "bridge/session_calls_internal.h"
+#include "rocketchat/rc_ejson.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +34,22 @@ uint64_t session_calls_pace(struct user_session *s, const char *method)
 
 void session_call_answer(struct session_call *call, enum call_answer kind, struct slice text)
 {
-    const struct call_gate *gate = &call->session->table->options.calls;
+    const struct session_table *t = call->session->table;
+    const struct call_gate *gate = &t->options.calls;
+    struct byte_buf dates = {0};
 
+    if (kind != CALL_ERROR && t->settings->events.dates == DATES_EJSON && call->by_rest) {
+        rc_ejson_of_rest(text, &dates);
+        text = byte_buf_slice(&dates);
+    } else if (kind != CALL_ERROR) {
+        text = session_dates(t, text, &dates); /* what came by REST has none to convert */
+    }
+    if (byte_buf_failed(&dates)) {
+        kind = CALL_ERROR;
+        text = SLICE_LIT("no-memory: out of memory");
+    }
     gate->answer(gate->arg, &call->id, kind, text);
+    byte_buf_free(&dates);
     byte_buf_free(&call->first);
     free(call);
 }

@@ -4,8 +4,11 @@
 #include "bridge/event_map.h"
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
+#include "rocketchat/rc_iso.h"
 #include "rocketchat/room_memory.h"
 #include <assert.h>
+
+enum { DATES_KEPT = 64 * 1024 }; /* bytes of the buffer that stay for the next event */
 
 static void count(const struct user_session *s, enum metric which)
 {
@@ -151,10 +154,44 @@ static void on_subscription(struct user_session *s, const struct rc_event *e, ui
     session_tell_membership(s, e, rid, born);
 }
 
+/* typing and read are about what is on screen: for the tabs that have the room open, now. */
+static void tell_further(struct user_session *s, enum further_event which, const struct rc_event *e,
+                         uint64_t born)
+{
+    static_assert(METRIC_EVENTS_OUT_ROOM - METRIC_EVENTS_OUT_TYPING == FURTHER_ROOM_CHANGED,
+                  "one row for each");
+    const struct further_row *row = &s->table->further.rows[which];
+    const struct opened_room *only = NULL;
+    const enum metric metric = (enum metric)(METRIC_EVENTS_OUT_TYPING + (int)which);
+    struct hub_buf *message;
+
+    if (which == FURTHER_TYPING || which == FURTHER_READ) {
+        only = session_opened_find(s, e->room_id);
+        if (only == NULL)
+            return;
+    }
+    message =
+        further_event_message(row, which, e, s->table->settings->events.raw_subscription_methods);
+    if (only != NULL || message == NULL)
+        push_event(s, only, message, metric, born);
+    else
+        push(s, message, metric, born, which != FURTHER_USER_STATUS); /* stale soon */
+}
+
+static void on_further(struct user_session *s, const struct rc_event *e, uint64_t born)
+{
+    enum further_event which;
+
+    if (further_event_of(e, &which) && s->table->further.rows[which].on)
+        tell_further(s, which, e, born);
+}
+
 static void on_room(struct user_session *s, const struct rc_event *e, uint64_t born)
 {
     const struct settings *settings = s->table->settings;
 
+    if (s->table->further.rows[FURTHER_ROOM_CHANGED].on)
+        tell_further(s, FURTHER_ROOM_CHANGED, e, born);
     if (settings->events.subscription_shape == SHAPE_ROOM && e->action != RC_REMOVED)
         push_event(s, NULL, event_map_room(e, settings->events.raw_subscription_methods),
                    METRIC_EVENTS_OUT_SUBSCRIPTION, born);
@@ -228,14 +265,11 @@ static void on_deleted(struct user_session *s, const struct rc_event *e, uint64_
     }
 }
 
-void session_event(struct user_session *s, const struct ddp_event *event)
+static void take_event(struct user_session *s, const struct ddp_event *event)
 {
     struct rc_event e;
 
     rc_event_parse(event, &e);
-    s->events_in++;
-    s->last_event_in_ms = session_now_ms(s->table);
-    session_touch(s);
     /* Another user's events can't come on this connection; if they did, they would stop here. */
     if (e.user_id.ptr != NULL && !slice_eq(e.user_id, slice_of(s->user_id)))
         e.kind = RC_EVENT_OTHER;
@@ -262,10 +296,44 @@ void session_event(struct user_session *s, const struct ddp_event *event)
         count(s, METRIC_EVENTS_IN_DELETED);
         on_deleted(s, &e, event->received_ns);
         break;
+    case RC_EVENT_ACTIVITY:
+    case RC_EVENT_READ:
+    case RC_EVENT_NOTIFICATION:
+    case RC_EVENT_USER_DATA:
+    case RC_EVENT_USER_STATUS:
+        count(s, METRIC_EVENTS_IN_FURTHER);
+        on_further(s, &e, event->received_ns);
+        break;
     case RC_EVENT_OTHER:
         count(s, METRIC_EVENTS_IN_OTHER);
         break;
     }
+}
+
+struct slice session_dates(const struct session_table *t, struct slice json, struct byte_buf *out)
+{
+    if (t->settings->events.dates == DATES_EJSON || json.len == 0)
+        return json;
+    rc_iso_of_ejson(json, out);
+    return byte_buf_failed(out) ? (struct slice){NULL, 0} : byte_buf_slice(out);
+}
+
+void session_event(struct user_session *s, const struct ddp_event *event)
+{
+    struct session_table *t = s->table;
+    struct ddp_event e = *event;
+
+    s->events_in++;
+    s->last_event_in_ms = session_now_ms(t);
+    session_touch(s);
+    byte_buf_clear(&t->dates);
+    e.args = session_dates(t, event->args, &t->dates);
+    if (e.args.ptr == NULL)
+        count(s, METRIC_DROPS_NO_MEMORY);
+    else
+        take_event(s, &e);
+    if (t->dates.cap > DATES_KEPT)
+        byte_buf_free(&t->dates);
 }
 
 /* ---- bridgeStatus ---- */

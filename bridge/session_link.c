@@ -131,6 +131,7 @@ static void go_live(struct user_session *s)
     session_lists_ask(s);
     session_opened_live(s);
     session_calls_live(s);
+    session_further_live(s);
 }
 
 static void on_ready(struct user_session *s, enum session_sub which, const struct rc_error *error)
@@ -291,7 +292,7 @@ static void on_subscription_end(void *arg, uint32_t sub_id, const struct rc_erro
 {
     struct user_session *s = arg;
 
-    if (session_opened_ended(s, sub_id))
+    if (session_opened_ended(s, sub_id) || session_further_ended(s, sub_id))
         return;
     s->failed_sub = SESSION_NSUBS;
     if (s->state == SESSION_LIVE || s->state == SESSION_SUBSCRIBING)

@@ -91,10 +91,20 @@ void session_begin_gap(struct user_session *s)
     s->gap = true;
 }
 
+static bool compare_in_form(struct user_session *s, enum list which, struct slice json)
+{
+    struct byte_buf dates = {0};
+    const struct slice in_form = session_dates(s->table, json, &dates);
+    const bool good = !byte_buf_failed(&dates) && compare(s, which, in_form);
+
+    byte_buf_free(&dates);
+    return good;
+}
+
 static bool take(struct user_session *s, enum list which, struct slice json)
 {
     if (s->gap || s->looked_again)
-        return compare(s, which, json);
+        return compare_in_form(s, which, json); /* tabs may hear of it */
     return which == LIST_SUBSCRIPTIONS ? room_memory_fill_subscriptions(s->rooms, json)
                                        : room_memory_fill_rooms(s->rooms, json);
 }

@@ -11,21 +11,33 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static bool wants_deleted(const struct settings *settings)
+static bool wants_deleted(const struct session_table *t)
 {
-    return settings->events.deleted;
+    return t->settings->events.deleted;
+}
+
+static bool wants_typing(const struct session_table *t)
+{
+    return t->further.rows[FURTHER_TYPING].on;
+}
+
+static bool wants_read(const struct session_table *t)
+{
+    return t->further.rows[FURTHER_READ].on;
 }
 
 /* The streams an opened room has; what comes on them is session_events.c's. The first is what
  * opening a room means; the others do without saying when Rocket.Chat refuses them. */
 static const struct opened_stream {
     const char *name;
-    const char *event;                               /* stands behind the room's id */
-    bool (*wanted)(const struct settings *settings); /* NULL: always */
+    const char *event;                             /* stands behind the room's id */
+    bool (*wanted)(const struct session_table *t); /* NULL: always */
 } streams[] = {
     {"stream-room-messages", "", NULL},
     {"stream-notify-room", "/deleteMessage", wants_deleted},
     {"stream-notify-room", "/deleteMessageBulk", wants_deleted},
+    {"stream-notify-room", "/user-activity", wants_typing},
+    {"stream-notify-room", "/messagesRead", wants_read},
 };
 
 enum { NSTREAMS = sizeof streams / sizeof streams[0], MESSAGES = 0, RETRY_MS = 1000 };
@@ -259,7 +271,7 @@ static void pump(struct user_session *s)
     for (int i = 0; i < NSTREAMS && s->state == SESSION_LIVE; i++) {
         struct opened_room *room = s->opened;
 
-        if (streams[i].wanted != NULL && !streams[i].wanted(s->table->settings))
+        if (streams[i].wanted != NULL && !streams[i].wanted(s->table))
             continue;
         while (room != NULL && (room->subs[i].state != SUB_NONE || subscribe(room, &streams[i])))
             room = room->next;

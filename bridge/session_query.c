@@ -64,8 +64,11 @@ static void report_failure(struct query *q, enum rc_result result, uint64_t retr
 
 static void report_answer(struct query *q, struct slice json)
 {
-    struct repair_answer *answer = repair_answer_new(json);
+    struct byte_buf dates = {0};
+    const struct slice in_form = session_dates(q->table, json, &dates);
+    struct repair_answer *answer = byte_buf_failed(&dates) ? NULL : repair_answer_new(in_form);
 
+    byte_buf_free(&dates);
     if (answer != NULL)
         report(q, answer, NULL);
     else

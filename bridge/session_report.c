@@ -26,7 +26,7 @@ static void put_age(struct byte_buf *out, const char *name, uint64_t at_ms, uint
         put_number(out, name, now_ms - at_ms);
 }
 
-static const char *sub_name(uint8_t state)
+const char *session_sub_state_name(uint8_t state)
 {
     static const char *const names[] = {
         [SUB_NONE] = "none",   [SUB_PENDING] = "pending", [SUB_WAITING] = "waiting",
@@ -77,9 +77,12 @@ void session_report(const struct user_session *s, struct byte_buf *json)
                     s->authed ? "true" : "false");
     put_age(json, "liveForMs", live ? s->live_since_ms : 0, now);
     byte_buf_printf(json, ",\"subscriptions\":{\"message\":\"%s\",\"rooms-changed\":\"%s\",",
-                    sub_name(s->subs[SESSION_SUB_EPHEMERAL]), sub_name(s->subs[SESSION_SUB_ROOMS]));
-    byte_buf_printf(json, "\"subscriptions-changed\":\"%s\"}",
-                    sub_name(s->subs[SESSION_SUB_SUBSCRIPTIONS]));
+                    session_sub_state_name(s->subs[SESSION_SUB_EPHEMERAL]),
+                    session_sub_state_name(s->subs[SESSION_SUB_ROOMS]));
+    byte_buf_printf(json, "\"subscriptions-changed\":\"%s\"",
+                    session_sub_state_name(s->subs[SESSION_SUB_SUBSCRIPTIONS]));
+    session_further_report(s, json);
+    byte_buf_putc(json, '}');
     byte_buf_printf(json, ",\"tokenCached\":%s", s->stored ? "true" : "false");
     if (s->stored && s->ttl_ends_ms > now)
         put_number(json, "tokenTtlLeftMs", s->ttl_ends_ms - now);

@@ -82,6 +82,8 @@ int session_table_new(const struct session_table_options *options, struct sessio
         return rc;
     t->options = *options;
     t->settings = options->settings;
+    for (size_t i = 0; i < t->settings->events.map.count; i++)
+        further_map_add(&t->further, slice_of(t->settings->events.map.items[i]));
     /* unique in the process */
     t->next_ticket = options->ticket_class | (uint64_t)options->shard << 48;
     rc = uv_random(NULL, NULL, &t->random, sizeof t->random, 0, NULL);
@@ -407,6 +409,7 @@ static void on_tick_closed(uv_handle_t *handle)
     void *arg = t->freed_arg;
 
     timer_wheel_free(t->wheel);
+    byte_buf_free(&t->dates);
     free(t->admin_id);
     free(t->admin_name);
     session_restored_free(t);

@@ -61,8 +61,11 @@ static void why_starting(const struct user_session *s, struct session_why *why)
     switch ((enum session_state)s->state) {
     case SESSION_LOGGING_IN:
         why->code = "login-running";
-        snprintf(why->text, sizeof why->text, "The login at Rocket.Chat is under way: %s.",
-                 session_login_state(s));
+        if (s->login == NULL && s->token == NULL)
+            snprintf(why->text, sizeof why->text, "A token of an earlier login is looked for.");
+        else
+            snprintf(why->text, sizeof why->text, "The login at Rocket.Chat is under way: %s.",
+                     session_login_state(s));
         break;
     case SESSION_SUBSCRIBING:
         why->code = "subscribing";

@@ -37,6 +37,7 @@ enum settings_updates { UPDATES_SEPARATE, UPDATES_SAME, UPDATES_OFF };
 enum settings_message_source { SOURCE_REPAIR, SOURCE_LAST_MESSAGE };
 /* What getRoomSubscriptionChangedNotification carries. */
 enum settings_subscription_shape { SHAPE_SUBSCRIPTION, SHAPE_ROOM };
+enum settings_dates { DATES_EJSON, DATES_ISO };
 enum settings_replay_tail { REPLAY_TAIL_ACKED, REPLAY_TAIL_LAST_PING, REPLAY_TAIL_NONE };
 enum settings_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum settings_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -122,6 +123,8 @@ struct settings {
         bool deleted;
         enum settings_subscription_shape subscription_shape;
         struct settings_list exclude_types; /* of messages: "uj", ... */
+        enum settings_dates dates;
+        struct settings_list map; /* further_events.h */
     } events;
 
     struct {

@@ -1,6 +1,7 @@
 #include "bridge/settings_check.h"
 #include "base/json_slice.h"
 #include "bridge/abp_map.h"
+#include "bridge/further_events.h"
 #include "bridge/profile.h"
 #include "bridge/rc_account.h"
 #include "bridge/settings_map.h"
@@ -299,6 +300,18 @@ static void check_listeners(const struct settings *s, struct settings_notes *not
                             s->admin_urls.items[i].text);
 }
 
+static void check_events(const struct settings *s, struct settings_notes *notes)
+{
+    struct further_map map = {0};
+
+    for (size_t i = 0; i < s->events.map.count; i++) {
+        const char *must = further_map_add(&map, slice_of(s->events.map.items[i]));
+
+        if (must != NULL)
+            file_error(notes, "PushBridge:Events:Map", s->events.map.items[i], must, "");
+    }
+}
+
 static void check_provisioning(const struct settings *s, struct settings_notes *notes)
 {
     bool admin = is_set(s->im.admin_user_name) || is_set(s->im.admin_user_id);
@@ -369,6 +382,7 @@ void settings_check(struct settings *s, struct settings_notes *notes)
     check_listeners(s, notes);
     check_proxy(s, notes);
     check_routes(s, notes);
+    check_events(s, notes);
     check_provisioning(s, notes);
     if (s->shards == 0)
         s->shards = cores();

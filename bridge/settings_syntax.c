@@ -1,5 +1,7 @@
 #include "bridge/settings_syntax.h"
+
 #include "base/utf8.h"
+#include "bridge/further_events.h"
 #include "bridge/im_path.h"
 #include "bridge/rc_address.h"
 #include <arpa/inet.h>
@@ -158,6 +160,13 @@ const char *settings_check_algorithm(char *text)
         }
     }
     return "must be HS256, HS384, HS512, RS256 or ES256";
+}
+
+const char *settings_check_event(char *text)
+{
+    struct further_map map = {0};
+
+    return further_map_add(&map, slice_of(text));
 }
 
 /* A path, or a URL. Credentials in it would show in logs and --print-config. */

@@ -43,6 +43,7 @@ static const char *const update_rules[] = {"separate", "same", "off", NULL};
 static const char *const message_sources[] = {"repair", "last-message", NULL};
 static const char *const subscription_shapes[] = {"subscription", "room", NULL};
 static const char *const replay_tails[] = {"acked", "last-ping", "none", NULL};
+static const char *const date_forms[] = {"ejson", "iso", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_identities[] = {"plain", "hash", "none", NULL};
@@ -210,6 +211,13 @@ static const struct settings_row rows[] = {
     {ENUM("PushBridge:Events:SubscriptionShape", events.subscription_shape, subscription_shapes,
           "subscription"),
      .help = "What the msg of a subscription event is: Rocket.Chat's subscription, or its room."},
+    {ENUM("PushBridge:Events:Dates", events.dates, date_forms, "ejson"),
+     .help =
+         "How dates stand in what tabs are sent: {\"$date\":n} as Rocket.Chat's events have them, "
+         "or ISO-8601 texts."},
+    {LIST("PushBridge:Events:Map", events.map, 6, ""), .check = settings_check_event,
+     .help = "Further events to send on: typing, read, user-status, notification, user-data, "
+             "room-changed; each may have =TARGET or =TARGET:args behind it."},
     {ENUM("PushBridge:MessageSource", message_source, message_sources, "repair"),
      .help = "repair: every message once, whatever Rocket.Chat leaves out. last-message: each "
              "lastMessage as it comes, nothing else."},

@@ -92,6 +92,7 @@ void session_rearm(struct user_session *s)
 
     at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
     at = session_sooner(at, session_sooner(s->calls_at_ms, s->opened_at_ms));
+    at = session_sooner(at, s->further_at_ms);
 
     /* Never freed where it became useless: the callers up the stack still hold it. */
     if (is_done(s))
@@ -127,6 +128,8 @@ void user_session_due(struct user_session *s)
         session_calls_due(s);
     if (s->opened_at_ms != 0 && now >= s->opened_at_ms)
         session_opened_due(s);
+    if (s->further_at_ms != 0 && now >= s->further_at_ms)
+        session_further_due(s);
     if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
         session_replay_due(s);
     if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
@@ -245,6 +248,7 @@ void user_session_free(struct user_session *s)
     count_state(s, -1);
     timer_wheel_cancel(s->table->wheel, &s->timer);
     session_opened_free(s);
+    session_further_free(s);
     session_calls_free(s);
     token_cache_unwatch(s->watch);
     room_memory_free(s->rooms);
@@ -367,6 +371,7 @@ void session_left(struct user_session *s)
     s->ddp_session = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
     session_opened_lost(s);
+    session_further_lost(s);
     if (s->table->draining)
         s->then = SESSION_IDLE;
     if (s->connections == 0 && (s->then == SESSION_IDLE || s->then == SESSION_REFUSED))

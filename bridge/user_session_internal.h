@@ -10,6 +10,7 @@
  *   session_repair.c  rooms whose messages are incomplete: hold, ask
  *   session_merge.c   the answer, put in order
  *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
+ *   session_further.c events of the user that only some operators want
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
@@ -28,6 +29,7 @@
 #include "base/hash.h"
 #include "base/timer_wheel.h"
 #include "bridge/call_window.h"
+#include "bridge/further_events.h"
 #include "bridge/logout_queue.h"
 #include "bridge/lost_slots.h"
 #include "bridge/metrics.h"
@@ -77,6 +79,7 @@ struct session_borrow;
 struct session_call;
 struct session_calls;
 struct opened_room;
+struct session_further;
 struct session_login;
 struct session_repair;
 struct session_restored;
@@ -91,13 +94,15 @@ struct user_session {
     uint64_t repair_at_ms;    /* 0: none is due */
     uint64_t calls_at_ms;     /* the first waiting call's time is over; 0: none waits */
     uint64_t opened_at_ms;    /* Rocket.Chat takes the next subscription; 0: none waits */
+    uint64_t further_at_ms;   /* the same */
     uint64_t replay_at_ms;    /* a slot ends, or events are too old to keep; 0: neither */
     uint64_t queries_ms[SESSION_QUERIES]; /* when the last ones of messages/get left; 0: none */
     uint64_t lost_at_ms;                  /* the last DDP connection that was logged in */
     struct session_repair *repairs;       /* rooms being repaired */
     struct session_calls *calls;          /* NULL: no tab called anything yet */
     struct opened_room *opened;
-    uint32_t held_bytes; /* of messages that wait for them */
+    struct session_further *further; /* NULL: none is wanted, or none was asked for yet */
+    uint32_t held_bytes;             /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */
@@ -164,6 +169,8 @@ struct user_session {
 struct session_table {
     struct session_table_options options;
     const struct settings *settings;
+    struct further_map further;     /* settings->events.map, read */
+    struct byte_buf dates;          /* of session_event: the event with its dates converted */
     struct user_session *sessions;  /* uthash */
     struct session_repair *repairs; /* uthash by ticket: those asked for */
     struct session_login *logins;   /* uthash by ticket: those that wait for the governor or run */
@@ -308,6 +315,7 @@ void session_link_step(struct user_session *s);        /* a step is due in SUBSC
 
 /* ---- session_report.c, session_why.c ---- */
 void session_report(const struct user_session *s, struct byte_buf *json);
+const char *session_sub_state_name(uint8_t state); /* enum session_sub_state */
 void session_why(const struct user_session *s, struct session_why *why);
 
 /* ---- session_lists.c ---- */
@@ -402,11 +410,22 @@ void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn
 void session_replay_due(struct user_session *s);
 void session_replay_free(struct user_session *s);
 
+/* ---- session_further.c ---- */
+void session_further_live(struct user_session *s);
+void session_further_lost(struct user_session *s); /* no subscription is in force any more */
+void session_further_due(struct user_session *s);
+bool session_further_ended(struct user_session *s, uint32_t sub_id); /* true: one of these */
+void session_further_report(const struct user_session *s, struct byte_buf *json);
+void session_further_free(struct user_session *s);
+
 /* ---- session_state.c ---- */
 void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
 void session_restored_free(struct session_table *t);
 
 /* ---- session_events.c ---- */
+/* json, with dates as DDP has them, as the tabs are to have it (Events:Dates): itself, or converted
+ * in out, which the caller frees. ptr NULL: no memory. */
+struct slice session_dates(const struct session_table *t, struct slice json, struct byte_buf *out);
 void session_tell_message(struct user_session *s, const struct rc_message *m, enum room_sight sight,
                           uint64_t born);
 void session_tell_deleted(struct user_session *s, struct slice rid, struct slice id);

@@ -6,7 +6,8 @@
 /* JavaScript's own limit: 100 million days to either side of 1970. */
 #define DATE_MAX_MS INT64_C(8640000000000000)
 
-/* 9999-12-31T23:59:59.999Z: four digits hold no later year. */
+/* 0000-01-01 and 9999-12-31T23:59:59.999Z: four digits hold no other years. */
+#define FIRST_ISO_MS INT64_C(-62167219200000)
 #define LAST_ISO_MS INT64_C(253402300799999)
 
 enum { BAD_ZONE = 24 * 60 };
@@ -142,14 +143,20 @@ int64_t rc_date_read(struct json_reader *r)
     }
 }
 
-void rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
+bool rc_date_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
 {
-    int64_t in_range = ms < 0 ? 0 : ms > LAST_ISO_MS ? LAST_ISO_MS : ms;
-    unsigned of_second = (unsigned)(in_range % 1000);
-    time_t seconds = (time_t)(in_range / 1000);
+    time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
+    char day[RC_DATE_ISO_SIZE];
     struct tm tm;
 
-    gmtime_r(&seconds, &tm);
-    strftime(out, RC_DATE_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + 19, RC_DATE_ISO_SIZE - 19, ".%03uZ", of_second % 1000);
+    if (ms < FIRST_ISO_MS || ms > LAST_ISO_MS || gmtime_r(&seconds, &tm) == NULL)
+        return false;
+    strftime(day, sizeof day, "%m-%dT%H:%M:%S", &tm);
+    return snprintf(out, RC_DATE_ISO_SIZE, "%04d-%s.%03dZ", tm.tm_year + 1900, day,
+                    (int)(ms - (int64_t)seconds * 1000)) == RC_DATE_ISO_SIZE - 1;
+}
+
+void rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_SIZE])
+{
+    rc_date_iso(ms < 0 ? 0 : ms > LAST_ISO_MS ? LAST_ISO_MS : ms, out);
 }

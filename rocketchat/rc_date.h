@@ -15,9 +15,10 @@ struct json_reader;
 /* Consumes the value that is due. RC_NO_DATE: it is no date (null, another type, out of range). */
 int64_t rc_date_read(struct json_reader *r);
 
-/* As JavaScript's toISOString writes it; what lies outside of the years 1970 to 9999 becomes their
- * first or last. */
+/* As JavaScript's toISOString writes it. False: no year of four digits. */
 enum { RC_DATE_ISO_SIZE = sizeof "2024-05-01T10:00:00.123Z" };
+bool rc_date_iso(int64_t ms, char out[RC_DATE_ISO_SIZE]);
+/* The same; what lies outside of the years 1970 to 9999 becomes their first or last. */
 void rc_date_to_iso(int64_t ms, char out[RC_DATE_ISO_SIZE]);
 
 /* ISO-8601 as JavaScript's toISOString writes it, fraction of 0 to 9 digits, Z or +hh:mm. */

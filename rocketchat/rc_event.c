@@ -246,6 +246,15 @@ static bool read_deleted_many(struct json_reader *r, struct rc_event *out)
     return true;
 }
 
+static bool read_plain(struct json_reader *r, enum json_kind first, struct rc_event *out)
+{
+    if (!json_next_item(r) || json_peek(r) != first || !json_read_raw(r, &out->plain.first))
+        return false;
+    if (json_next_item(r))
+        json_read_raw(r, &out->plain.second);
+    return true;
+}
+
 static bool read_args(struct json_reader *r, struct rc_event *out)
 {
     switch (out->kind) {
@@ -261,6 +270,14 @@ static bool read_args(struct json_reader *r, struct rc_event *out)
         return read_message(r, out);
     case RC_EVENT_DELETED_MANY:
         return read_deleted_many(r, out);
+    case RC_EVENT_ACTIVITY:
+        return read_plain(r, JSON_KIND_STRING, out);
+    case RC_EVENT_USER_STATUS:
+        return read_plain(r, JSON_KIND_ARRAY, out);
+    case RC_EVENT_READ:
+    case RC_EVENT_NOTIFICATION:
+    case RC_EVENT_USER_DATA:
+        return read_plain(r, JSON_KIND_OBJECT, out);
     case RC_EVENT_OTHER:
         break;
     }
@@ -276,6 +293,10 @@ static const struct {
     {"stream-notify-user", "message", RC_EVENT_EPHEMERAL},
     {"stream-notify-room", "deleteMessage", RC_EVENT_DELETED},
     {"stream-notify-room", "deleteMessageBulk", RC_EVENT_DELETED_MANY},
+    {"stream-notify-room", "user-activity", RC_EVENT_ACTIVITY},
+    {"stream-notify-room", "messagesRead", RC_EVENT_READ},
+    {"stream-notify-user", "notification", RC_EVENT_NOTIFICATION},
+    {"stream-notify-user", "userData", RC_EVENT_USER_DATA},
 };
 
 static enum rc_event_kind kind_of(const struct ddp_event *in, struct rc_event *out)
@@ -285,7 +306,10 @@ static enum rc_event_kind kind_of(const struct ddp_event *in, struct rc_event *o
     if (json_string_is(in->collection, "stream-room-messages"))
         return RC_EVENT_ROOM_MESSAGE;
     if (!split_event_name(in->event_name, &id, &name))
-        return RC_EVENT_OTHER;
+        return json_string_is(in->collection, "stream-notify-logged") &&
+                       json_string_is(in->event_name, "user-status")
+                   ? RC_EVENT_USER_STATUS
+                   : RC_EVENT_OTHER;
     if (json_string_is(in->collection, "stream-notify-user"))
         out->user_id = id;
     else
@@ -305,4 +329,6 @@ void rc_event_parse(const struct ddp_event *in, struct rc_event *out)
     json_reader_init(&r, in->args.ptr, in->args.len, JSON_MAX_DEPTH);
     if (!json_enter_array(&r) || !read_args(&r, out) || json_failed(&r))
         out->kind = RC_EVENT_OTHER;
+    else
+        out->args = (struct slice){in->args.ptr + 1, in->args.len - 2};
 }

@@ -62,6 +62,12 @@ enum rc_event_kind {
     RC_EVENT_ROOM_MESSAGE, /* room-messages <rid> or __my_messages__: message, participant */
     RC_EVENT_DELETED,      /* notify-room <rid>/deleteMessage: room_id, message.id */
     RC_EVENT_DELETED_MANY, /* notify-room <rid>/deleteMessageBulk: room_id, ids */
+    /* The first arguments as they stand, in plain: */
+    RC_EVENT_ACTIVITY,     /* notify-room <rid>/user-activity: room_id; "name", ["user-typing"] */
+    RC_EVENT_READ,         /* notify-room <rid>/messagesRead: room_id; {"until",...} */
+    RC_EVENT_NOTIFICATION, /* notify-user <uid>/notification: {"title",...} */
+    RC_EVENT_USER_DATA,    /* notify-user <uid>/userData: {"type",...} */
+    RC_EVENT_USER_STATUS,  /* notify-logged user-status: [uid, user name, status, text, ...] */
 };
 
 enum rc_action { RC_INSERTED, RC_UPDATED, RC_REMOVED };
@@ -72,13 +78,17 @@ struct rc_event {
     struct slice room_id;    /* of notify-room: the same */
     struct slice raw_action; /* as sent: "inserted", or the older "insert" */
     enum rc_action action;
-    bool participant; /* false only where Rocket.Chat says that the user merely could read the room
-                       */
+    struct slice args; /* all arguments, as they stand between the brackets */
+    bool participant;  /* false only where Rocket.Chat says that the user merely could read the room
+                        */
     union {
         struct rc_message message;
         struct rc_subscription subscription;
         struct rc_room room;
         struct slice ids; /* a raw array of strings; ptr NULL: those of a time span */
+        struct {
+            struct slice first, second; /* raw values; second.ptr NULL: there is none */
+        } plain;
     };
 };
 

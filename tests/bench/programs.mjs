@@ -117,6 +117,13 @@ export async function startSink() {
   return Object.assign(sink, await sink.answer(false, 5000));
 }
 
+/** Small calls, one after the other on each connection: ask(`run PORT CONNECTIONS CALLS`). */
+export async function startHammer(options) {
+  const hammer = keep(new Program(path.join(BUILD, 'bench/hammer'), Object.entries(options).flatMap(([k, v]) => [`--${k}`, v])));
+  await hammer.answer(false, 5000);
+  return hammer;
+}
+
 /** nginx as a proxy of one worker in front of `port`, streaming both ways; files in `folder`. */
 export async function startNginx(folder, port) {
   const listen = await freePort();

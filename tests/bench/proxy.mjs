@@ -1,12 +1,12 @@
 // The proxy of Rocket.Chat's REST beside nginx doing the same: one core each, the same server behind
-// them, curl in front, a gigabyte up and down. Rounds of the two are interleaved.
+// them, curl in front, a gigabyte up and down; and small calls. Rounds of the two are interleaved.
 import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { cpuSeconds, ISSUER, KEY, median, rssBytes, startBridge, startNginx, startSink } from './programs.mjs';
+import { cpuSeconds, ISSUER, KEY, median, rssBytes, startBridge, startHammer, startNginx, startSink } from './programs.mjs';
 
 const run = promisify(execFile);
 const MIB = 1 << 20;
@@ -34,6 +34,16 @@ function peak(pid) {
   return 1024 * Number(/^VmHWM:\s+(\d+)/m.exec(status)[1]);
 }
 
+const SMALL = { connections: 32, calls: 20_000 };
+
+/** Calls a second, and microseconds of CPU each. */
+async function smallCalls(hammer, server) {
+  const cpu = cpuSeconds(server.pid);
+  const { done, seconds, failed } = await hammer.ask(`run ${server.port} ${SMALL.connections} ${SMALL.calls}`, { done: true });
+  if (failed > 0) throw new Error(`${failed} of ${done} small calls failed`);
+  return { rate: done / seconds, cpu: (1e6 * (cpuSeconds(server.pid) - cpu)) / done };
+}
+
 export async function measureProxy(report, { megabytes = 1024, rounds = 3 } = {}) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-'));
   try {
@@ -42,7 +52,7 @@ export async function measureProxy(report, { megabytes = 1024, rounds = 3 } = {}
     writeFileSync(file, '');
     truncateSync(file, bytes);
     const sink = await startSink();
-    const bridge = await startBridge(sink, { 'Im:WebSocketAddress': 'ws://127.0.0.1:9/' });
+    const bridge = await startBridge(sink, { 'Im:WebSocketAddress': 'ws://127.0.0.1:9/', 'PushBridge:Proxy:CallsPerCaller': 100 });
     const nginx = await startNginx(folder, sink.port);
     const authorization = `Bearer ${token()}`;
     const servers = { bridge, nginx };
@@ -70,7 +80,14 @@ export async function measureProxy(report, { megabytes = 1024, rounds = 3 } = {}
       report.row(`proxied ${way}load`, 'MiB/s', rate(nginx), rate(bridge), 'side by side', note);
       report.row(`proxied ${way}load, CPU`, 'ms/GiB', cost(nginx), cost(bridge), '', note);
     }
-    for (const server of [nginx, bridge, sink]) await server.stop();
+    const hammer = await startHammer({ path: '/im/api/v1/rooms.get?bytes=400', authorization });
+    for (const server of Object.values(servers)) server.small = [];
+    for (let round = 0; round <= rounds; round++) for (const server of Object.values(servers)) server.small.push(await smallCalls(hammer, server));
+    const small = (server, what) => median(server.small.slice(1).map((s) => s[what]));
+    const smallNote = `nginx (looks at no token); ${SMALL.connections} connections, 400 bytes`;
+    report.row('proxied small calls', 'calls/s', small(nginx, 'rate'), small(bridge, 'rate'), 'side by side', smallNote);
+    report.row('proxied small calls, CPU', 'µs', small(nginx, 'cpu'), small(bridge, 'cpu'), '', smallNote);
+    for (const server of [hammer, nginx, bridge, sink]) await server.stop();
   } finally {
     rmSync(folder, { recursive: true });
   }

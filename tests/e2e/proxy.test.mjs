@@ -247,6 +247,9 @@ test('a frontend\'s own credentials: by header, by cookie, asked about once', as
     assert.equal(res.json().error, 'You must be logged in to do this.');
     assert.equal(echoes.length, seen);
   }
+  // Nobody waits for the body of a caller who is refused.
+  const slow = await get(api('x'), { 'X-User-Id': alice.id, 'X-Auth-Token': 'wrong-too', 'Content-Length': 9 }, { method: 'POST', body: (req) => req.write('part') });
+  assert.equal(slow.status, 401);
   // A bad JWT is not made good by what comes beside it; a good one wins.
   assert.equal((await get(api('x'), { ...alice.headers, Authorization: 'Bearer a.b.c' })).status, 401);
   assert.equal(echoOf(await get(api('x'), { ...alice.headers, ...bearer('bob') })).user, 'bob');
@@ -430,6 +433,61 @@ test('nobody waits for ever: a stalled server, a stalled caller, a caller that l
   gone.on('error', () => {});
   gone.end();
   await until('nothing runs any more', async () => (await metric(bridge, 'pushbridge_proxy_calls_running')) === '0');
+});
+
+/** Small steps from a seed, the same each time. */
+function dice(seed) {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % below;
+  };
+}
+
+test('a storm of calls of every size, many of them cut off by either side, leaves nothing behind', async (t) => {
+  const { bridge, get, echoes } = await start(t, { 'PushBridge:Proxy:IdleSeconds': 2, 'PushBridge:Proxy:CallsPerCaller': 100 });
+  const roll = dice(Number(process.env.SEED ?? 1));
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 12 });
+  t.after(() => agent.destroy());
+  const names = ['alice', 'bob'];
+  let whole = 0;
+  const one = async (i) => {
+    const name = names[roll(2)];
+    const up = [0, 1, 1000, 65_536, 65_537, 400_000][roll(6)];
+    const down = [0, 1, 70_000, 1_000_000][roll(4)];
+    const fate = roll(8); // 0: the caller leaves on the way up, 1: on the way down, 2: Rocket.Chat stops, 3: answers early
+    const steer = { bytes: down, chunked: roll(2) === 1, ...(fate === 2 && down > 1 && { stall: down >> 1 }), ...(fate === 3 && { early: true }) };
+    const body = Buffer.alloc(up, i);
+    const headers = { ...bearer(name), 'X-Echo': JSON.stringify(steer), ...(roll(2) === 1 && { 'Content-Length': up }) };
+    await new Promise((resolve) => {
+      const req = http.request({ agent, port: new URL(bridge.url).port, path: api(`storm/${i}`), method: 'POST', headers }, (res) => {
+        let got = 0;
+        res.on('data', (chunk) => {
+          got += chunk.length;
+          if (fate === 1) res.destroy();
+        });
+        res.on('end', () => {
+          if (fate > 3) assert.equal(got, down);
+          whole += fate > 3;
+        });
+        res.on('close', resolve);
+        res.on('error', () => {});
+      });
+      req.on('error', resolve);
+      if (fate === 0) {
+        req.write(body.subarray(0, up >> 1));
+        setTimeout(() => req.destroy(), roll(20));
+      } else {
+        req.end(body);
+      }
+    });
+    const record = echoes.findLast((echo) => echo.url === `/api/v1/storm/${i}`);
+    if (fate > 3) assert.deepEqual([record.user, record.bytes, record.sha256], [name, up, sha(body)]);
+  };
+  for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 30 }, (_, i) => one(round * 30 + i)));
+  assert.ok(whole > 40, `${whole} went through`);
+  await until('nothing runs any more', async () => (await metric(bridge, 'pushbridge_proxy_calls_running')) === '0');
+  assert.equal((await get(api('x'), bearer('alice'))).status, 200);
 });
 
 test('so many calls of one caller, so many in all', async (t) => {

@@ -21,6 +21,12 @@ static void check_document(struct slice s)
     assert(s.ptr[0] == '{' && json_valid(s.ptr, s.len, JSON_MAX_DEPTH));
 }
 
+static void check_value(struct slice s)
+{
+    check_string(s);
+    assert(s.ptr == NULL || json_valid(s.ptr, s.len, JSON_MAX_DEPTH));
+}
+
 static void check_date(int64_t ms)
 {
     assert(ms == RC_NO_DATE || (ms >= -8640000000000000 && ms <= 8640000000000000));
@@ -64,6 +70,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     case RC_EVENT_ROOM_MESSAGE:
         assert(out.message.raw.ptr != NULL && out.message.id.len > 0);
         check_message(&out.message);
+        break;
+    case RC_EVENT_ACTIVITY:
+    case RC_EVENT_READ:
+    case RC_EVENT_NOTIFICATION:
+    case RC_EVENT_USER_DATA:
+    case RC_EVENT_USER_STATUS:
+        check_value(out.plain.first);
+        assert(out.plain.first.len > 0);
+        check_value(out.plain.second);
         break;
     case RC_EVENT_SUBSCRIPTION:
         check_action(&out);

@@ -184,6 +184,18 @@ static void fresh(void)
     got.eof = got.reset = false;
 }
 
+/* Sends a request, when no other is under way, and waits until the handler has it. */
+static void ask(int fd, const char *text)
+{
+    uint64_t until = lb_ms() + LB_LIMIT_MS;
+
+    x.req = NULL;
+    lb_send(fd, text);
+    while (x.req == NULL && lb_ms() < until)
+        lb_turn(&lb, 1);
+    assert_non_null(x.req);
+}
+
 #define HOST "Host: a.example\r\n"
 #define POST(path, length) "POST " path " HTTP/1.1\r\n" HOST "Content-Length: " length "\r\n\r\n"
 #define CHUNKED(path) "POST " path " HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
@@ -342,10 +354,8 @@ static void test_download_waits_for_the_peer(void **state)
     (void)state;
     begin(4000);
     fd = lb_connect(&lb);
-    lb_send(fd, GET("/source?67108864"));
-    lb_turn(&lb, 50);
-    assert_non_null(x.req);
-    assert_true(x.waits);
+    ask(fd, GET("/source?67108864"));
+    assert_true(lb_wait_flag(&lb, &x.waits));
     assert_true(x.to_write > 32u << 20); /* the handler was held up long before the end */
     lb_wait(&lb, fd, &got, "\r\n\r\n");
     total = got.len - (size_t)(strstr(got.bytes, "\r\n\r\n") + 4 - got.bytes);
@@ -372,7 +382,7 @@ static void test_expect(void **state)
     (void)state;
     begin(4000);
     fd = lb_connect(&lb);
-    lb_send(fd, head);
+    ask(fd, head);
     lb_turn(&lb, 30);
     lb_poll(fd, &got);
     assert_int_equal(got.len, 0);
@@ -413,10 +423,9 @@ static void test_limits_of_a_stream(void **state)
         fd = lb_connect(&lb);
         fresh();
         gones = 0;
-        lb_send(fd,
-                answered ? CHUNKED("/echo") "5\r\nhello\r\n" : CHUNKED("/sink") "5\r\nhello\r\n");
-        lb_turn(&lb, 20);
-        assert_non_null(x.req);
+        ask(fd, answered ? CHUNKED("/echo") "5\r\nhello\r\n" : CHUNKED("/sink") "5\r\nhello\r\n");
+        if (answered)
+            assert_true(lb_wait(&lb, fd, &got, "hello"));
         lb_send(fd, "10\r\n0123456789abcdef\r\n");
         assert_true(lb_wait(&lb, fd, &got, NULL));
         assert_int_equal(gones, 1);
@@ -444,9 +453,7 @@ static void test_timeouts(void **state)
     /* The body stalls: 408, and the handler hears of it. */
     fd = lb_connect(&lb);
     open_at_once = false;
-    lb_send(fd, POST("/sink", "5") "he");
-    lb_turn(&lb, 10);
-    assert_non_null(x.req);
+    ask(fd, POST("/sink", "5") "he");
     open_stream(100);
     x.sink = true;
     pump();
@@ -458,9 +465,8 @@ static void test_timeouts(void **state)
     /* The handler takes its time: nobody's fault. */
     fd = lb_connect(&lb);
     fresh();
-    lb_send(fd, POST("/hold", "2") "hi");
+    ask(fd, POST("/hold", "2") "hi");
     lb_turn(&lb, 300);
-    assert_non_null(x.req);
     open_stream(100);
     lb_turn(&lb, 300);
     assert_non_null(x.req);
@@ -473,9 +479,7 @@ static void test_timeouts(void **state)
     /* The answer is not taken. */
     gones = 0;
     fd = lb_connect(&lb);
-    lb_send(fd, GET("/source?67108864"));
-    lb_turn(&lb, 10);
-    assert_non_null(x.req);
+    ask(fd, GET("/source?67108864"));
     open_stream(100);
     x.to_write = 67108864;
     http_stream_head(x.req, &(struct http_response){.status = 200}, x.to_write);
@@ -495,18 +499,14 @@ static void test_gone(void **state)
     (void)state;
     begin(4000);
     fd = lb_connect(&lb);
-    lb_send(fd, POST("/sink", "5") "he");
-    lb_turn(&lb, 10);
-    assert_non_null(x.req);
+    ask(fd, POST("/sink", "5") "he");
     close(fd);
     assert_true(lb_wait_flag(&lb, &x.told_gone));
     assert_true(lb_wait_connections(&lb, 0));
     /* Never opened: on_gone as ever. */
     open_at_once = false;
     fd = lb_connect(&lb);
-    lb_send(fd, POST("/sink", "5") "he");
-    lb_turn(&lb, 10);
-    assert_non_null(x.req);
+    ask(fd, POST("/sink", "5") "he");
     close(fd);
     assert_true(lb_wait_connections(&lb, 0));
     assert_int_equal(on_gones, 1);
@@ -514,8 +514,7 @@ static void test_gone(void **state)
     open_at_once = true;
     fd = lb_connect(&lb);
     fresh();
-    lb_send(fd, GET("/hold"));
-    lb_turn(&lb, 10);
+    ask(fd, GET("/hold"));
     http_stream_head(x.req, &(struct http_response){.status = 200}, HTTP_LENGTH_UNKNOWN);
     http_stream_write(x.req, SLICE_LIT("part"));
     lb_turn(&lb, 10);
@@ -529,8 +528,7 @@ static void test_gone(void **state)
         fd = lb_connect(&lb);
         fresh();
         gones = 0;
-        lb_send(fd, GET("/hold"));
-        lb_turn(&lb, 10);
+        ask(fd, GET("/hold"));
         http_stream_head(x.req, &(struct http_response){.status = 200}, 3);
         http_stream_write(x.req, longer ? SLICE_LIT("four") : SLICE_LIT("xy"));
         http_stream_end(x.req);
@@ -542,9 +540,7 @@ static void test_gone(void **state)
     /* The server's own end. */
     fd = lb_connect(&lb);
     gones = 0;
-    lb_send(fd, POST("/sink", "5") "he");
-    lb_turn(&lb, 10);
-    assert_non_null(x.req);
+    ask(fd, POST("/sink", "5") "he");
     lb_stop(&lb);
     assert_int_equal(gones, 1);
     close(fd);

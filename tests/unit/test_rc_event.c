@@ -358,7 +358,7 @@ static const struct event_case {
     {"room without id", NOTIFY, "u9/rooms-changed", "[\"updated\",{\"msgs\":1}]",
      .kind = RC_EVENT_OTHER},
 
-    {"another event", NOTIFY, "u9/notification", "[{}]", .kind = RC_EVENT_OTHER},
+    {"another event", NOTIFY, "u9/uiInteraction", "[{}]", .kind = RC_EVENT_OTHER},
     {"no slash", NOTIFY, "rooms-changed", "[\"removed\",{\"_id\":\"r1\"}]", .kind = RC_EVENT_OTHER},
     {"empty name", NOTIFY, "", "[]", .kind = RC_EVENT_OTHER},
     {"a backslash before the slash",
