@@ -333,6 +333,12 @@ static void test_refused(void **state)
          "Im:ClientCertFile and Im:ClientKeyFile: give both or neither\n"},
         {"{\"Im\":{\"CaFile\":\"/nonexistent\"}}", NULL,
          "Im:CaFile: \"/nonexistent\" can't be read: No such file or directory\n"},
+        {"{\"PushBridge\":{\"Replay\":{\"StateFile\":\"/nonexistent/state\"}}}", NULL,
+         "PushBridge:Replay:StateFile: \"/nonexistent/state\" can't be written: its folder: No "
+         "such "
+         "file or directory\n"},
+        {"{\"PushBridge\":{\"Replay\":{\"Tail\":\"pinged\"}}}", NULL,
+         "PushBridge:Replay:Tail: \"pinged\" must be one of acked, last-ping, none (file)\n"},
         {"{\"Im\":{\"CaFile\":\"/dev/null\"}}", NULL,
          "Im:CaFile: \"/dev/null\" holds no certificate in PEM form\n"},
         {"{\"Im\":{\"ClientCertFile\":\"/dev/null\",\"ClientKeyFile\":\"/dev/null\"}}", NULL,
