@@ -64,6 +64,7 @@ struct session_loss {
 /* One that may have been lost. */
 struct session_doubt {
     uint64_t conn_serial;
+    bool closing; /* it is sent nothing any more */
     struct hub_receipt receipt;
 };
 
@@ -179,7 +180,7 @@ void session_table_login_refused(struct session_table *t, uint64_t ticket,
  * messages since then, for all who asked, and reports by repairs.done. answered: see repair_desk.h;
  * answer is borrowed. Unknown tickets (cancelled meanwhile): nothing. */
 void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms);
-void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
+void session_table_repair_answered(struct session_table *t, uint64_t ticket, int64_t covers_ms,
                                    struct repair_answer *answer, const struct rc_error *error);
 
 /* A hub call of one of the user's connections. The answer is calls.answer, once, inside or later.

@@ -327,8 +327,9 @@ static const struct settings_row rows[] = {
              "was sent before its client last showed life, right behind proxies; or all that was "
              "written to it."},
     {BYTES("PushBridge:Replay:RingBytes", replay.ring_bytes, 4 * KIB, GIB, "262144"),
-     .help = "Events of one user kept for connections that are lost. What is older than that is "
-             "not repeated, but told by resyncRequired."},
+     .help =
+         "Events of one user kept for connections that are lost. What is older than that is "
+         "not repeated, but told by resyncRequired. Never more than PushBridge:Limits:QueueBytes."},
     {COUNT("PushBridge:Replay:RingEvents", replay.ring_events, 1, 1000000, "1000"),
      .unit = "events", .help = "The same, in events."},
     {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),
@@ -364,7 +365,7 @@ static const struct settings_row rows[] = {
      .unit = "calls a minute", .help = "Rocket.Chat's own limit of REST logins from one address."},
     {COUNT("PushBridge:Logins:MaxRunning", logins.max_running, 1, 10000, "8"), .unit = "logins",
      .help = "Logins under way at once."},
-    {COUNT("PushBridge:Logins:DdpPerSecond", logins.ddp_per_second, 1, 10000, "10"),
+    {COUNT("PushBridge:Logins:DdpPerSecond", logins.ddp_per_second, 1, 10000, "20"),
      .unit = "logins a second",
      .help = "The pace of password logins over DDP, and of logins by users.createToken."},
     {SECONDS("PushBridge:Logins:TimeoutSeconds", logins.timeout_ms, 100, 10 * MINUTE, "20"),
