@@ -110,9 +110,12 @@ static void ask_identity(struct im_exchange *ex)
     if (im_identity_ask(ex->proxy->identity, slice_of(caller->user_id),
                         slice_of(caller->auth_token),
                         tell ? http_request_view(ex->req)->client_address : (struct slice){0},
-                        on_identity, ex, &answer, &ex->wait) ||
-        ex->wait == NULL)
+                        on_identity, ex, &answer, &ex->wait)) {
         go_as_caller(ex, answer, NULL);
+    } else if (ex->wait == NULL) {
+        im_refuse(ex->req, 503, "Too many callers are being looked at", "", 1000);
+        refused(ex);
+    }
 }
 
 void im_as_start(struct im_exchange *ex)

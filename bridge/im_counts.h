@@ -1,4 +1,5 @@
-/* bridge/im_counts.h - how many proxied calls run, in all and for each caller.
+/* bridge/im_counts.h - how many calls run, in all and for each caller: those of the proxy, or those
+ * of the routes of ABP's shape.
  *
  * The shards of the process share one, so that the limits hold wherever a caller's sockets are.
  * Any thread; touched when a call comes and goes. */

@@ -207,7 +207,7 @@ static enum rest_stream_read on_read(void *arg, char *to, size_t cap, size_t *n)
 static const struct rest_stream_events upstream_events = {
     .read = on_read, .header = on_header, .head = on_head, .body = on_body, .done = on_done};
 
-void im_exchange_send(struct im_exchange *ex)
+static void send_call(struct im_exchange *ex)
 {
     const struct http_view *v = http_request_view(ex->req);
     struct rest_stream_header headers[HTTP_HEAD_MAX_HEADERS + 3];
@@ -238,7 +238,7 @@ void im_exchange_send(struct im_exchange *ex)
     im_headers_clear(&ex->headers);
     ex->limits = (struct rest_headers){0};
     byte_buf_free(&ex->kept);
-    if (!byte_buf_failed(&target))
+    if (!byte_buf_failed(&target) && !byte_buf_failed(&ex->body))
         ex->upstream = rest_stream_start(ex->proxy->calls, &r, &upstream_events, ex);
     byte_buf_free(&target);
     if (ex->upstream == NULL) {
@@ -247,9 +247,17 @@ void im_exchange_send(struct im_exchange *ex)
     }
 }
 
+void im_exchange_send(struct im_exchange *ex)
+{
+    ex->token_in = true;
+    if (!ex->collecting)
+        send_call(ex);
+}
+
 /* ---- the caller's side ---- */
 
-/* Takes a small body in; goes on once it is whole. */
+/* Takes a small body in, meanwhile its token is looked for: nobody waits for the body of a caller
+ * who is refused. */
 static void collect(struct im_exchange *ex)
 {
     char piece[16384];
@@ -269,22 +277,19 @@ static void collect(struct im_exchange *ex)
     }
     ex->collecting = false;
     ex->body_ended = ex->whole = true;
-    if (byte_buf_failed(&ex->body)) {
-        im_refuse(ex->req, 503, "No memory", "", 1000);
-        im_exchange_over(ex, METRIC_IM_REFUSED);
-        return;
-    }
-    im_as_start(ex);
 }
 
 static void on_readable(void *arg)
 {
     struct im_exchange *ex = arg;
 
-    if (ex->collecting)
-        collect(ex);
-    else if (ex->upstream != NULL)
+    if (ex->upstream != NULL)
         rest_stream_more(ex->upstream);
+    if (!ex->collecting)
+        return;
+    collect(ex);
+    if (!ex->collecting && ex->token_in)
+        send_call(ex);
 }
 
 static void on_writable(void *arg)
@@ -338,6 +343,5 @@ void im_exchange_start(struct im_proxy *p, struct http_request *req, const struc
     ex->collecting = is_small(req);
     if (ex->collecting)
         collect(ex);
-    else
-        im_as_start(ex);
+    im_as_start(ex);
 }

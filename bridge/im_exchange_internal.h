@@ -19,9 +19,10 @@ struct im_exchange {
     uint64_t id;       /* in logs */
     uint64_t began_ms;
 
-    char user_id[64], auth_token[256]; /* it is made with */
-    struct token_request *loan;        /* asked for */
-    struct im_identity_wait *wait;     /* `me` is asked */
+    char user_id[64], auth_token[256]; /* it is made with, once token_in */
+    bool token_in;
+    struct token_request *loan;    /* asked for */
+    struct im_identity_wait *wait; /* `me` is asked */
     struct rest_stream *upstream;
 
     struct byte_buf body; /* of the request, when it is taken in whole */
@@ -41,7 +42,8 @@ struct im_exchange {
 };
 
 /* ---- im_exchange.c ---- */
-void im_exchange_send(struct im_exchange *ex); /* the call, with the token that was put in */
+/* The token is in: sends the call, as soon as a small body is here. */
+void im_exchange_send(struct im_exchange *ex);
 /* The answer that was held is the last word. */
 void im_exchange_release(struct im_exchange *ex);
 void im_exchange_over(struct im_exchange *ex, enum metric how); /* req is answered, or gone */

@@ -12,7 +12,7 @@
 
 #define DIGEST_BYTES 32
 #define ID_MAX_BYTES 64
-#define ASKING_MAX 64 /* at once; more go unasked */
+#define ASKING_MAX 64 /* at once */
 
 struct im_identity_wait {
     struct im_identity_wait *next, **link;

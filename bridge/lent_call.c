@@ -7,7 +7,7 @@
 
 struct lent_call {
     struct shard *shard;
-    lent_call_fn fn; /* NULL: abandoned */
+    lent_call_fn fn;
     void *arg;
     struct rest_client *client;
     struct rest_call *rest; /* under way; NULL: a token is waited for */
@@ -32,8 +32,7 @@ static void call_free(struct lent_call *c)
 static void finish(struct lent_call *c, const struct lent_answer *answer,
                    const struct rc_error *error)
 {
-    if (c->fn != NULL)
-        c->fn(c->arg, answer, error);
+    c->fn(c->arg, answer, error);
     call_free(c);
 }
 
@@ -149,11 +148,6 @@ struct lent_call *lent_call_start(struct shard *s, const struct lent_call_reques
         return c;
     call_free(c);
     return NULL;
-}
-
-void lent_call_abandon(struct lent_call *c)
-{
-    c->fn = NULL;
 }
 
 void lent_call_cancel(struct lent_call *c)

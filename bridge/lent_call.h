@@ -33,7 +33,6 @@ typedef void (*lent_call_fn)(void *arg, const struct lent_answer *answer,
 /* NULL: no memory, or too many tokens are asked for; fn never runs. */
 struct lent_call *lent_call_start(struct shard *s, const struct lent_call_request *request,
                                   lent_call_fn fn, void *arg);
-void lent_call_abandon(struct lent_call *c); /* fn will not run; the call itself goes on */
-void lent_call_cancel(struct lent_call *c);  /* fn runs soon, with RC_CANCELLED at the latest */
+void lent_call_cancel(struct lent_call *c); /* fn runs soon, with RC_CANCELLED at the latest */
 
 #endif

@@ -262,6 +262,41 @@ test('the session token of a mapped call: made without a tab, and renewed when i
   assert.equal(rc.double.accounts.attempts.length, logins, 'kept');
 });
 
+test('whose roles count, and under which claims', async (t) => {
+  const rc = await startWithAdmin(t);
+  const bridge = await startBridge(t, rc.double, { ...ADMIN, 'PushBridge:Abp:AdminRoles': ['Chief', 'Boss'], 'PushBridge:Abp:TenantAdmins': true, 'PushBridge:Auth:RoleClaims': 'duties', 'Im:UserNameTemplate': '{name}' });
+  await adminReady(bridge);
+  const remove = (name, claims, more) => call(bridge, 'DELETE', 'Im/DeleteUser', { token: tokenFor('alice', { claims, ...more }), query: `?username=${name}` });
+  rc.store.createUser({ username: 'carol', password: PASSWORD });
+  assert.equal((await remove('carol', { [CLAIM.role]: 'Boss' })).status, 403, 'not a claim for roles any more');
+  assert.equal((await remove('carol', { duties: ['Admin'] })).status, 403, 'not a role that may');
+  assert.equal((await remove('carol', { duties: 'Boss' }, { tenant: 3 })).status, 200);
+});
+
+test('tokens in browsers are bounded: the oldest makes room', async (t) => {
+  const rc = await startDouble(t, { users: ['alice', 'bob', 'carol'] });
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Shards': 1, 'PushBridge:Limits:HandedOutTokens': 2 });
+  const hand = async (name) => {
+    const { result } = await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor(name) });
+    await sleep(200); // the login's session goes: only the entry is left
+    return result;
+  };
+  const first = await hand('alice');
+  await hand('bob');
+  const third = await hand('carol');
+  await until("alice's is logged out", async () => (await me(rc, first)).status === 401);
+  assert.equal((await me(rc, third)).status, 200);
+  assert.match(await (await fetch(`${bridge.adminUrl}/metrics`)).text(), /pushbridge_handed_out_tokens 2/);
+});
+
+test('all calls together are bounded, too', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:TimeoutSeconds': 4, 'PushBridge:Abp:Calls': 1, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'stall', times: 0 });
+  const answers = ['alice', 'bob', 'alice'].map((name) => call(bridge, 'GET', 'Chat/GetRooms', { token: tokenFor(name) }));
+  assert.deepEqual((await Promise.all(answers)).map(({ error }) => error.code).sort(), [503, 503, 504]);
+});
+
 test('routes can be switched off, and moved', async (t) => {
   const rc = await startDouble(t);
   const off = await startBridge(t, rc.double, { 'PushBridge:Abp:Enabled': false });

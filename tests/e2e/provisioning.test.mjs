@@ -36,6 +36,34 @@ test('an unknown user is created with what the claims say, and live', async (t) 
   for (const secret of [ADMIN_PASSWORD, PASSWORD]) assert.equal(all.includes(secret), false);
 });
 
+test('templates, and what else is said of a new user', async (t) => {
+  const { rc, bridge } = await begin(t, {
+    'PushBridge:Provisioning:EmailTemplates': ['{claim:mail}', '{name}@made-up.example'],
+    'PushBridge:Provisioning:NameTemplates': ['{claim:nick} ({id})'],
+    'PushBridge:Provisioning:VerifiedEmails': false,
+    'PushBridge:Provisioning:JoinDefaultChannels': false,
+    'PushBridge:Provisioning:Follow': false,
+  });
+  const lobby = rc.store.createRoom({ name: 'lobby', isDefault: true });
+  const token = (mail) => tokenFor('carol', { claims: { nick: 'Caro', mail } });
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token());
+  const user = await until('the user', () => rc.store.userByName('carol'));
+  assert.deepEqual([user.name, user.emails, user.roles], ['Caro (id-carol)', [{ address: 'carol@made-up.example', verified: false }], ['user']]);
+  assert.equal(rc.store.subscription(lobby._id, user._id), undefined);
+  await rc.live('carol');
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token('new@app.example'));
+  await sleep(700);
+  assert.equal(user.emails[0].address, 'carol@made-up.example', 'not followed');
+});
+
+test('a new user joins the default channels', async (t) => {
+  const { rc, bridge } = await begin(t);
+  const lobby = rc.store.createRoom({ name: 'lobby', isDefault: true });
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, carol());
+  const user = await until('the user', () => rc.store.userByName('carol'));
+  assert.ok(rc.store.subscription(lobby._id, user._id));
+});
+
 test('tabs, a request and Authenticate of a new user at once: one account', async (t) => {
   const { rc, bridge } = await begin(t, { 'PushBridge:Abp:TimeoutSeconds': 10, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
   const headers = { Authorization: `Bearer ${carol()}` };

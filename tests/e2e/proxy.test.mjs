@@ -247,6 +247,9 @@ test('a frontend\'s own credentials: by header, by cookie, asked about once', as
     assert.equal(res.json().error, 'You must be logged in to do this.');
     assert.equal(echoes.length, seen);
   }
+  // Nobody waits for the body of a caller who is refused.
+  const slow = await get(api('x'), { 'X-User-Id': alice.id, 'X-Auth-Token': 'wrong-too', 'Content-Length': 9 }, { method: 'POST', body: (req) => req.write('part') });
+  assert.equal(slow.status, 401);
   // A bad JWT is not made good by what comes beside it; a good one wins.
   assert.equal((await get(api('x'), { ...alice.headers, Authorization: 'Bearer a.b.c' })).status, 401);
   assert.equal(echoOf(await get(api('x'), { ...alice.headers, ...bearer('bob') })).user, 'bob');

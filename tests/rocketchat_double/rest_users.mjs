@@ -26,11 +26,13 @@ function mustBeFree(store, email, user) {
 }
 
 function createUser({ store, body }) {
-  const { email, name, password, username, active = true, roles = ['user'] } = body;
+  const { email, name, password, username, active = true, roles = ['user'], verified = false, joinDefaultChannels = true } = body;
   for (const [field, value] of Object.entries({ email, name, password, username }))
     if (typeof value !== 'string' || value === '') fail('error-invalid-params', `must have required property '${field}'`);
   mustBeFree(store, email);
-  return { user: ownUser(store.createUser({ email, name, password, username, active, roles })) };
+  const user = store.createUser({ email, name, password, username, active, roles, verified });
+  if (joinDefaultChannels) for (const room of [...store.rooms.values()]) if (room.default) store.subscribe(room._id, user);
+  return { user: ownUser(user) };
 }
 
 function createToken({ store, options, body }) {

@@ -36,7 +36,7 @@ export class Store extends Users {
 
   // ---- rooms and subscriptions ----
 
-  createRoom({ t = 'c', name, fname, owner, members = [], _id, ro = false }) {
+  createRoom({ t = 'c', name, fname, owner, members = [], _id, ro = false, isDefault = false }) {
     if (t !== 'd' && this.roomByName(name)) throw new MeteorError('error-duplicate-channel-name', `A channel with name '${name}' exists`);
     const now = this.now();
     const room = {
@@ -48,7 +48,7 @@ export class Store extends Users {
       ...(owner && { u: { _id: owner._id, username: owner.username } }),
       ro,
       sysMes: true,
-      default: false,
+      default: isDefault,
       ts: now,
       _updatedAt: now,
     };

@@ -78,6 +78,9 @@ static inline void lb_turn(struct loopback *lb, unsigned ms)
         if (ms > 0)
             nanosleep(&nap, NULL);
     } while (lb_ms() < until);
+    if (ms > 0) /* a nap may have been a long one: what is due by now still comes */
+        for (int i = 0; i < 3; i++)
+            uv_run(&lb->loop, UV_RUN_NOWAIT);
 }
 
 static inline int lb_connect_to(const struct sockaddr_storage *addr)

@@ -421,6 +421,22 @@ static void test_a_second_factor_stops_it_for_long(void **state)
     assert_int_equal(ncalls, 2);
 }
 
+static void test_paced(void **state)
+{
+    static const char other[] = "b@x\0Bob";
+    const struct provision_user bob = {SLICE_LIT("bob"), {other, sizeof other}};
+
+    (void)state;
+    settings.provisioning.follows_per_minute = 1;
+    provisioner_follow(p, &ana);
+    provisioner_follow(p, &bob);
+    settle();
+    answer("users.info", 200, ANA, NULL);
+    uv_sleep(20);
+    settle();
+    assert_int_equal(ncalls, 1); /* bob's is a minute away */
+}
+
 static void test_off_and_without_a_profile(void **state)
 {
     const struct provision_user nobody = {SLICE_LIT("ana"), {0}};
@@ -458,6 +474,7 @@ int main(void)
         T(test_a_change_is_tried_once),
         T(test_but_again_after_a_passing_failure),
         T(test_a_second_factor_stops_it_for_long),
+        T(test_paced),
         T(test_off_and_without_a_profile),
         T(test_closed_while_following),
     };
