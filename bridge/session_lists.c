@@ -6,7 +6,8 @@
  * nothing waits.
  *
  * Asked as DDP methods; a server that answers 404 to one is asked over REST. Its limit leaves no
- * room for a second look at the rooms, so the only one is taken when the second would be. */
+ * room for a second look at the rooms: the only one after a gap is taken when the second would be,
+ * the first of a session at once, since nothing is known before it. */
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
 #include "rocketchat/rc_ejson.h"
@@ -205,11 +206,12 @@ static void on_ddp(struct user_session *s, enum list which, struct slice result,
         return;
     if (error == NULL || error->result != RC_NOT_FOUND) {
         on_list(s, which, result, error);
-    } else if (which == LIST_SUBSCRIPTIONS || s->looked_again) {
-        ask_rest(s, which);
-    } else {
+    } else if (which == LIST_ROOMS && s->gap && !s->looked_again) {
         s->looked_again = true;
         session_arm(s, session_now_ms(s->table) + LOOK_AGAIN_MS);
+    } else {
+        s->looked_again = which == LIST_ROOMS;
+        ask_rest(s, which);
     }
 }
 

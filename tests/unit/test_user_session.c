@@ -205,9 +205,6 @@ static void test_lists_over_rest_where_the_method_is_unknown(void **state)
                 "{\"update\":[{\"_id\":\"s1\",\"rid\":\"r1\"}],\"remove\":[],\"success\":true}",
                 NULL);
     ddp_fail("rooms/get", "404", 0);
-    assert_null(rest_pending(REST_ROOMS)); /* there is one look, so it is the later one */
-    advance(1100);
-    ddp_fail("rooms/get", "404", 0);
     rest_answer(rest_pending(REST_ROOMS), NULL, NULL,
                 "{\"update\":[],\"remove\":[],\"success\":true}", NULL);
     event("subscriptions-changed", "[\"removed\",{\"_id\":\"s1\"}]");
