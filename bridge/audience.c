@@ -210,14 +210,14 @@ struct checked_mail {
     unsigned from; /* the connections' shard */
     uint64_t ticket;
     size_t count, key_len;
-    struct session_doubt doubts[DOUBTS_MAX];
-    char key[];
+    struct session_doubt doubts[]; /* and the key behind them */
 };
 
 struct check {
     uint64_t client;
     bool acks_are_the_clients;
-    struct checked_mail *answer;
+    size_t count;
+    struct session_doubt doubts[DOUBTS_MAX];
 };
 
 static void checked_deliver(struct mail *mail, void *consumer)
@@ -225,8 +225,9 @@ static void checked_deliver(struct mail *mail, void *consumer)
     struct checked_mail *m = (struct checked_mail *)mail;
     struct shard *s = consumer;
 
-    session_table_checked(s->sessions, (struct slice){m->key, m->key_len}, m->ticket, m->from,
-                          m->doubts, m->count);
+    struct slice key = {(const char *)&m->doubts[m->count], m->key_len};
+
+    session_table_checked(s->sessions, key, m->ticket, m->from, m->doubts, m->count);
     free(m);
 }
 
@@ -239,30 +240,35 @@ static void check_one(struct hub_connection *c, void *arg)
 {
     const struct bridge_user *user = hub_connection_user_data(c);
     struct check *check = arg;
-    struct checked_mail *m = check->answer;
-    struct session_doubt *doubt = &m->doubts[m->count];
+    struct session_doubt *doubt = &check->doubts[check->count];
 
-    if (m->count == DOUBTS_MAX || hub_connection_data(c) != &attached_mark ||
+    if (check->count == DOUBTS_MAX || hub_connection_data(c) != &attached_mark ||
         user->client != check->client ||
         !hub_connection_in_doubt(c, check->acks_are_the_clients, &doubt->receipt))
         return;
     doubt->conn_serial = hub_connection_serial(c);
-    m->count++;
+    doubt->closing = !hub_connection_is_open(c);
+    check->count++;
 }
 
 void audience_check(struct shard *s, unsigned session_shard, struct slice key, uint64_t client,
                     uint64_t ticket)
 {
-    struct checked_mail *m = mail_alloc(sizeof *m + key.len);
-    struct check check = {client, acks_are_the_clients(s), m};
+    struct check check = {.client = client, .acks_are_the_clients = acks_are_the_clients(s)};
+    struct checked_mail *m;
+    size_t bytes;
 
+    if (s->signalr != NULL)
+        signalr_server_each_known(s->signalr, key, check_one, &check);
+    bytes = check.count * sizeof check.doubts[0];
+    m = mail_alloc(sizeof *m + bytes + key.len);
     m->mail = (struct mail){.deliver = checked_deliver, .discard = mail_free, .control = true};
     m->from = s->index;
     m->ticket = ticket;
+    m->count = check.count;
     m->key_len = key.len;
-    memcpy(m->key, key.ptr, key.len);
-    if (s->signalr != NULL)
-        signalr_server_each_known(s->signalr, key, check_one, &check);
+    memcpy(m->doubts, check.doubts, bytes);
+    memcpy((char *)m->doubts + bytes, key.ptr, key.len);
     shard_post(s, session_shard, &m->mail);
 }
 

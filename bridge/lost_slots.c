@@ -153,17 +153,20 @@ static void take_back(struct lost_slots *l, uint64_t connection)
         drop(l, slot);
 }
 
-bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot)
+bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot, bool closing)
 {
     struct lost_doubt *doubt = find_doubt(l, slot->connection);
 
-    if (doubt != NULL && doubt->position == slot->position)
+    if (doubt != NULL && (doubt->closing || doubt->position == slot->position)) {
+        doubt->closing |= closing;
         return false;
+    }
     if (doubt == NULL)
         doubt = add_doubt(l, slot->connection);
     if (doubt == NULL)
         return false;
     doubt->position = slot->position;
+    doubt->closing = closing;
     take_back(l, slot->connection);
     return lost_slots_add(l, slot);
 }
@@ -172,7 +175,7 @@ bool lost_slots_end_doubt(struct lost_slots *l, uint64_t connection, bool lost, 
 {
     struct lost_doubt *doubt = find_doubt(l, connection);
     struct lost_slot *slot = slot_of(l, connection);
-    bool had_it = doubt != NULL && lost && doubt->position == position;
+    bool had_it = doubt != NULL && lost && (doubt->closing || doubt->position == position);
 
     if (doubt != NULL)
         *doubt = l->doubts[--l->ndoubts];

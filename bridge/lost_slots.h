@@ -6,8 +6,8 @@
  * lowest of their positions, and the slot that stays for the others has it, too. Design section 5.
  *
  * A client often is back before its old connection is found dead. So a connection in doubt gets its
- * slot ahead of its end, which the new one may claim; when it does end, and received nothing since,
- * that was it. Pure. */
+ * slot ahead of its end, which the new one may claim; when it does end, and was closing already or
+ * received nothing since, that was it. Pure. */
 #ifndef BRIDGE_LOST_SLOTS_H
 #define BRIDGE_LOST_SLOTS_H
 
@@ -26,6 +26,7 @@ struct lost_slot {
 
 struct lost_doubt {
     uint64_t connection, position;
+    bool closing; /* it can be sent nothing more */
 };
 
 struct lost_slots { /* zero-initialised: none */
@@ -37,11 +38,11 @@ struct lost_slots { /* zero-initialised: none */
 void lost_slots_free(struct lost_slots *l);
 /* False: one was pushed out, or (no memory) this one is not kept. */
 bool lost_slots_add(struct lost_slots *l, const struct lost_slot *slot);
-/* slot->connection lives, perhaps. False: it had its slot at that position already, or no memory.
- */
-bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot);
+/* slot->connection lives, perhaps. False: it had its slot already, or no memory. */
+bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot, bool closing);
 /* The connection has ended; a slot that it had in doubt is taken back. But for: lost, and it had a
- * slot at that very position. Then it stays, or was used rightly, and false. */
+ * slot at that very position, or as it was closing. Then it stays, or was used rightly, and false.
+ */
 bool lost_slots_end_doubt(struct lost_slots *l, uint64_t connection, bool lost, uint64_t position);
 /* False: there is none of that client's kind. */
 bool lost_slots_claim(struct lost_slots *l, uint64_t client, uint64_t *position);

@@ -58,6 +58,8 @@ void session_replay_keep(struct user_session *s, struct hub_buf *message)
     const struct settings *settings = s->table->settings;
     size_t before = s->ring.bytes, most = settings->replay.ring_bytes, room = room_in_shard(s);
 
+    if (most > settings->limits.queue_bytes)
+        most = settings->limits.queue_bytes; /* a replay makes nobody a slow consumer */
     if (settings->replay.seconds_ms == 0)
         return;
     if (s->connections == 0 && s->slots.count == 0)
@@ -258,7 +260,7 @@ static void take_doubt(struct user_session *s, const struct session_arrival *a, 
     struct lost_slot slot = slot_of(s, a->client, &doubt->receipt);
 
     slot.connection = connection_id(shard, doubt->conn_serial);
-    if (lost_slots_doubt(&s->slots, &slot))
+    if (lost_slots_doubt(&s->slots, &slot, doubt->closing))
         note_slot(s, &slot);
 }
 

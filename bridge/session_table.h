@@ -64,6 +64,7 @@ struct session_loss {
 /* One that may have been lost. */
 struct session_doubt {
     uint64_t conn_serial;
+    bool closing; /* it is sent nothing any more */
     struct hub_receipt receipt;
 };
 

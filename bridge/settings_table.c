@@ -327,8 +327,9 @@ static const struct settings_row rows[] = {
              "was sent before its client last showed life, right behind proxies; or all that was "
              "written to it."},
     {BYTES("PushBridge:Replay:RingBytes", replay.ring_bytes, 4 * KIB, GIB, "262144"),
-     .help = "Events of one user kept for connections that are lost. What is older than that is "
-             "not repeated, but told by resyncRequired."},
+     .help =
+         "Events of one user kept for connections that are lost. What is older than that is "
+         "not repeated, but told by resyncRequired. Never more than PushBridge:Limits:QueueBytes."},
     {COUNT("PushBridge:Replay:RingEvents", replay.ring_events, 1, 1000000, "1000"),
      .unit = "events", .help = "The same, in events."},
     {BYTES("PushBridge:Replay:TotalBytes", replay.total_bytes, 64 * KIB, 64 * GIB, "134217728"),

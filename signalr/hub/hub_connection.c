@@ -433,6 +433,11 @@ uint64_t hub_connection_serial(const struct hub_connection *c)
     return c->serial;
 }
 
+bool hub_connection_is_open(const struct hub_connection *c)
+{
+    return c->state == CONN_OPEN;
+}
+
 struct slice hub_connection_user_key(const struct hub_connection *c)
 {
     if (c->user == NULL)

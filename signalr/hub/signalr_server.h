@@ -149,6 +149,7 @@ struct slice hub_connection_id(const struct hub_connection *c); /* the public on
 /* Unique within the shard, never reused. */
 uint64_t hub_connection_serial(const struct hub_connection *c);
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial); /* open */
+bool hub_connection_is_open(const struct hub_connection *c);
 struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial);
 struct slice hub_connection_user_key(const struct hub_connection *c); /* empty: anonymous */
 void *hub_connection_user_data(const struct hub_connection *c);       /* signalr_user.host_data */

@@ -50,6 +50,8 @@ struct world {
     /* what the host was told */
     unsigned connected, disconnected, users_out, handed_over;
     enum hub_end why;
+    struct hub_receipt receipt;
+    bool may_return, may_return_without_acks;
     struct hub_connection *last;
     char last_id[32]; /* of the invocation that was left open */
     char last_target[64];
@@ -106,6 +108,9 @@ static inline void world_disconnected(void *arg, struct hub_connection *c, enum 
 
     w->disconnected++;
     w->why = why;
+    w->receipt = *hub_connection_receipt(c);
+    w->may_return = hub_connection_may_return(c, true);
+    w->may_return_without_acks = hub_connection_may_return(c, false);
     if (w->last == c)
         w->last = NULL;
 }

@@ -149,6 +149,11 @@ bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the
     return c->may_return;
 }
 
+bool hub_connection_is_open(const struct hub_connection *c)
+{
+    return c->open;
+}
+
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out)
 {
@@ -175,8 +180,10 @@ void session_table_checked(struct session_table *t, struct slice key, uint64_t t
     assert_int_equal(shard, HERE);
     checked++;
     in_doubt = count;
-    if (count > 0)
+    if (count > 0) {
         assert_int_equal(doubts[0].conn_serial, conn.serial);
+        assert_int_equal(doubts[0].closing, !conn.open);
+    }
 }
 
 void hub_connection_close(struct hub_connection *c, const char *error, bool allow_reconnect)
@@ -320,7 +327,11 @@ static void test_who_is_in_doubt(void **state)
     audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 78, 123); /* another kind */
     settle();
     assert_int_equal(in_doubt, 0);
-    assert_int_equal(checked, 4);
+    conn.open = false;
+    audience_check(&shards[HERE], HOME, SLICE_LIT("ana"), 77, 123);
+    settle();
+    assert_int_equal(in_doubt, 1);
+    assert_int_equal(checked, 5);
     leave();
     settle();
 }

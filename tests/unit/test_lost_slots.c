@@ -89,7 +89,7 @@ static void test_ends(void **state)
 
 static bool doubt(uint64_t connection, uint64_t position)
 {
-    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, false, connection});
+    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, false, connection}, false);
 }
 
 static void test_in_doubt_and_dead(void **state)
@@ -121,6 +121,22 @@ static void test_in_doubt_and_alive(void **state)
     assert_null(l.doubts);
 }
 
+/* Closing, it can't be sent more, but may acknowledge some of what it was. */
+static void test_in_doubt_and_closing(void **state)
+{
+    const struct lost_slot slot = {10, 1, 1000, false, 5};
+
+    (void)state;
+    assert_true(lost_slots_doubt(&l, &slot, true));
+    assert_int_equal(claim(1), 10);
+    assert_false(doubt(5, 12));
+    assert_false(lost_slots_end_doubt(&l, 5, true, 13));
+    assert_int_equal(claim(1), 999);
+    assert_true(doubt(5, 10));
+    assert_false(lost_slots_doubt(&l, &slot, true)); /* open then, closing now */
+    assert_false(lost_slots_end_doubt(&l, 5, true, 13));
+}
+
 static void test_bounded(void **state)
 {
     (void)state;
@@ -136,13 +152,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_one_of_each_kind),
-        T(test_each_gets_the_lowest),
-        T(test_unknown_is_the_lowest),
-        T(test_ends),
-        T(test_in_doubt_and_dead),
-        T(test_in_doubt_and_alive),
-        T(test_bounded),
+        T(test_one_of_each_kind),      T(test_each_gets_the_lowest),
+        T(test_unknown_is_the_lowest), T(test_ends),
+        T(test_in_doubt_and_dead),     T(test_in_doubt_and_alive),
+        T(test_in_doubt_and_closing),  T(test_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

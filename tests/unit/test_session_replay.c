@@ -12,6 +12,7 @@ static int start(void **state)
     w.settings.replay.ring_bytes = 64 * 1024;
     w.settings.replay.total_bytes = 1024 * 1024;
     w.settings.replay.ring_events = 100;
+    w.settings.limits.queue_bytes = 1024 * 1024;
     go_live_now();
     detach(0, 1);
     forget_pushes();
@@ -139,8 +140,11 @@ static void test_a_tab_that_left_gets_nothing(void **state)
 {
     (void)state;
     come(1, CHROME);
+    say("before");
+    assert_int_equal(session()->ring.count, 1);
     leave(1);
     say("one");
+    assert_int_equal(session()->ring.count, 0); /* nobody will ask for it */
     come(2, CHROME);
     assert_string_equal(told(), "");
     leave(2);
@@ -345,6 +349,20 @@ static void test_more_than_is_kept_is_told(void **state)
     leave(4);
 }
 
+static void test_a_replay_fits_a_queue(void **state)
+{
+    (void)state;
+    w.settings.limits.queue_bytes = 150; /* two of these */
+    come(1, CHROME);
+    lose(1, 0);
+    for (int i = 0; i < 3; i++)
+        say("0123456789");
+    assert_in_range(session()->ring.bytes, 1, 150);
+    come(2, CHROME);
+    assert_string_equal(told(), "replay-too-long ");
+    leave(2);
+}
+
 static void test_the_bound_of_all_rings(void **state)
 {
     (void)state;
@@ -479,6 +497,7 @@ int main(void)
         T(test_the_session_stays_for_its_slots),
         T(test_the_session_is_wanted_for_its_slots),
         T(test_more_than_is_kept_is_told),
+        T(test_a_replay_fits_a_queue),
         T(test_the_bound_of_all_rings),
         T(test_old_events_are_not_kept_for_the_living),
         T(test_switched_off),

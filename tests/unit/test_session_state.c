@@ -26,6 +26,7 @@ static void settings(void)
     w.settings.replay.ring_bytes = 64 * 1024;
     w.settings.replay.total_bytes = 1024 * 1024;
     w.settings.replay.ring_events = 100;
+    w.settings.limits.queue_bytes = 1024 * 1024;
 }
 
 static int start(void **state)

@@ -1,0 +1,276 @@
+/* What is known of a client when its connection has ended, over real sockets whose network the test
+ * cuts by a filter: the kernel drops what comes to the client, and acknowledges nothing. */
+#include "hub_loopback.h"
+
+#include <linux/filter.h>
+
+#define ALICE "Authorization: Bearer alice\r\n"
+#define PING "{\"type\":6}" RS
+
+static struct world *w;
+static struct client c;
+static struct hub_buf *messages[10]; /* by number */
+
+static struct signalr_options options(unsigned keepalive_ms)
+{
+    struct signalr_options o = world_options();
+
+    o.keepalive_ms = keepalive_ms;
+    return o;
+}
+
+/* A connection that is to hear what follows number 1. */
+static void begin(unsigned keepalive_ms)
+{
+    w = world_start(options(keepalive_ms));
+    client_connect(&c, w, 0, ALICE);
+    hub_connection_join_user(w->last, 1, false);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        hub_buf_unref(messages[i]);
+        messages[i] = NULL;
+    }
+    world_stop(w);
+    return 0;
+}
+
+static void say(unsigned number)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%u", number);
+    messages[number] = hub_message_invocation(SLICE_LIT("m"), (struct slice){text, strlen(text)});
+    hub_buf_set_number(messages[number], number);
+    hub_connection_send(w->last, messages[number]);
+    pump_for(w, 5);
+}
+
+/* Pings aside. */
+static void expect(unsigned number)
+{
+    struct slice payload = SLICE_LIT(PING);
+    char text[64];
+
+    snprintf(text, sizeof text, "{\"type\":1,\"target\":\"m\",\"arguments\":[%u]}" RS, number);
+    while (slice_eq(payload, SLICE_LIT(PING)))
+        assert_int_equal(client_next(&c, &payload), 1);
+    assert_true(slice_eq(payload, slice_of(text)));
+}
+
+static void hear(unsigned number)
+{
+    expect(number);
+    /* Acknowledgements may be delayed by the kernel, but not behind bytes that go the other way. */
+    client_text(&c, PING);
+    pump_for(w, 5);
+}
+
+static void set_cut(bool cut)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {.len = 1, .filter = &nothing};
+    int none = 0;
+
+    if (cut)
+        assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
+                         0);
+    else
+        setsockopt(c.fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+}
+
+static void reset(void)
+{
+    const struct linger now = {.l_onoff = 1};
+
+    setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(c.fd);
+    pump_until(w, w->disconnected == 1);
+}
+
+static void send_close_frame(unsigned code)
+{
+    const char payload[2] = {(char)(code >> 8), (char)code};
+
+    client_frame(&c, 8, payload, 2);
+    pump_until(w, w->disconnected == 1);
+    client_close(&c);
+}
+
+static uint32_t length_of(void *arg, uint64_t number)
+{
+    size_t len;
+
+    (void)arg;
+    hub_buf_bytes(messages[number], &len);
+    return (uint32_t)len;
+}
+
+/* The number up to which it has all. */
+static uint64_t had(void)
+{
+    return hub_receipt_before(&w->receipt, w->receipt.unacked, length_of, NULL);
+}
+
+static void test_a_reset(void **state)
+{
+    (void)state;
+    begin(60000);
+    say(2);
+    say(3);
+    hear(2);
+    hear(3);
+    set_cut(true);
+    say(4);
+    say(5);
+    reset();
+    assert_int_equal(w->why, HUB_END_LOST);
+    assert_true(w->may_return);
+    assert_int_equal(had(), 3);
+    assert_int_equal(w->receipt.last, 5);
+    assert_int_equal(w->receipt.unsent, 0);
+}
+
+static void test_nothing_was_lost(void **state)
+{
+    (void)state;
+    begin(60000);
+    say(2);
+    hear(2);
+    reset();
+    assert_true(w->may_return);
+    assert_int_equal(had(), 2);
+}
+
+/* More than the socket takes: what waits with us is told apart. */
+static void test_what_never_left(void **state)
+{
+    static char text[200000];
+
+    (void)state;
+    begin(60000);
+    memset(text, '1', sizeof text);
+    set_cut(true);
+    for (unsigned i = 2; i < 10; i++) {
+        messages[i] = hub_message_invocation(SLICE_LIT("m"), (struct slice){text, sizeof text});
+        hub_buf_set_number(messages[i], i);
+        hub_connection_send(w->last, messages[i]);
+        pump_for(w, 5);
+    }
+    if (w->last != NULL)
+        reset();
+    assert_int_equal(had(), 1);
+    assert_true(w->receipt.unsent <= w->receipt.unacked);
+    assert_true(w->receipt.last > 1);
+}
+
+static void test_good_byes(void **state)
+{
+    static const struct {
+        unsigned code; /* 0: by the Close message */
+        bool has_all, may_return;
+    } cases[] = {
+        {0, true, false},    {0, false, false},    {1000, true, false},
+        {1000, false, true}, {1001, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (i > 0)
+            stop(state);
+        begin(60000);
+        say(2);
+        hear(2);
+        if (!cases[i].has_all) {
+            set_cut(true);
+            say(3);
+        }
+        if (cases[i].code != 0) {
+            send_close_frame(cases[i].code);
+        } else {
+            client_text(&c, "{\"type\":7}" RS);
+            pump_for(w, 10);
+            client_close(&c);
+            pump_until(w, w->disconnected == 1);
+        }
+        assert_int_equal(w->why, HUB_END_CLIENT);
+        assert_int_equal(w->may_return, cases[i].may_return);
+        if (cases[i].may_return)
+            assert_int_equal(had(), 2);
+        assert_true(w->may_return_without_acks == (cases[i].code == 1000));
+    }
+}
+
+/* After a stall the kernel takes in, and acknowledges, what the client has given up on. */
+static void test_given_up_after_a_stall(void **state)
+{
+    (void)state;
+    begin(40);
+    say(2);
+    hear(2);
+    pump_for(w, 100);
+    set_cut(true);
+    say(3);
+    pump_for(w, 100); /* a look, at least */
+    set_cut(false);
+    expect(3);
+    send_close_frame(1000);
+    assert_true(w->may_return);
+    assert_int_equal(had(), 2);
+}
+
+static void test_alive_after_a_stall(void **state)
+{
+    (void)state;
+    begin(40);
+    set_cut(true);
+    say(2);
+    pump_for(w, 100);
+    set_cut(false);
+    expect(2);
+    for (int i = 0; i < 10; i++) { /* it goes on living */
+        client_text(&c, PING);
+        pump_for(w, 20);
+    }
+    send_close_frame(1000);
+    assert_false(w->may_return);
+}
+
+static void test_in_doubt_before_its_end(void **state)
+{
+    struct hub_receipt now;
+
+    (void)state;
+    begin(60000);
+    say(2);
+    hear(2);
+    assert_false(hub_connection_in_doubt(w->last, true, &now));
+    assert_false(hub_connection_in_doubt(w->last, false, &now));
+    set_cut(true);
+    say(3);
+    assert_true(hub_connection_in_doubt(w->last, true, &now));
+    assert_int_equal(hub_receipt_before(&now, now.unacked, length_of, NULL), 2);
+    assert_false(hub_connection_in_doubt(w->last, false, &now)); /* it was heard just now */
+    reset();
+}
+
+int main(void)
+{
+    static const uint8_t key[16] = "a fixed test key";
+#define T(f) cmocka_unit_test_teardown(f, stop)
+    const struct CMUnitTest tests[] = {
+        T(test_a_reset),
+        T(test_nothing_was_lost),
+        T(test_what_never_left),
+        T(test_good_byes),
+        T(test_given_up_after_a_stall),
+        T(test_alive_after_a_stall),
+        T(test_in_doubt_before_its_end),
+    };
+
+    hash_seed(key);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
