@@ -10,8 +10,7 @@
 struct asker {
     struct asker *next;
     uint64_t ticket;
-    int64_t since_ms;
-    uint64_t granted_ms; /* of its query */
+    int64_t since_ms, until_ms;
     unsigned shard;
     bool tried;   /* it runs the query, or has failed to */
     bool running; /* now */
@@ -24,7 +23,10 @@ struct room {
     struct asker *waiting;         /* for the next one; newest first */
     uint64_t first_ask_ms, due_ms; /* of those that wait */
     uint64_t slow_ms;              /* the query under way is slow from then on */
-    bool lost;                     /* uthash_nonfatal_oom */
+    int64_t since_ms, covers_ms;   /* of the query under way; then of the answer kept */
+    struct repair_answer *kept;    /* NULL: none */
+    uint64_t kept_until_ms;
+    bool lost; /* uthash_nonfatal_oom */
     size_t rid_len;
     char rid[];
 };
@@ -85,6 +87,7 @@ static void free_askers(struct asker *a)
 static void forget(struct repair_desk *d, struct room *r)
 {
     HASH_DEL(d->rooms, r);
+    repair_answer_unref(r->kept);
     free_askers(r->sharing);
     free_askers(r->waiting);
     free(r);
@@ -120,6 +123,8 @@ static struct room *find_or_add(struct repair_desk *d, struct slice rid)
         return NULL;
     memcpy(r->rid, rid.ptr, rid.len);
     r->rid_len = rid.len;
+    r->since_ms = INT64_MAX;
+    r->covers_ms = INT64_MIN;
     HASH_ADD_KEYPTR(hh, d->rooms, r->rid, r->rid_len, r);
     if (r->lost) {
         free(r);
@@ -130,14 +135,34 @@ static struct room *find_or_add(struct repair_desk *d, struct slice rid)
 
 /* ---- queries ---- */
 
-static int64_t lowest_since(const struct asker *a)
+static void keep(struct room *r, struct repair_answer *answer, uint64_t now_ms)
 {
-    int64_t since = a->since_ms;
+    if (answer->len > REPAIR_KEPT_BYTES)
+        return;
+    r->kept = repair_answer_ref(answer);
+    r->kept_until_ms = now_ms + REPAIR_KEPT_MS;
+}
 
-    for (; a != NULL; a = a->next)
-        if (a->since_ms < since)
-            since = a->since_ms;
-    return since;
+static void drop_kept(struct room *r)
+{
+    repair_answer_unref(r->kept);
+    r->kept = NULL;
+}
+
+/* All that wait share the next query. */
+static void gather(struct room *r)
+{
+    r->sharing = r->waiting;
+    r->waiting = NULL;
+    drop_kept(r);
+    r->since_ms = INT64_MAX;
+    r->covers_ms = INT64_MIN;
+    for (const struct asker *a = r->sharing; a != NULL; a = a->next) {
+        if (a->since_ms < r->since_ms)
+            r->since_ms = a->since_ms;
+        if (a->until_ms > r->covers_ms)
+            r->covers_ms = a->until_ms;
+    }
 }
 
 /* Nobody shares a query: those that wait are next, or the room is done. */
@@ -146,7 +171,7 @@ static void settle(struct repair_desk *d, struct room *r, uint64_t now_ms)
     if (r->waiting != NULL) {
         r->first_ask_ms = now_ms;
         r->due_ms = now_ms + REPAIR_QUIET_MS;
-    } else {
+    } else if (r->kept == NULL) {
         forget(d, r);
     }
 }
@@ -161,9 +186,8 @@ static bool grant(struct repair_desk *d, struct room *r, uint64_t now_ms)
     if (a == NULL)
         return false;
     a->tried = a->running = true;
-    a->granted_ms = now_ms;
     r->slow_ms = now_ms + REPAIR_SLOW_MS;
-    d->host.run(d->host.arg, a->shard, a->ticket, lowest_since(r->sharing));
+    d->host.run(d->host.arg, a->shard, a->ticket, r->since_ms);
     return true;
 }
 
@@ -177,14 +201,13 @@ static unsigned running(const struct room *r)
 }
 
 /* answer NULL: each hears its own error. */
-static void answer_all(struct repair_desk *d, struct room *r, uint64_t granted_ms,
-                       struct repair_answer *answer)
+static void answer_all(struct repair_desk *d, struct room *r, struct repair_answer *answer)
 {
     struct asker *a;
 
     while ((a = r->sharing) != NULL) {
         r->sharing = a->next;
-        d->host.answer(d->host.arg, a->shard, a->ticket, granted_ms, answer,
+        d->host.answer(d->host.arg, a->shard, a->ticket, r->covers_ms, answer,
                        answer == NULL ? &a->error : NULL);
         free(a);
     }
@@ -195,12 +218,12 @@ static void go_on(struct repair_desk *d, struct room *r, uint64_t now_ms)
 {
     if (running(r) > 0 || grant(d, r, now_ms))
         return;
-    answer_all(d, r, now_ms, NULL);
+    answer_all(d, r, NULL);
     settle(d, r, now_ms);
 }
 
 bool repair_desk_ask(struct repair_desk *d, uint64_t now_ms, struct slice rid, unsigned asker,
-                     uint64_t ticket, int64_t since_ms)
+                     uint64_t ticket, int64_t since_ms, int64_t until_ms)
 {
     struct asker *a = calloc(1, sizeof *a);
     struct room *r = a != NULL ? find_or_add(d, rid) : NULL;
@@ -209,8 +232,22 @@ bool repair_desk_ask(struct repair_desk *d, uint64_t now_ms, struct slice rid, u
         free(a);
         return false;
     }
-    *a = (struct asker){.next = r->waiting, .ticket = ticket, .since_ms = since_ms, .shard = asker};
+    *a = (struct asker){
+        .ticket = ticket, .since_ms = since_ms, .until_ms = until_ms, .shard = asker};
     rc_error_of(&a->error, RC_UNREACHABLE); /* all that could run it cancelled */
+    if (since_ms >= r->since_ms && until_ms <= r->covers_ms) {
+        if (r->kept != NULL && r->kept_until_ms > now_ms) {
+            d->host.answer(d->host.arg, asker, ticket, r->covers_ms, r->kept, NULL);
+            free(a);
+            return true;
+        }
+        if (r->sharing != NULL) {
+            a->next = r->sharing;
+            r->sharing = a;
+            return true;
+        }
+    }
+    a->next = r->waiting;
     if (r->waiting == NULL)
         r->first_ask_ms = now_ms;
     r->waiting = a;
@@ -241,7 +278,7 @@ void repair_desk_cancel(struct repair_desk *d, uint64_t now_ms, struct slice rid
         return;
     if ((a = take_out(&r->waiting, ticket)) != NULL) {
         free(a);
-        if (r->sharing == NULL && r->waiting == NULL)
+        if (r->sharing == NULL && r->waiting == NULL && r->kept == NULL)
             forget(d, r);
     } else if ((a = take_out(&r->sharing, ticket)) != NULL) {
         bool ran = a->running;
@@ -263,7 +300,8 @@ void repair_desk_done(struct repair_desk *d, uint64_t now_ms, struct slice rid, 
     if (a == NULL || !a->running)
         return;
     if (answer != NULL) {
-        answer_all(d, r, a->granted_ms, answer);
+        answer_all(d, r, answer);
+        keep(r, answer, now_ms);
         settle(d, r, now_ms);
         return;
     }
@@ -272,7 +310,7 @@ void repair_desk_done(struct repair_desk *d, uint64_t now_ms, struct slice rid, 
     if (!rc_result_is_transient(error->result)) {
         /* Its own affair: what others are shown is not for one that may not ask. */
         take_out(&r->sharing, ticket);
-        d->host.answer(d->host.arg, a->shard, a->ticket, a->granted_ms, NULL, error);
+        d->host.answer(d->host.arg, a->shard, a->ticket, r->covers_ms, NULL, error);
         free(a);
     }
     go_on(d, r, now_ms);
@@ -296,10 +334,11 @@ void repair_desk_turn(struct repair_desk *d, uint64_t now_ms)
     if (r->sharing != NULL) {
         if (r->slow_ms <= now_ms && may_double(r))
             grant(d, r, now_ms);
-    } else if (r->due_ms <= now_ms) {
-        r->sharing = r->waiting;
-        r->waiting = NULL;
+    } else if (r->waiting != NULL && r->due_ms <= now_ms) {
+        gather(r);
         grant(d, r, now_ms);
+    } else if (r->waiting == NULL && r->kept_until_ms <= now_ms) {
+        forget(d, r);
     }
 }
 
@@ -310,7 +349,9 @@ uint64_t repair_desk_due_ms(const struct repair_desk *d)
 
     HASH_ITER(hh, d->rooms, r, next)
     {
-        if (r->sharing == NULL && r->due_ms < due)
+        if (r->sharing == NULL && r->waiting == NULL && r->kept_until_ms < due)
+            due = r->kept_until_ms;
+        else if (r->sharing == NULL && r->waiting != NULL && r->due_ms < due)
             due = r->due_ms;
         else if (r->sharing != NULL && r->slow_ms < due && may_double(r))
             due = r->slow_ms;
@@ -320,5 +361,10 @@ uint64_t repair_desk_due_ms(const struct repair_desk *d)
 
 unsigned repair_desk_rooms(const struct repair_desk *d)
 {
-    return HASH_COUNT(d->rooms);
+    struct room *r, *next;
+    unsigned n = 0;
+
+    HASH_ITER(hh, d->rooms, r, next)
+    n += r->sharing != NULL || r->waiting != NULL;
+    return n;
 }

@@ -28,9 +28,10 @@ struct repair_answer *repair_answer_ref(struct repair_answer *answer);
 void repair_answer_unref(struct repair_answer *answer); /* NULL: nothing */
 
 struct repair_gate {
-    /* rid: raw text. since_ms: server time, from when on the asker misses messages. ticket: unique
-     * in this process, one for each ask. */
-    void (*ask)(void *arg, struct slice rid, int64_t since_ms, uint64_t ticket);
+    /* rid: raw text. Dates are server time: since_ms, from when on the asker misses messages;
+     * until_ms, when the room changed last by what its events showed. ticket: unique in this
+     * process, one for each ask. */
+    void (*ask)(void *arg, struct slice rid, int64_t since_ms, int64_t until_ms, uint64_t ticket);
     void (*cancel)(void *arg, struct slice rid, uint64_t ticket);
     /* The query's end. answer: a reference, given away; NULL: error says why there is none. */
     void (*done)(void *arg, struct slice rid, uint64_t ticket, struct repair_answer *answer,

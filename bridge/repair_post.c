@@ -16,8 +16,7 @@ struct repair_mail {
     enum repair_kind kind;
     unsigned from;
     uint64_t ticket;
-    int64_t since_ms;
-    uint64_t granted_ms;
+    int64_t since_ms, until_ms;   /* until: of an answer, what it covers */
     struct repair_answer *answer; /* a reference, or NULL */
     struct rc_error error;
     size_t rid_len;
@@ -56,12 +55,14 @@ static void post_to_desk(struct repair_post *p, struct repair_mail *m)
     shard_post(p->shard, home, &m->mail);
 }
 
-static void gate_ask(void *arg, struct slice rid, int64_t since_ms, uint64_t ticket)
+static void gate_ask(void *arg, struct slice rid, int64_t since_ms, int64_t until_ms,
+                     uint64_t ticket)
 {
     struct repair_post *p = arg;
     struct repair_mail *m = mail_new(p->shard, REPAIR_ASK, rid, ticket);
 
     m->since_ms = since_ms;
+    m->until_ms = until_ms;
     post_to_desk(p, m);
 }
 
@@ -102,13 +103,13 @@ static void host_run(void *arg, unsigned asker, uint64_t ticket, int64_t since_m
     shard_post(p->shard, asker, &m->mail);
 }
 
-static void host_answer(void *arg, unsigned asker, uint64_t ticket, uint64_t granted_ms,
+static void host_answer(void *arg, unsigned asker, uint64_t ticket, int64_t covers_ms,
                         struct repair_answer *answer, const struct rc_error *error)
 {
     struct repair_post *p = arg;
     struct repair_mail *m = mail_new(p->shard, REPAIR_ANSWER, (struct slice){0}, ticket);
 
-    m->granted_ms = granted_ms;
+    m->until_ms = covers_ms;
     m->answer = answer == NULL ? NULL : repair_answer_ref(answer);
     if (error != NULL)
         m->error = *error;
@@ -121,7 +122,7 @@ static void host_answer(void *arg, unsigned asker, uint64_t ticket, uint64_t gra
 
 static uint64_t now_ms(void)
 {
-    return uv_hrtime() / 1000000; /* of all shards: granted_ms is compared on another one */
+    return uv_hrtime() / 1000000;
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -155,7 +156,8 @@ static void deliver(struct mail *mail, void *consumer)
 
     switch (m->kind) {
     case REPAIR_ASK:
-        if (!repair_desk_ask(p->desk, now_ms(), rid, m->from, m->ticket, m->since_ms)) {
+        if (!repair_desk_ask(p->desk, now_ms(), rid, m->from, m->ticket, m->since_ms,
+                             m->until_ms)) {
             rc_error_of(&nomem, RC_NOMEM);
             host_answer(p, m->from, m->ticket, 0, NULL, &nomem);
         }
@@ -173,7 +175,7 @@ static void deliver(struct mail *mail, void *consumer)
         session_table_repair_run(s->sessions, m->ticket, m->since_ms);
         break;
     case REPAIR_ANSWER:
-        session_table_repair_answered(s->sessions, m->ticket, m->granted_ms, m->answer, error);
+        session_table_repair_answered(s->sessions, m->ticket, m->until_ms, m->answer, error);
         break;
     }
     discard(mail);

@@ -29,8 +29,8 @@ struct session_repair {
     uint64_t due_ms;           /* the burst is over, or the next try; 0: none */
     uint64_t begun_ms;         /* the burst */
     uint64_t hold_until_ms;    /* while something is held */
-    uint64_t last_event_ms;    /* uv_hrtime's clock, as the desk's grants */
-    uint64_t missed_ms;        /* the same: the last event that showed that messages are missing */
+    int64_t shown_ms;          /* server time: when the room changed, as shown last ... */
+    int64_t missed_ms;         /* ... and as shown last by an event that misses messages */
     uint64_t lacking_since_ms; /* our clock; 0: not asked for yet */
     int64_t since_ms;          /* server time: a burst's look goes back to here at least */
     int64_t asked_ms;          /* server time: what was asked for begins here */
@@ -48,11 +48,6 @@ struct session_repair {
 static struct slice rid_of(const struct session_repair *r)
 {
     return (struct slice){r->rid, r->rid_len};
-}
-
-static uint64_t hrtime_ms(void)
-{
-    return uv_hrtime() / 1000000;
 }
 
 static void count(const struct user_session *s, enum metric which)
@@ -93,7 +88,7 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     if (r == NULL)
         return NULL;
     r->session = s;
-    r->since_ms = r->asked_ms = r->passed_ms = RC_NO_DATE;
+    r->since_ms = r->asked_ms = r->passed_ms = r->shown_ms = r->missed_ms = RC_NO_DATE;
     room_hold_init(&r->hold);
     r->begun_ms = session_now_ms(s->table);
     r->rid_len = (uint16_t)rid.len;
@@ -179,7 +174,7 @@ static bool ask(struct session_repair *r)
         end(r);
         return false;
     }
-    gate->ask(gate->arg, rid_of(r), since, r->ticket);
+    gate->ask(gate->arg, rid_of(r), since, room_memory_changed_ms(s->rooms, rid_of(r)), r->ticket);
     return true;
 }
 
@@ -196,12 +191,13 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
         give_up(s, room->id, "overload");
         return NULL;
     }
-    r->last_event_ms = hrtime_ms();
-    if (r->since_ms == RC_NO_DATE)
+    if (room->updated_ms > r->shown_ms)
+        r->shown_ms = room->updated_ms;
+    if (r->since_ms == RC_NO_DATE && (hint->burst || hint->missed)) /* else it may be a late one */
         r->since_ms = room->updated_ms;
     r->burst |= hint->burst;
-    if (hint->missed)
-        r->missed_ms = r->last_event_ms;
+    if (hint->missed && room->updated_ms > r->missed_ms)
+        r->missed_ms = room->updated_ms;
     /* While it is asked for, the answer has this, too, unless the query is out already. */
     if (r->ticket == 0 && hint->lacking && !r->retrying) {
         count(s, METRIC_REPAIRS_MISSED);
@@ -389,7 +385,7 @@ static void failed(struct session_repair *r, const struct rc_error *error)
     end(r);
 }
 
-void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
+void session_table_repair_answered(struct session_table *t, uint64_t ticket, int64_t covers_ms,
                                    struct repair_answer *answer, const struct rc_error *error)
 {
     struct session_repair *r;
@@ -413,15 +409,15 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, uin
         rearm(s);
         return;
     }
-    room_memory_repaired(s->rooms, rid_of(r));
+    room_memory_repaired(s->rooms, rid_of(r), covers_ms);
     r->tries = 0;
     r->cut = r->holding = false;
     r->lacking_since_ms = 0;
     r->passed_ms = RC_NO_DATE;
-    if (r->missed_ms != 0 && r->missed_ms >= granted_ms) { /* shown after the query went out */
+    if (r->missed_ms > covers_ms) { /* shown after the query went out */
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         ask(r);
-    } else if (r->burst && r->last_event_ms >= granted_ms) {
+    } else if (r->burst && r->shown_ms > covers_ms) {
         r->due_ms = session_now_ms(t) + BURST_OVER_MS;
         r->begun_ms = session_now_ms(t);
     } else {

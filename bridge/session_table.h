@@ -180,7 +180,7 @@ void session_table_login_refused(struct session_table *t, uint64_t ticket,
  * messages since then, for all who asked, and reports by repairs.done. answered: see repair_desk.h;
  * answer is borrowed. Unknown tickets (cancelled meanwhile): nothing. */
 void session_table_repair_run(struct session_table *t, uint64_t ticket, int64_t since_ms);
-void session_table_repair_answered(struct session_table *t, uint64_t ticket, uint64_t granted_ms,
+void session_table_repair_answered(struct session_table *t, uint64_t ticket, int64_t covers_ms,
                                    struct repair_answer *answer, const struct rc_error *error);
 
 /* A hub call of one of the user's connections. The answer is calls.answer, once, inside or later.
@@ -194,6 +194,7 @@ const char *session_call_listed(const struct settings *settings, struct slice na
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
 
 bool session_table_is_admin(const struct session_table *t, struct slice user_id);
+bool session_table_is_admin_name(const struct session_table *t, struct slice username);
 
 /* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
  */

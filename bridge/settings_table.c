@@ -365,7 +365,7 @@ static const struct settings_row rows[] = {
      .unit = "calls a minute", .help = "Rocket.Chat's own limit of REST logins from one address."},
     {COUNT("PushBridge:Logins:MaxRunning", logins.max_running, 1, 10000, "8"), .unit = "logins",
      .help = "Logins under way at once."},
-    {COUNT("PushBridge:Logins:DdpPerSecond", logins.ddp_per_second, 1, 10000, "10"),
+    {COUNT("PushBridge:Logins:DdpPerSecond", logins.ddp_per_second, 1, 10000, "20"),
      .unit = "logins a second",
      .help = "The pace of password logins over DDP, and of logins by users.createToken."},
     {SECONDS("PushBridge:Logins:TimeoutSeconds", logins.timeout_ms, 100, 10 * MINUTE, "20"),

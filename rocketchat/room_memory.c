@@ -260,7 +260,7 @@ static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
 /* Two changes that were read when both had happened (rocketchat.md 3.4, 6.4). */
 static bool is_repetition(const struct room *r, const struct rc_room *room, enum room_sight sight)
 {
-    return (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) &&
+    return (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) && !r->whole &&
            room->updated_ms != RC_NO_DATE && room->updated_ms == r->changed_ms &&
            room->msgs == r->msgs;
 }
@@ -276,7 +276,8 @@ static void judge(struct room *r, const struct rc_room *room, enum room_sight si
     else if (r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !is_late(r, room))
         hint->lacking =
             !counter_fits(r, room, sight == ROOM_SIGHT_FIRST) || is_repetition(r, room, sight);
-    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE &&
+    /* A late one belongs to a burst that is over, and long ago may be what it shows. */
+    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !is_late(r, room) &&
            room->updated_ms - r->changed_ms < BURST_MS;
     hint->burst = near && r->seen;
     hint->missed = hint->lacking;

@@ -81,6 +81,8 @@ bool room_memory_fill_rooms(struct room_memory *m, struct slice json);
 
 /* --- repair (room_repair.c); dates are server time --- */
 
+/* When the room changed last, as shown; RC_NO_DATE: not known. */
+int64_t room_memory_changed_ms(const struct room_memory *m, struct slice rid);
 /* From when on the room must be asked for, overlap included; RC_NO_DATE: it lacks nothing. */
 int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid);
 /* The room is to be looked at though it seems complete (a burst is over), from its mark on, or from
@@ -102,8 +104,8 @@ unsigned room_memory_take_doubtful(struct room_memory *m);
  * was asked. True: to be told, for the first time. */
 bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
                              int64_t deleted_ms, int64_t since_ms);
-void room_memory_repaired(struct room_memory *m,
-                          struct slice rid); /* nothing is lacking any more */
+/* Nothing is lacking any more: what had changed by covers_ms was in the answer. */
+void room_memory_repaired(struct room_memory *m, struct slice rid, int64_t covers_ms);
 
 /* After a gap: compares rooms/get with what is remembered. Rooms that did not change lack nothing,
  * unless they did before the gap; each that does is given to fn, with the number of messages its

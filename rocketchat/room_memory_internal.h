@@ -117,6 +117,8 @@ static inline void room_lack_from(struct room *r, int64_t ms)
 static inline void room_take_counter(struct room *r, const struct rc_room *shown)
 {
     r->seen = 1;
+    if (shown->updated_ms != r->changed_ms)
+        r->whole = 0;
     room_raise(&r->changed_ms, shown->updated_ms);
     if (shown->msgs != RC_NO_COUNT)
         r->msgs = shown->msgs < INT32_MAX ? (int32_t)shown->msgs : ROOM_NO_COUNT;

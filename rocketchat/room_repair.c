@@ -6,6 +6,13 @@
 
 /* --- what is lacking --- */
 
+int64_t room_memory_changed_ms(const struct room_memory *m, struct slice rid)
+{
+    const struct room *r = room_table_find(&m->rooms, rid);
+
+    return r == NULL ? RC_NO_DATE : r->changed_ms;
+}
+
 int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
 {
     const struct room *r = room_table_find(&m->rooms, rid);
@@ -36,13 +43,14 @@ void room_memory_gap(struct room_memory *m)
     }
 }
 
-void room_memory_repaired(struct room_memory *m, struct slice rid)
+void room_memory_repaired(struct room_memory *m, struct slice rid, int64_t covers_ms)
 {
     struct room *r = room_table_find(&m->rooms, rid);
 
     if (r == NULL)
         return;
     r->lacking_ms = RC_NO_DATE;
+    r->whole = r->changed_ms <= covers_ms;
     room_end_absence(r);
 }
 
@@ -177,7 +185,7 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     if (r->seen && moved == 0 && room.updated_ms != RC_NO_DATE &&
         room.updated_ms <= r->changed_ms) {
         if (r->by_gap)
-            room_memory_repaired(m, room.id);
+            room_memory_repaired(m, room.id, RC_NO_DATE);
     } else {
         room_lack(r);
         /* The counter and the date, but not the last message: that is still to be told. */

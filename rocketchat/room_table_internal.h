@@ -25,6 +25,7 @@ struct room {
     unsigned seen : 1;   /* it was shown to us; else its subscription or a message was */
     unsigned told : 1;   /* the subscription's `inserted` */
     unsigned listed : 1; /* in the list that is being compared */
+    unsigned whole : 1;  /* all that made it as it was last shown was in an answer */
     unsigned by_gap : 1; /* lacking for no other reason than a gap: lists may clear it of that */
     uint8_t ahead;       /* messages seen that the counter has not counted yet */
     uint8_t gone;        /* the same for deletions */

@@ -4,8 +4,10 @@ import os from 'node:os';
 import { measureConnections } from './connections.mjs';
 import { measureDelivery } from './delivery.mjs';
 import { measureInterference } from './interference.mjs';
+import { measureLogins } from './logins.mjs';
 import { stopAll } from './programs.mjs';
 import { measureProxy } from './proxy.mjs';
+import { measureRoom } from './room.mjs';
 import { measureSessions } from './sessions.mjs';
 
 class Report {
@@ -29,7 +31,7 @@ class Report {
   }
 }
 
-const PARTS = { connections: measureConnections, sessions: measureSessions, delivery: measureDelivery, interference: measureInterference, proxy: measureProxy };
+const PARTS = { connections: measureConnections, sessions: measureSessions, delivery: measureDelivery, interference: measureInterference, logins: measureLogins, room: measureRoom, proxy: measureProxy };
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const options = Object.fromEntries(
   process.argv.slice(2).filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('=')).map(([k, v]) => [k, Number(v)]),

@@ -1,5 +1,6 @@
 // Whose trouble is whose: one bridge, a steady stream to most users, and in turn nothing wrong, a
-// few readers that stop, a Rocket.Chat that stalls for some, names that take 3 s to resolve. In every
+// few readers that stop, a Rocket.Chat that stalls for some, names that take 3 s to resolve, a thousand
+// users who come at once. In every
 // round the same happens: new users come, and a few users get a stream of their own; only the p99
 // of all the others counts.
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
@@ -14,6 +15,7 @@ const READERS = 2;
 const READER_RATE = 4000; // a second, to the readers together: megabytes each in a round
 const QUEUE_BYTES = 65_536; // so that a reader that stopped is a slow consumer within a round
 const NEWCOMERS = 20;
+const CROWD = 1000;
 const STALLED = 100; // of the users that are there
 
 export async function measureInterference(report, { users = 1000, rounds = 5, seconds = 5 } = {}) {
@@ -34,6 +36,7 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
     const newFirst = someUsers(NEWCOMERS);
     const readers = await load(readersFirst, READERS);
     const newcomers = await load(newFirst, NEWCOMERS);
+    const crowd = trouble === 'logins' ? await load(someUsers(CROWD), CROWD) : null;
     const before = (await source.ask('stats')).live;
     await open(readers, READERS);
     await allLive(source, before + READERS);
@@ -42,14 +45,15 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
     if (trouble === 'rocketchat') await source.ask(`stall ${users - STALLED} ${newFirst + NEWCOMERS}`);
     if (trouble === 'resolver') closeSync(openSync(slowFile, 'w'));
     await sleep(200);
-    const coming = open(newcomers, NEWCOMERS);
+    const coming = [open(newcomers, NEWCOMERS), ...(crowd ? [open(crowd, CROWD, 256)] : [])];
     const found = await send(side, RATE, seconds);
-    await coming;
+    await Promise.all(coming);
     await source.ask('side 0 0 0');
     if (trouble === 'rocketchat') await source.ask('unstall');
     if (trouble === 'resolver') rmSync(slowFile);
     await readers.stop();
     await newcomers.stop();
+    await crowd?.stop();
     await sleep(3500); // sessions of those who left end, slow look-ups too
     return found;
   }
@@ -58,9 +62,10 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
     reader: 'a reader stalls',
     rocketchat: 'Rocket.Chat stalls for some',
     resolver: 'names take 3 s',
+    logins: `${CROWD} users come at once`,
   };
   let slow;
-  const found = { none: [], reader: [], rocketchat: [], resolver: [] };
+  const found = { none: [], reader: [], rocketchat: [], resolver: [], logins: [] };
   try {
     for (let i = 0; i < rounds; i++) for (const trouble of Object.keys(found)) found[trouble].push(await round(trouble));
     slow = (await server.metrics())['pushbridge_connections_ended_total{reason="slow"}'];

@@ -174,7 +174,7 @@ export async function startHost() {
 
 const once = (emitter, event) => new Promise((resolve) => emitter.once(event, (...args) => resolve(args)));
 
-/** The product, one shard, against `source`. settings: more, as {'PushBridge:Shards': 1}. */
+/** The product, one shard, against `source`. settings: more, as {'PushBridge:Shards': 1}; undefined: as by default. */
 export async function startBridge(source, settings = {}, { env = {} } = {}) {
   const all = {
     Urls: 'http://127.0.0.1:0',
@@ -195,7 +195,7 @@ export async function startBridge(source, settings = {}, { env = {} } = {}) {
     'PushBridge:Drain:Seconds': 10,
     ...settings,
   };
-  const variables = Object.fromEntries(Object.entries(all).map(([k, v]) => [k.replaceAll(':', '__'), String(v)]));
+  const variables = Object.fromEntries(Object.entries(all).filter(([, v]) => v !== undefined).map(([k, v]) => [k.replaceAll(':', '__'), String(v)]));
   const bridge = keep(
     new Program(path.join(BUILD, 'pushbridge'), [], {
       core: SERVER_CORE,

@@ -87,7 +87,7 @@ static void see_repaired(struct room_memory *m, struct slice json)
     room_memory_see_deleted(m, msg.rid, msg.id, msg.updated_ms, msg.updated_ms / 2);
     assert(!room_memory_see_deleted(m, msg.rid, msg.id, msg.updated_ms, msg.updated_ms / 2));
     room_memory_returned(m, msg.rid, msg.updated_ms);
-    room_memory_repaired(m, msg.rid);
+    room_memory_repaired(m, msg.rid, msg.updated_ms);
     assert(room_memory_lacking_since(m, msg.rid) == RC_NO_DATE);
     assert(room_memory_take_doubtful(m) <= 2);
     room_memory_pin(m, false);

@@ -23,7 +23,7 @@ const { values } = parseArgs({
     users: { type: 'string', default: '200' },
     rooms: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    keep: { type: 'string' }, // the violations as JSON
+    keep: { type: 'string' }, // the violations, with what happened around them, as JSON
   },
 });
 const [seconds, users, rooms, seed] = ['seconds', 'users', 'rooms', 'seed'].map((name) => Number(values[name]));
@@ -41,7 +41,7 @@ async function soak(t) {
   const people = populate(random, double.store, { users, rooms, password: PASSWORD });
   await double.start();
   t.after(() => double.stop());
-  const oracle = new Oracle(double);
+  const oracle = new Oracle(double, { keep: values.keep !== undefined });
   const bridge = await startBridge(t, double, {
     'PushBridge:Log:Level': 'warn',
     'PushBridge:Session:LingerSeconds': LINGER_MS / 1000,

@@ -7,8 +7,8 @@
 // Of each life of a tab (one connection) is asked:
 // - every message at most once (as new), and those the room's members see in the order they were written;
 // - none left out, from when the user's session had taken its first lists: before that a page loads
-//   history itself. What came last before the connection ended may be missing; a hole may not. What was
-//   deleted, or written shortly before the user left the room, may be missing;
+//   history itself. What was written shortly before the connection ended may be missing, and what was
+//   deleted, or written shortly before the user left the room;
 // - deletions of messages that the tab has, and joins and leaves, told;
 // - nothing from a room the user was not in, but for what came before the bridge could know.
 // Of each tab, over all its connections that followed a lost one within Replay:Seconds:
@@ -21,7 +21,7 @@ import { methods } from '../rocketchat_double/methods.mjs';
 
 const ATTACH_MS = 1500; // from the handshake's answer to the session's: what is written then may be missing
 const TAIL_MS = 60_000; // longer than the longest pause, and the repair behind it
-const LEFT_MS = 60_000; // messages before the end of a membership that nobody can ask for any more
+const LEFT_MS = 120_000; // messages before the end of a membership that nobody can ask for any more
 const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
 const RESYNC_REACHES_MS = 180_000; // back
 const REPLAY_MS = 80_000; // a lost tab that is back within this much is sent what it missed
@@ -33,10 +33,13 @@ export class Oracle {
   #members = new Map(); // `uid rid` -> [{from, to, toAt, knownAt}]
   #lists = new Map(); // uid -> [when rooms/get was answered]
   #n = 0;
+  #notes = new Map(); // rid -> [{at, text}]
   #store;
 
-  constructor(double) {
+  /** keep: also what only explains a violation. */
+  constructor(double, { keep = false } = {}) {
     this.#store = double.store;
+    if (keep) this.#record(double);
     double.store.on('message', ({ message }) => this.#onMessage(message));
     double.store.on('message-deleted', ({ _id }) => this.#deleted(_id));
     double.store.on('subscription', ({ action, subscription }) => this.#onSubscription(action, subscription, double));
@@ -47,6 +50,32 @@ export class Oracle {
       for (const { rid } of double.store.subscriptionsOf(user._id)) this.#begin(user._id, rid);
     this.#watch('rooms/get', (uid) => this.#listsOf(uid).push(Date.now()));
     this.#watch('subscriptions/get', (uid) => this.#learned(uid));
+  }
+
+  /** Queries for rooms, by whoever, and room events, to whomever. */
+  #record(double) {
+    const query = methods['messages/get'];
+    methods['messages/get'] = (context, rid, options) => {
+      const note = (text) => this.#note(rid, `query by ${context.user?.username} since ${+options.lastUpdate}: ${text}`);
+      try {
+        const result = query(context, rid, options);
+        note(result.updated.map((m) => m._id).join(' '));
+        return result;
+      } catch (error) {
+        note(error.error);
+        throw error;
+      }
+    };
+    double.streams.notifyUser = ((notify) => (uid, name, args) => {
+      if (name === 'subscriptions-changed' && args[0] !== 'updated') this.#note(args[1].rid, `${uid} ${name} ${args[0]}`);
+      return notify.call(double.streams, uid, name, args);
+    })(double.streams.notifyUser);
+    double.store.on('room', ({ action, room }) => this.#note(room._id, `room ${action} ${room.msgs} at ${+room._updatedAt} ${room.lastMessage?._id}`));
+  }
+
+  #note(rid, text) {
+    if (!this.#notes.has(rid)) this.#notes.set(rid, []);
+    this.#notes.get(rid).push({ at: Date.now(), text });
   }
 
   /** Notes each answer of a method. */
@@ -142,11 +171,12 @@ export class Oracle {
 
   /** What happened in a room around a time, as this life heard it and as it was written. */
   #trace(uid, life, rid, at) {
-    const near = (x) => Math.abs(x.at - at) < 40_000;
+    const near = (x) => Math.abs(x.at - at) < 60_000;
     const heard = life.heard.filter((h) => (h.rid === rid || h.rid === null) && near(h)).map((h) => `${h.at} heard ${h.target} ${h.id ?? h.method ?? h.reason}`);
     const written = (this.#byRoom.get(rid) ?? []).filter(near).map((m) => `${m.at} written ${m.id} ${m.type ?? ''}`);
     const lists = this.#listsOf(uid).map((t) => `${t} lists`);
-    return [...heard, ...written, ...lists].sort();
+    const notes = (this.#notes.get(rid) ?? []).filter((x) => near(x) && !(/ s\w*-changed/.test(x.text) && !x.text.startsWith(uid))).map((x) => `${x.at} ${x.text}`);
+    return [`connection from ${life.openedAt} to ${life.endedAt}`, ...[...heard, ...written, ...lists, ...notes].sort((a, b) => parseInt(a) - parseInt(b))];
   }
 
   /** What was heard, one after the other: twice, out of order, or none of the user's business. */
@@ -159,7 +189,7 @@ export class Oracle {
       if (!m) continue; // from before the beginning
       verdict.count('messages delivered');
       if (got.has(m.id)) {
-        verdict.violate('repeated', { user: life.tab.user, rid: m.rid, id: m.id, firstAt: got.get(m.id), at: h.at });
+        verdict.violate('repeated', { trace: () => this.#trace(uid, life, m.rid, h.at), user: life.tab.user, rid: m.rid, id: m.id, firstAt: got.get(m.id), at: h.at });
         continue;
       }
       got.set(m.id, h.at);
@@ -193,12 +223,10 @@ export class Oracle {
 
   #judgeRoom(verdict, uid, rid, { got, since, end, blame }) {
     const all = this.#byRoom.get(rid) ?? [];
-    const furthest = all.findLast((m) => m.inOrder && got.has(m.id))?.n ?? 0;
     for (const { from, to, toAt } of this.#membership(uid, rid)) {
       for (const m of all) {
         if (m.n < from || m.n > to || m.at < since || got.has(m.id)) continue;
-        if (m.at > end || (m.n > furthest && m.at > end - TAIL_MS)) continue;
-        if (!m.inOrder && m.at > end - TAIL_MS) continue;
+        if (m.at > end - TAIL_MS) continue; // judged with the connection that followed, if one did
         if (m.deletedAt !== null) verdict.count('not delivered before their deletion');
         else if (toAt - m.at < LEFT_MS) verdict.count('not delivered before the user left');
         else blame('missing', rid, m.at, { id: m.id, written: m.at, ago: Date.now() - m.at, inOrder: m.inOrder });
@@ -221,7 +249,7 @@ export class Oracle {
           if (m.n < from || m.n > to || m.at < chain[0].since || m.at > end - TAIL_MS) continue;
           if (m.deletedAt !== null || toAt - m.at < LEFT_MS || chain.some((life) => life.got.has(m.id))) continue;
           const excuse = resyncs.find((r) => (r.rid === null || r.rid === rid) && r.at >= m.at && r.at - m.at < RESYNC_REACHES_MS);
-          const detail = { user: tab.user, rid, id: m.id, written: m.at, lives: chain.map((l) => [l.openedAt, l.endedAt, l.how]) };
+          const detail = { trace: () => chain.flatMap((life) => this.#trace(uid, life, rid, m.at)), user: tab.user, rid, id: m.id, written: m.at, lives: chain.map((l) => [l.openedAt, l.endedAt, l.how]) };
           if (excuse) verdict.excuse(excuse.reason, 'lost by a tab');
           else if (wasTakenForAnother(chain, others, m.at)) verdict.count('sent to a fresh page of the same browser instead');
           else verdict.violate('lost by a tab', detail);
@@ -238,7 +266,7 @@ export class Oracle {
         if (!before) first.set(id, { life, at });
         else if (before.at > before.life.endedAt - TAIL_HEARD_MS) verdict.count('sent again: the tail');
         else if (lostTogether(before.life, life, others)) verdict.count('sent again: tabs of one browser');
-        else verdict.violate('sent again', { user: life.tab.user, id, firstAt: before.at, lostAt: before.life.endedAt, backAt: life.openedAt, at });
+        else verdict.violate('sent again', { trace: () => [...chain, ...others.flatMap((t) => t.lives)].map((l) => `${l.tab.constructor.name} from ${l.openedAt} to ${l.endedAt} ${l.how}`), user: life.tab.user, id, firstAt: before.at, lostAt: before.life.endedAt, backAt: life.openedAt, at });
       }
     }
   }

@@ -298,7 +298,7 @@ static struct world {
     char told_one[4096]; /* push_to_connection */
     char answered[8192]; /* calls, one a line */
     char repair_rid[300];
-    int64_t repair_since_ms;
+    int64_t repair_since_ms, repair_until_ms;
     uint64_t repair_ticket;
     unsigned repair_asks, repair_cancels, repair_dones;
     bool drained, freed, cache_freed;
@@ -388,12 +388,14 @@ static inline void on_login_done(void *arg, uint64_t ticket, enum login_road roa
     w.last_done_road = road;
 }
 
-static inline void on_repair_ask(void *arg, struct slice rid, int64_t since_ms, uint64_t ticket)
+static inline void on_repair_ask(void *arg, struct slice rid, int64_t since_ms, int64_t until_ms,
+                                 uint64_t ticket)
 {
     (void)arg;
     assert_true(rid.len > 0 && rid.len < sizeof w.repair_rid);
     snprintf(w.repair_rid, sizeof w.repair_rid, "%.*s", (int)rid.len, rid.ptr);
     w.repair_since_ms = since_ms;
+    w.repair_until_ms = until_ms;
     w.repair_ticket = ticket;
     w.repair_asks++;
 }
@@ -412,7 +414,7 @@ static inline void on_repair_done(void *arg, struct slice rid, uint64_t ticket,
     (void)arg;
     (void)rid;
     w.repair_dones++;
-    session_table_repair_answered(w.table, ticket, uv_hrtime() / 1000000 + 1, answer, error);
+    session_table_repair_answered(w.table, ticket, w.repair_until_ms, answer, error);
     repair_answer_unref(answer);
 }
 

@@ -526,12 +526,12 @@ static void test_lacking(void **state)
     assert_int_equal(repaired("d", 7, 7), ROOM_SIGHT_REPEAT);
     assert_int_equal(repaired("b", 3, 3), ROOM_SIGHT_REPEAT);
     assert_int_equal(repaired("a", 1, 8), ROOM_SIGHT_LATER); /* edited meanwhile */
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     assert_false(lacking(15, 11, "f", 11));
     assert_true(lacking(14, 13, "f", 11)); /* something was deleted */
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     assert_true(lacking(14, 13, "f", 11)); /* two changes, read when both had happened */
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     assert_true(lacking(15, 15, NULL, 0)); /* Store_Last_Message is off */
 }
 
@@ -552,6 +552,7 @@ static void test_bursts(void **state)
     assert_false(hinted(10, 1, "a", 1).burst);
     assert_false(hinted(11, 2.5, "b", 2.5).burst);
     assert_true(hinted(12, 3, "c", 3).burst);
+    assert_false(hinted(11, 2.5, "b", 2.5).burst); /* overtaken: its time is over */
     room_memory_doubt(m, SLICE_LIT("r"), T(2));
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(2) - 5000);
 }
@@ -589,7 +590,7 @@ static void test_forgotten_deletions_are_not_told_again(void **state)
     lacking(10, 1, "a", 1);
     lacking(9, 3, "a", 1);
     assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(3), T(1) - 5000));
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     for (int i = 0; i < 64; i++) {
         snprintf(id, sizeof id, "x%d", i);
         stream("r", id, 4 + i * 0.01, 4 + i * 0.01);
@@ -683,7 +684,7 @@ static void test_absence(void **state)
     assert_int_equal(repaired("d", 6, 6), ROOM_SIGHT_REPEAT);
     assert_int_equal(repaired("e", 10, 10), ROOM_SIGHT_FIRST);
     assert_int_equal(repaired("d", 6, 11), ROOM_SIGHT_LATER); /* edited in her time */
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     assert_false(room_memory_left(m, SLICE_LIT("r"), T(5))); /* before her time, now */
     assert_true(room_memory_left(m, SLICE_LIT("r"), T(13)));
     assert_int_equal(changed("r", 21, 14, "f", 14, 14), ROOM_SIGHT_REPEAT);
@@ -763,7 +764,7 @@ static void test_lacking_survives_looks_and_gaps(void **state)
         if (i > 0)
             room_memory_gap(m);
     }
-    room_memory_repaired(m, SLICE_LIT("r"));
+    room_memory_repaired(m, SLICE_LIT("r"), RC_NO_DATE);
     room_memory_gap(m);
     compared[0] = '\0';
     assert_true(room_memory_check_rooms(m, later, on_moved, NULL));
