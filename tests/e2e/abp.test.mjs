@@ -151,6 +151,9 @@ test('CreateUser and DeleteUser by an administrator', async (t) => {
   const remove = (query) => call(bridge, 'DELETE', 'Im/DeleteUser', { token: asAdmin(), query });
   assert.equal((await remove('')).status, 400);
   assert.equal((await remove('?username=Root')).status, 400);
+  const ownAccount = await remove(`?userId=${rc.admin._id}`);
+  assert.deepEqual([ownAccount.status, ownAccount.error.validationErrors[0].members], [400, ['userId']]);
+  assert.equal((await remove('?userId=rocket.cat')).status, 400);
   assert.equal((await remove('?userId=nobody')).status, 404);
   const owner = await remove(`?userId=${rc.user('alice')._id}`);
   assert.deepEqual([owner.status, owner.error.details], [500, 'user-last-owner']);
@@ -158,6 +161,16 @@ test('CreateUser and DeleteUser by an administrator', async (t) => {
   assert.equal(rc.store.userByName('alice'), undefined);
   const gone = await call(bridge, 'DELETE', 'im/deleteuser', { token: asAdmin(), query: `?USERID=${carol._id}` });
   assert.deepEqual([gone.status, gone.result], [200, null]);
+});
+
+test('an administrator whom the settings name by id and token alone is not removed either', async (t) => {
+  const rc = await startWithAdmin(t);
+  const { userId, authToken } = (await (await fetch(`${rc.double.url}/api/v1/login`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ user: 'root', password: ADMIN['Im:AdminPassword'] }) })).json()).data;
+  const bridge = await startBridge(t, rc.double, { 'Im:AdminUserId': userId, 'Im:AdminToken': authToken });
+  await adminReady(bridge);
+  for (const query of [`?userId=${userId}`, '?username=root', '?username=ROOT'])
+    assert.equal((await call(bridge, 'DELETE', 'Im/DeleteUser', { token: asAdmin(), query })).status, 400, query);
+  assert.notEqual(rc.store.userByName('root'), undefined);
 });
 
 test("the administrator's troubles are not the caller's rights", async (t) => {
