@@ -107,7 +107,17 @@ static void start_if(struct abp_call *c, bool memory)
 /* The names nobody is mapped to are not made, nor removed, either. */
 static bool is_reserved(const struct abp_call *c, struct slice name)
 {
-    return rc_account_is_reserved(c->abp->shard->program->rules.account, name);
+    const struct shard *s = c->abp->shard;
+
+    return rc_account_is_reserved(s->program->rules.account, name) ||
+           session_table_is_admin_name(s->sessions, name);
+}
+
+/* The bridge's own account would remove itself, and with it what all of this rests on. */
+static bool is_reserved_id(const struct abp_call *c, struct slice user_id)
+{
+    return slice_eq(user_id, SLICE_LIT("rocket.cat")) ||
+           session_table_is_admin(c->abp->shard->sessions, user_id);
 }
 
 static bool is_reserved_raw(const struct abp_call *c, struct slice raw)
@@ -179,7 +189,7 @@ static void delete_user(struct abp_call *c, const struct http_view *v)
         fail_input(c, "Rocket.Chat's userId, or the username, is required.", "userId");
         return;
     }
-    if (by_name ? is_reserved(c, who) : slice_eq(who, SLICE_LIT("rocket.cat"))) {
+    if (by_name ? is_reserved(c, who) : is_reserved_id(c, who)) {
         fail_input(c, "This user is reserved.", by_name ? "username" : "userId");
         return;
     }

@@ -8,7 +8,6 @@
 #include "bridge/rc_clients.h"
 #include "bridge/shard.h"
 #include "bridge/token_desk.h"
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,13 +69,31 @@ static void unlink_call(struct abp_call *c)
     c->link = NULL;
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct abp *a = handle->data;
+    void (*done)(void *) = a->done;
+    void *arg = a->done_arg;
+
+    free(a);
+    done(arg);
+}
+
+/* What was asked of another shard may be answered after all else here has ended. */
+static void close_when_empty(struct abp *a)
+{
+    if (a->rest_closed && a->calls == 0)
+        uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+}
+
 static void release(struct abp_call *c)
 {
+    struct abp *a = c->abp;
+
     if (c->req != NULL || c->pending > 0)
         return;
     unlink_call(c);
-    c->abp->calls--;
-    im_counts_drop(c->abp->shard->program->abp_counts, c->count);
+    im_counts_drop(a->shard->program->abp_counts, c->count);
     if (c->body.data != NULL)
         explicit_bzero(c->body.data, c->body.cap);
     byte_buf_free(&c->body);
@@ -86,6 +103,8 @@ static void release(struct abp_call *c)
     free(c->username);
     free(c->key);
     free(c);
+    a->calls--;
+    close_when_empty(a);
 }
 
 static void answer(struct abp_call *c, const struct abp_error *error, struct slice result)
@@ -468,22 +487,12 @@ int abp_open(struct shard *s, struct abp **out)
     return 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-    struct abp *a = handle->data;
-    void (*done)(void *) = a->done;
-    void *arg = a->done_arg;
-
-    free(a);
-    done(arg);
-}
-
 static void on_rest_freed(void *arg)
 {
     struct abp *a = arg;
 
-    assert(a->calls == 0);
-    uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+    a->rest_closed = true;
+    close_when_empty(a);
 }
 
 void abp_close(struct abp *a, void (*done)(void *arg), void *arg)

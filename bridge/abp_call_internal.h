@@ -29,7 +29,8 @@ struct abp {
     struct abp_call *first, **last; /* waiting for their answers, the longest-waiting first */
     void (*done)(void *arg);
     void *done_arg;
-    unsigned calls; /* those whose request is answered already included */
+    unsigned calls;   /* those whose request is answered already included */
+    bool rest_closed; /* the end waits for calls to become 0 */
 };
 
 struct abp_call {

@@ -1,6 +1,7 @@
 #include "bridge/doctor_internal.h"
 
 #include "base/hash.h"
+#include "base/json_slice.h"
 #include "bridge/rc_clients.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
@@ -40,6 +41,31 @@ int64_t doctor_wall_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void doctor_keep(char *out, size_t cap, struct slice text)
+{
+    snprintf(out, cap, "%.*s", (int)text.len, text.ptr == NULL ? "" : text.ptr);
+}
+
+bool doctor_text_member(struct slice json, const char *name, char *out, size_t cap)
+{
+    struct json_reader r;
+    struct slice key, raw = {0};
+    size_t len;
+
+    json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
+    if (json_enter_object(&r))
+        while (json_next_key(&r, &key)) {
+            if (json_string_is(key, name) && json_peek(&r) == JSON_KIND_STRING)
+                json_read_string(&r, &raw);
+            else
+                json_skip(&r);
+        }
+    if (!json_end(&r) || raw.len == 0 || !json_string_unescape(raw, out, cap - 1, &len))
+        return false;
+    out[len] = '\0';
+    return true;
 }
 
 static void set_done(void *arg)

@@ -1,6 +1,5 @@
 #include "bridge/doctor_internal.h"
 
-#include "base/json_slice.h"
 #include "signalr/http/http_cors.h"
 #include <arpa/inet.h>
 
@@ -27,37 +26,19 @@ static void base_url(const struct settings *s, char out[URL_MAX])
              v4->sin_addr.s_addr == htonl(INADDR_ANY) ? "127.0.0.1" : host, ntohs(v4->sin_port));
 }
 
-/* A text member of a JSON object; false: not there. */
-static bool text_member(struct slice json, const char *name, struct slice *raw)
-{
-    struct json_reader r;
-    struct slice key;
-    bool found = false;
-
-    json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
-    if (json_enter_object(&r))
-        while (json_next_key(&r, &key)) {
-            if (json_string_is(key, name) && json_peek(&r) == JSON_KIND_STRING)
-                found = json_read_string(&r, raw);
-            else
-                json_skip(&r);
-        }
-    return found && json_end(&r);
-}
-
 /* True: a bridge answers. */
 static bool check_running(struct doctor *d, const char *base)
 {
     char url[URL_MAX + 16];
     struct doctor_answer a;
-    struct slice status;
+    char status[16];
     bool running;
 
     snprintf(url, sizeof url, "%s/readyz", base);
     doctor_http(d, &(struct doctor_request){.method = "GET", .url = url}, &a);
     running = (a.status == 200 || a.status == 503) &&
-              text_member(byte_buf_slice(&a.body), "status", &status);
-    if (running && slice_eq(status, SLICE_LIT("ok")))
+              doctor_text_member(byte_buf_slice(&a.body), "status", status, sizeof status);
+    if (running && strcmp(status, "ok") == 0)
         doctor_say(d, DOCTOR_OK, "bridge", "one runs at %s and is ready", base);
     else if (running)
         doctor_say(d, DOCTOR_WARN, "bridge", "one runs at %s and says %.*s", base, (int)a.body.len,
@@ -172,7 +153,7 @@ static void check_negotiate(struct doctor *d, const char *base)
     char url[URL_MAX + 300];
     struct byte_buf header = {0};
     struct doctor_answer a;
-    struct slice token;
+    char token[64];
 
     snprintf(url, sizeof url, "%s%s/negotiate?negotiateVersion=1", base, d->settings->hub_path);
     byte_buf_puts(&header, "Authorization: Bearer ");
@@ -184,7 +165,8 @@ static void check_negotiate(struct doctor *d, const char *base)
                 &(struct doctor_request){
                     .method = "POST", .url = url, .headers = {header.data, "Content-Length: 0"}},
                 &a);
-    if (a.status == 200 && text_member(byte_buf_slice(&a.body), "connectionToken", &token))
+    if (a.status == 200 &&
+        doctor_text_member(byte_buf_slice(&a.body), "connectionToken", token, sizeof token))
         doctor_say(d, d->token_good ? DOCTOR_OK : DOCTOR_WARN, "negotiate",
                    d->token_good ? "the running bridge takes the token"
                                  : "the running bridge takes the token, these settings don't: it "

@@ -42,6 +42,9 @@ void doctor_say(struct doctor *d, enum doctor_mark mark, const char *check, cons
     __attribute__((format(printf, 4, 5)));
 void doctor_wait(struct doctor *d, const bool *done); /* runs the loop until then */
 int64_t doctor_wall_ms(void);
+void doctor_keep(char *out, size_t cap, struct slice text); /* cut, NUL behind it */
+/* A text member of a JSON object, its meaning; false: not there, or cap too small. */
+bool doctor_text_member(struct slice json, const char *name, char *out, size_t cap);
 
 /* ---- doctor_http.c ---- */
 

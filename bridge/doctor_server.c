@@ -1,6 +1,5 @@
 #include "bridge/doctor_internal.h"
 
-#include "base/json_slice.h"
 #include "bridge/login_hint.h"
 #include "rocketchat/rest_client.h"
 #include <curl/curl.h>
@@ -64,32 +63,13 @@ static void check_clock(struct doctor *d, const struct doctor_answer *a)
                    apart / 1000);
 }
 
-static bool read_version(struct slice json, char out[32])
-{
-    struct json_reader r;
-    struct slice key, raw = {0};
-    size_t len = 0;
-
-    json_reader_init(&r, json.ptr, json.len, JSON_MAX_DEPTH);
-    if (json_enter_object(&r))
-        while (json_next_key(&r, &key)) {
-            if (json_string_is(key, "version") && json_peek(&r) == JSON_KIND_STRING)
-                json_read_string(&r, &raw);
-            else
-                json_skip(&r);
-        }
-    if (!json_end(&r) || raw.len == 0 || !json_string_unescape(raw, out, 31, &len))
-        return false;
-    out[len] = '\0';
-    return true;
-}
-
 static void check_version(struct doctor *d, const struct doctor_answer *a)
 {
     char version[32];
     long major;
 
-    if (a->status != 200 || !read_version(byte_buf_slice(&a->body), version)) {
+    if (a->status != 200 ||
+        !doctor_text_member(byte_buf_slice(&a->body), "version", version, sizeof version)) {
         if (a->status / 100 == 3)
             doctor_say(d, DOCTOR_FAIL, "rocket.chat",
                        "%s redirects to %s: put that into Im:Address", d->rest_url, a->location);
@@ -143,11 +123,6 @@ struct admin_login {
     struct rest_rate rate;
 };
 
-static void keep(char *out, size_t cap, struct slice text)
-{
-    snprintf(out, cap, "%.*s", (int)text.len, text.ptr == NULL ? "" : text.ptr);
-}
-
 static void on_login(void *arg, const struct rest_login *login, const struct rc_error *error,
                      const struct rest_rate *rate)
 {
@@ -159,9 +134,9 @@ static void on_login(void *arg, const struct rest_login *login, const struct rc_
         l->error = *error;
         return;
     }
-    keep(l->user_id, sizeof l->user_id, login->user_id);
-    keep(l->token, sizeof l->token, login->auth_token);
-    keep(l->username, sizeof l->username, login->username);
+    doctor_keep(l->user_id, sizeof l->user_id, login->user_id);
+    doctor_keep(l->token, sizeof l->token, login->auth_token);
+    doctor_keep(l->username, sizeof l->username, login->username);
 }
 
 static void on_me(void *arg, const struct rest_me *me, const struct rc_error *error)
@@ -172,7 +147,7 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
     if (error != NULL)
         l->error = *error;
     else
-        keep(l->username, sizeof l->username, me->username);
+        doctor_keep(l->username, sizeof l->username, me->username);
 }
 
 static void on_done(void *arg, const struct rc_error *error)

@@ -129,11 +129,6 @@ static bool call(struct patient *p, const char *method, struct slice params, ddp
 
 /* ---- login ---- */
 
-static void keep(char *out, size_t cap, struct slice text)
-{
-    snprintf(out, cap, "%.*s", (int)text.len, text.ptr == NULL ? "" : text.ptr);
-}
-
 static void on_rest_login(void *arg, const struct rest_login *login, const struct rc_error *error,
                           const struct rest_rate *rate)
 {
@@ -145,9 +140,9 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
         p->error = *error;
         return;
     }
-    keep(p->user_id, sizeof p->user_id, login->user_id);
-    keep(p->token, sizeof p->token, login->auth_token);
-    keep(p->username, sizeof p->username, login->username);
+    doctor_keep(p->user_id, sizeof p->user_id, login->user_id);
+    doctor_keep(p->token, sizeof p->token, login->auth_token);
+    doctor_keep(p->username, sizeof p->username, login->username);
 }
 
 static void on_me(void *arg, const struct rest_me *me, const struct rc_error *error)
@@ -158,7 +153,7 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
     if (error != NULL)
         p->error = *error;
     else
-        keep(p->username, sizeof p->username, me->username);
+        doctor_keep(p->username, sizeof p->username, me->username);
 }
 
 static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
@@ -172,8 +167,8 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
     else if (!ddp_login_result_parse(result, &parsed) || parsed.token.len >= sizeof p->token)
         rc_error_of(&p->error, RC_MALFORMED);
     else {
-        keep(p->user_id, sizeof p->user_id, parsed.user_id);
-        keep(p->token, sizeof p->token, parsed.token);
+        doctor_keep(p->user_id, sizeof p->user_id, parsed.user_id);
+        doctor_keep(p->token, sizeof p->token, parsed.token);
     }
 }
 
@@ -339,7 +334,7 @@ static void on_rooms(void *arg, struct slice result, const struct rc_error *erro
     }
     /* It goes into a call as it stands. */
     if (!json_failed(&r) && rid.len < sizeof p->room)
-        keep(p->room, sizeof p->room, rid);
+        doctor_keep(p->room, sizeof p->room, rid);
     p->favourite = favourite;
 }
 

@@ -88,7 +88,7 @@ static unsigned char next_folded(struct slice *s)
     return c;
 }
 
-static bool same_name_folded(struct slice a, struct slice b)
+bool rc_account_same_name(struct slice a, struct slice b)
 {
     while (a.len > 0 && b.len > 0) {
         if (next_folded(&a) != next_folded(&b))
@@ -113,7 +113,7 @@ static bool is_usable(struct slice name)
 bool rc_account_is_reserved(const struct rc_account *a, struct slice name)
 {
     for (char **reserved = a->reserved; *reserved != NULL; reserved++)
-        if (same_name_folded(name, slice_of(*reserved)))
+        if (rc_account_same_name(name, slice_of(*reserved)))
             return true;
     return false;
 }
@@ -149,7 +149,7 @@ enum rc_account_result rc_account_check(const char *asked, struct slice answered
 {
     if ((admin_id != NULL && *admin_id != '\0' && slice_eq(answered_id, slice_of(admin_id))) ||
         (admin_name != NULL && *admin_name != '\0' &&
-         same_name_folded(answered_name, slice_of(admin_name))))
+         rc_account_same_name(answered_name, slice_of(admin_name))))
         return RC_ACCOUNT_ADMIN;
     return slice_eq(answered_name, slice_of(asked)) ? RC_ACCOUNT_OK : RC_ACCOUNT_OTHER_NAME;
 }

@@ -43,6 +43,9 @@ enum rc_account_result rc_account_name(const struct rc_account *a, const struct 
                                        const struct json_t *claims,
                                        char out[RC_ACCOUNT_MAX_BYTES + 1]);
 
+/* As Rocket.Chat finds users: without regard to case. */
+bool rc_account_same_name(struct slice a, struct slice b);
+
 /* The admin's name, or a reserved one. */
 bool rc_account_is_reserved(const struct rc_account *a, struct slice name);
 

@@ -292,6 +292,11 @@ bool session_table_is_admin(const struct session_table *t, struct slice user_id)
     return t->admin_id != NULL && slice_eq(slice_of(t->admin_id), user_id);
 }
 
+bool session_table_is_admin_name(const struct session_table *t, struct slice username)
+{
+    return t->admin_name != NULL && rc_account_same_name(slice_of(t->admin_name), username);
+}
+
 void session_table_orphan(struct session_table *t, const struct token_entry *entry)
 {
     logout_queue_add(t->logouts, entry->rc_user_id, entry->auth_token);

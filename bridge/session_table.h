@@ -194,6 +194,7 @@ const char *session_call_listed(const struct settings *settings, struct slice na
 void session_table_set_admin(struct session_table *t, struct slice user_id, struct slice username);
 
 bool session_table_is_admin(const struct session_table *t, struct slice user_id);
+bool session_table_is_admin_name(const struct session_table *t, struct slice username);
 
 /* A cached token came to its end with nobody watching (token_orphan_fn of the cache): logs it out.
  */

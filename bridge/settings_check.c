@@ -249,10 +249,20 @@ static void check_times(const struct settings *s, struct settings_notes *notes)
                      "PushBridge:Limits:HeadBytes");
 }
 
+static bool is_below(const char *path, const char *folder)
+{
+    const size_t len = strlen(folder);
+
+    return strncmp(path, folder, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+/* The proxy answers whatever is below its path: nothing else would be reached there. */
 static void check_proxy(const struct settings *s, struct settings_notes *notes)
 {
-    if (is_set(s->proxy.path) && strcmp(s->proxy.path, s->hub_path) == 0)
-        error(notes, "PushBridge:Proxy:Path: must not be PushBridge:HubPath");
+    if (is_set(s->proxy.path) && is_below(s->hub_path, s->proxy.path))
+        error(notes, "PushBridge:HubPath: must not be PushBridge:Proxy:Path, nor below it");
+    if (is_set(s->proxy.path) && s->abp.enabled && is_below(s->abp.base_path, s->proxy.path))
+        error(notes, "PushBridge:Abp:BasePath: must not be PushBridge:Proxy:Path, nor below it");
     if (s->proxy.anonymous_routes.count > 0 && !is_set(s->im.admin_user_name) &&
         !is_set(s->im.admin_user_id))
         error(notes, "PushBridge:Proxy:AnonymousRoutes: needs an administrator "

@@ -13,15 +13,6 @@ static size_t skip_space(struct slice s, size_t i)
     return i;
 }
 
-/* Behind the closing quote of the string that opens at i. */
-static size_t behind_string(struct slice s, size_t i)
-{
-    for (i++; i < s.len && s.ptr[i] != '"'; i++)
-        if (s.ptr[i] == '\\')
-            i++;
-    return i < s.len ? i + 1 : s.len;
-}
-
 /* {"$date":n} at i: true, *end behind it. Anything more or other in the object is no date. */
 static bool ejson_date(struct slice s, size_t i, int64_t *ms, size_t *end)
 {
@@ -47,16 +38,17 @@ static bool ejson_date(struct slice s, size_t i, int64_t *ms, size_t *end)
     return sscanf(digits, "%" SCNd64, ms) == 1;
 }
 
+/* A brace in a string can't be taken for a date's: a quote behind it would have a backslash. */
 void rc_iso_of_ejson(struct slice json, struct byte_buf *out)
 {
     char iso[RC_DATE_ISO_SIZE];
     size_t copied = 0, i = 0, end;
+    const char *brace;
     int64_t ms;
 
-    while (i < json.len) {
-        if (json.ptr[i] == '"') {
-            i = behind_string(json, i);
-        } else if (json.ptr[i] == '{' && ejson_date(json, i, &ms, &end) && rc_date_iso(ms, iso)) {
+    while (i < json.len && (brace = memchr(json.ptr + i, '{', json.len - i)) != NULL) {
+        i = (size_t)(brace - json.ptr);
+        if (ejson_date(json, i, &ms, &end) && rc_date_iso(ms, iso)) {
             byte_buf_append(out, json.ptr + copied, i - copied);
             byte_buf_printf(out, "\"%s\"", iso);
             copied = i = end;

@@ -9,7 +9,8 @@
 /* A server closes an idle connection when it likes; Node, under Rocket.Chat, does after 5 s. A body
  * that was sent into such a one is lost, so none is used that has been idle for so long. */
 #define MAX_IDLE_S 3L
-#define TICK_MS 200 /* how exact the idle time is */
+#define TICK_MS 200    /* how exact the idle time is */
+#define STATUS_MAX 599 /* others are invalid (RFC 9110 15), and no caller's business */
 
 struct rest_stream_client {
     uv_loop_t *loop;
@@ -161,6 +162,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     if (st->status < 200) /* interim: another block follows */
         return size * n;
     if (trim(line).len == 0) {
+        if (st->status > STATUS_MAX)
+            return 0;
         st->head_told = true;
         st->events.head(st->arg, st->status, st->chunked ? REST_LENGTH_UNKNOWN : st->length);
         return size * n;
@@ -210,7 +213,7 @@ static void on_finished(void *arg, CURL *easy, CURLcode code)
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&st);
-    if (result == RC_OK && !st->head_told)
+    if (!st->head_told && (result == RC_OK || st->status > STATUS_MAX))
         finish(st, RC_MALFORMED, "http-broken");
     else
         finish(st, result, word);
@@ -256,13 +259,14 @@ static void set_options(struct rest_stream *st)
 
 static void set_method(CURL *e, const struct rest_stream_request *r)
 {
+    if (strcmp(r->method, "HEAD") == 0) { /* an upload would have libcurl wait for a body */
+        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        return;
+    }
     if (r->has_body) {
         curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
                          r->length == REST_LENGTH_UNKNOWN ? (curl_off_t)-1 : (curl_off_t)r->length);
-    } else if (strcmp(r->method, "HEAD") == 0) {
-        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-        return;
     } else {
         curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
     }

@@ -31,7 +31,7 @@ struct rest_stream_request {
     struct slice target; /* "/path?query" as it shall be sent, below the base address */
     const struct rest_stream_header *headers; /* but for those on host, connection and length */
     size_t nheaders;
-    bool has_body;
+    bool has_body;   /* HEAD's is not sent: it means nothing (RFC 9110 9.3.2) */
     uint64_t length; /* of the body; REST_LENGTH_UNKNOWN: sent in chunks */
 };
 

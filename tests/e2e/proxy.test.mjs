@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import { cleanUp, ORIGIN, PASSWORD, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { makeCertificates } from '../lib/certificates.mjs';
 import { call, valuesOf } from '../lib/rest_call.mjs';
 
 const ADMIN = { 'Im:AdminUserName': 'super', 'Im:AdminPassword': PASSWORD };
@@ -372,6 +373,12 @@ test('uploads and downloads pass in pieces, whatever they hold', async (t) => {
   }
   const head = await get(api('x'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ bytes: 99 }) }, { method: 'HEAD' });
   assert.deepEqual([head.status, head.headers['content-length'], head.body.length], [200, '99', 0]);
+  for (const body of ['xy', 'x'.repeat(200_000)]) {
+    const odd = await get(api('x'), bearer('alice'), { method: 'HEAD', body });
+    assert.deepEqual([odd.status, odd.body.length], [200, 0], 'a body means nothing here, and holds nothing up');
+  }
+  const strange = await get(api('x'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ status: 600 }) });
+  assert.equal(strange.status, 502);
   // The body is asked for when Rocket.Chat is there to take it.
   const expecting = await get(api('x'), { ...bearer('alice'), Expect: '100-continue', 'Content-Length': 5 }, {
     method: 'POST',
@@ -498,6 +505,22 @@ test('so many calls of one caller, so many in all', async (t) => {
   assert.deepEqual([third.status, third.headers['retry-after']], [429, '1']);
   await hang('bob');
   assert.equal((await get(api('x'), bearer('bob'))).status, 503);
+});
+
+test('Rocket.Chat behind TLS and a prefix: both ways, and not without its authority', async (t) => {
+  const { key, cert, caFile } = makeCertificates(t);
+  const rc = await startDouble(t, { echo: true, prefix: '/chat', tls: { key, cert } });
+  const bridge = await startBridge(t, rc.double, { 'Im:CaFile': caFile });
+  const body = Buffer.alloc(3_000_000, 7);
+  const steer = JSON.stringify({ bytes: 3_000_000 });
+  const res = await call(bridge.url, api('x?a=b'), { method: 'POST', headers: { ...bearer('alice'), 'X-Echo': steer }, body });
+  assert.deepEqual([res.status, res.body.length], [200, 3_000_000]);
+  const record = rc.double.echo.records.at(-1);
+  assert.deepEqual([record.url, record.bytes, record.sha256], ['/chat/api/v1/x?a=b', 3_000_000, sha(body)]);
+  const stranger = await startBridge(t, rc.double);
+  assert.equal((await call(stranger.url, api('x'), { headers: bearer('alice') })).status, 503);
+  const own = { 'X-User-Id': 'u', 'X-Auth-Token': 't' };
+  assert.equal((await call(stranger.url, api('x'), { headers: own })).status, 502);
 });
 
 test('no Rocket.Chat: the answer is an error in its own envelope; no path: no proxy', async (t) => {

@@ -42,6 +42,8 @@ static void test_found(void **state)
     assert_string_equal(r->address, "192.0.2.1");
     assert_ptr_equal(refused_tokens_find(&t, SLICE_LIT("ana")), r);
     assert_string_equal(refused_tokens_find(&t, SLICE_LIT("bob"))->reason, "bad signature");
+    note("8", "bob", "no exp claim", 50);
+    assert_string_equal(refused_tokens_find(&t, SLICE_LIT("bob"))->reason, "no exp claim");
     assert_null(refused_tokens_find(&t, SLICE_LIT("an")));
 }
 

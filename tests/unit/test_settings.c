@@ -333,6 +333,12 @@ static void test_refused(void **state)
          "Im:ClientCertFile and Im:ClientKeyFile: give both or neither\n"},
         {"{\"Im\":{\"CaFile\":\"/nonexistent\"}}", NULL,
          "Im:CaFile: \"/nonexistent\" can't be read: No such file or directory\n"},
+        {"{\"PushBridge\":{\"Replay\":{\"StateFile\":\"/nonexistent/state\"}}}", NULL,
+         "PushBridge:Replay:StateFile: \"/nonexistent/state\" can't be written: its folder: No "
+         "such "
+         "file or directory\n"},
+        {"{\"PushBridge\":{\"Replay\":{\"Tail\":\"pinged\"}}}", NULL,
+         "PushBridge:Replay:Tail: \"pinged\" must be one of acked, last-ping, none (file)\n"},
         {"{\"Im\":{\"CaFile\":\"/dev/null\"}}", NULL,
          "Im:CaFile: \"/dev/null\" holds no certificate in PEM form\n"},
         {"{\"Im\":{\"ClientCertFile\":\"/dev/null\",\"ClientKeyFile\":\"/dev/null\"}}", NULL,
@@ -347,7 +353,11 @@ static void test_refused(void **state)
          "PushBridge:Proxy:AnonymousRoutes: needs an administrator (Im:AdminUserName or "
          "Im:AdminUserId)\n"},
         {"{\"PushBridge\":{\"Proxy\":{\"Path\":\"/signalr/\"}}}", NULL,
-         "PushBridge:Proxy:Path: must not be PushBridge:HubPath\n"},
+         "PushBridge:HubPath: must not be PushBridge:Proxy:Path, nor below it\n"},
+        {"{\"PushBridge\":{\"HubPath\":\"/im/hub\"}}", NULL,
+         "PushBridge:HubPath: must not be PushBridge:Proxy:Path, nor below it\n"},
+        {"{\"PushBridge\":{\"Abp\":{\"BasePath\":\"/im/api\"}}}", NULL,
+         "PushBridge:Abp:BasePath: must not be PushBridge:Proxy:Path, nor below it\n"},
         {"{\"PushBridge\":{\"Hub\":{\"KeepAliveSeconds\":30}}}", NULL,
          "PushBridge:Hub:KeepAliveSeconds: must be less than "
          "PushBridge:Hub:ClientTimeoutSeconds\n"},
