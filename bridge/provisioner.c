@@ -1,4 +1,4 @@
-#include "bridge/provisioner.h"
+#include "bridge/provisioner_internal.h"
 
 #include "base/hash.h"
 #include "base/percent.h"
@@ -7,55 +7,11 @@
 #include "bridge/metrics.h"
 #include "bridge/password_policy.h"
 #include "bridge/program.h"
-#include "bridge/provision_json.h"
 #include "bridge/shard.h"
 #include <assert.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum {
-    RECENT = 256,          /* accounts made lately, remembered for ... */
-    RECENT_MS = 60 * 1000, /* ... other logins of the same users that were refused meanwhile */
-    SEEN = 16 * 1024,      /* users whose profile was looked at; a power of two */
-    MAX_FOLLOWS = 1000,    /* waiting; those beyond are looked at with their next login */
-    SECOND_FACTOR_PAUSE_MS = 30 * 60 * 1000,
-};
-
-enum step { STEP_INFO, STEP_CREATE, STEP_INFO_AGAIN, STEP_TOKEN, STEP_UPDATE };
-
-struct provision {
-    struct provisioner *p;
-    enum step step;
-    bool created, cancelled;
-    provision_fn ensured; /* one of these two, or none: a follow */
-    provision_login_fn logged_in;
-    void *arg;
-    struct lent_call *call;
-    struct provision_info info;
-    struct provision *next; /* a follow that waits */
-    struct slice username, profile;
-    char text[]; /* what they point into */
-};
-
-struct provisioner {
-    struct shard *shard;
-    const struct settings *settings;
-    struct {
-        uint64_t user, at_ms;
-    } recent[RECENT];
-    unsigned next_recent;
-    struct {
-        uint64_t user, profile;      /* hashes */
-    } * seen;                        /* NULL: profiles are not followed */
-    struct provision *first, **last; /* follows that wait */
-    struct provision *following;     /* the one under way */
-    unsigned nfollows;
-    uv_timer_t timer; /* the next follow may start */
-    bool closing;
-    void (*done)(void *arg);
-    void *done_arg;
-};
 
 static uint64_t now_ms(const struct provisioner *p)
 {
@@ -67,7 +23,7 @@ static void count(struct provisioner *p, enum metric which)
     metrics_inc(p->shard->metrics, which);
 }
 
-/* ---- who was made lately, and whose profile is known ---- */
+/* ---- who was made lately ---- */
 
 static uint64_t hash_of(struct slice text)
 {
@@ -91,29 +47,9 @@ static bool was_created(const struct provisioner *p, struct slice username)
     return false;
 }
 
-/* False: it was looked at as it is now. */
-static bool note_profile(struct provisioner *p, struct slice username, struct slice profile)
-{
-    uint64_t user = hash_of(username), now = hash_of(profile);
-    size_t i = user % SEEN;
-
-    if (p->seen == NULL || (p->seen[i].user == user && p->seen[i].profile == now))
-        return false;
-    p->seen[i].user = user;
-    p->seen[i].profile = now;
-    return true;
-}
-
-static void forget_profile(struct provisioner *p, struct slice username)
-{
-    p->seen[hash_of(username) % SEEN].user = 0;
-}
-
 /* ---- the end of an operation ---- */
 
-static void follow_ended(struct provisioner *p, uint64_t pause_ms);
-
-static const char *step_name(enum step step)
+const char *provision_step_name(enum provision_step step)
 {
     static const char *const names[] = {
         [STEP_INFO] = "users.info",       [STEP_CREATE] = "users.create",
@@ -121,33 +57,6 @@ static const char *step_name(enum step step)
         [STEP_UPDATE] = "users.update",
     };
     return names[step];
-}
-
-static void finish_follow(struct provision *op, const struct rc_error *error)
-{
-    struct provisioner *p = op->p;
-    uint64_t pause = 0;
-
-    if (error == NULL && op->step == STEP_UPDATE) {
-        count(p, METRIC_PROFILES_UPDATED);
-        log_info("profile_updated", LOG_ID("rc_user", slice_of(op->info.id)));
-    } else if (error != NULL && error->result != RC_CANCELLED) {
-        count(p, METRIC_PROFILES_FAILED);
-        log_warn("profile_not_updated", LOG_ID("rc_user", op->username),
-                 LOG_STR("call", step_name(op->step)), LOG_STR("code", error->code));
-        if (rc_result_is_transient(error->result))
-            forget_profile(p, op->username); /* the next login tries again */
-        pause = error->retry_after_ms;
-        if (error->result == RC_TWO_FACTOR) {
-            log_error("profiles_need_a_second_factor",
-                      LOG_STR("hint", "give the administrator Im:AdminToken, a personal access "
-                                      "token that ignores two-factor authentication"));
-            pause = SECOND_FACTOR_PAUSE_MS;
-        }
-    }
-    free(op);
-    p->following = NULL;
-    follow_ended(p, pause);
 }
 
 /* Frees op. */
@@ -163,7 +72,7 @@ static void finish(struct provision *op, const struct rest_login *login,
     else if (op->logged_in != NULL)
         op->logged_in(op->arg, login, error);
     else {
-        finish_follow(op, error);
+        provision_follow_finished(op, error);
         return;
     }
     free(op);
@@ -192,7 +101,7 @@ static void fail_call(struct provision *op, const struct lent_answer *answer,
     }
     count(op->p, METRIC_PROVISIONS_FAILED);
     log_warn("provision_failed", LOG_ID("rc_user", op->username),
-             LOG_STR("call", step_name(op->step)), LOG_STR("code", error->code));
+             LOG_STR("call", provision_step_name(op->step)), LOG_STR("code", error->code));
     if (later)
         fail(op, answer->no_token ? RC_UNREACHABLE : error->result, "provision-unavailable",
              error->retry_after_ms);
@@ -235,7 +144,7 @@ static void write_second_factor(const struct settings *set, char hex[2 * SHA256_
 }
 
 /* False: no memory, or too many tokens are asked for. */
-static bool start(struct provision *op, enum step step)
+static bool start(struct provision *op, enum provision_step step)
 {
     static const char *const paths[] = {
         [STEP_INFO] = "users.info",       [STEP_CREATE] = "users.create",
@@ -282,7 +191,7 @@ static bool start(struct provision *op, enum step step)
     return op->call != NULL;
 }
 
-static void go_on(struct provision *op, enum step step)
+void provision_go_on(struct provision *op, enum provision_step step)
 {
     if (!start(op, step))
         fail(op, RC_NOMEM, rc_result_name(RC_NOMEM), 0);
@@ -296,7 +205,7 @@ static void found(struct provision *op)
     bool differs;
 
     if (op->logged_in != NULL) {
-        go_on(op, STEP_TOKEN);
+        provision_go_on(op, STEP_TOKEN);
         return;
     }
     if (op->ensured != NULL) {
@@ -307,7 +216,7 @@ static void found(struct provision *op)
     differs = provision_write_update(&update, &op->info, &profile, true);
     byte_buf_free(&update);
     if (differs)
-        go_on(op, STEP_UPDATE);
+        provision_go_on(op, STEP_UPDATE);
     else
         finish(op, NULL, NULL);
 }
@@ -324,7 +233,7 @@ static void unknown(struct provision *op)
     else if (profile.email[0] == '\0') /* Rocket.Chat makes no account without */
         fail(op, RC_NOT_ALLOWED, "provision-no-email", 0);
     else
-        go_on(op, STEP_CREATE);
+        provision_go_on(op, STEP_CREATE);
 }
 
 static void created(struct provision *op)
@@ -333,7 +242,7 @@ static void created(struct provision *op)
     count(op->p, METRIC_PROVISIONS_CREATED);
     log_info("user_created", LOG_ID("rc_user", slice_of(op->info.id)));
     note_created(op->p, op->username);
-    note_profile(op->p, op->username, op->profile);
+    provision_follow_note(op->p, op->username, op->profile);
     found(op);
 }
 
@@ -366,8 +275,8 @@ static void on_answer(void *arg, const struct lent_answer *answer, const struct 
         unknown(op);
     } else if (op->step == STEP_CREATE && error != NULL &&
                strcmp(error->code, "error-field-unavailable") == 0) {
-        go_on(op,
-              STEP_INFO_AGAIN); /* another login of this user was first, or the e-mail is taken */
+        provision_go_on(
+            op, STEP_INFO_AGAIN); /* another login of this user was first, or the e-mail is taken */
     } else if (error != NULL) {
         fail_call(op, answer, error);
     } else if (op->step == STEP_TOKEN) {
@@ -387,7 +296,7 @@ static void on_answer(void *arg, const struct lent_answer *answer, const struct 
 
 /* ---- asking ---- */
 
-static struct provision *op_new(struct provisioner *p, const struct provision_user *user, void *arg)
+struct provision *provision_new(struct provisioner *p, const struct provision_user *user, void *arg)
 {
     struct provision *op = calloc(1, sizeof *op + user->username.len + user->profile.len + 1);
 
@@ -424,7 +333,7 @@ bool provisioner_logs_in(const struct provisioner *p)
 struct provision *provisioner_ensure(struct provisioner *p, const struct provision_user *user,
                                      provision_fn fn, void *arg)
 {
-    struct provision *op = op_new(p, user, arg);
+    struct provision *op = provision_new(p, user, arg);
 
     if (op != NULL)
         op->ensured = fn;
@@ -434,7 +343,7 @@ struct provision *provisioner_ensure(struct provisioner *p, const struct provisi
 struct provision *provisioner_login(struct provisioner *p, const struct provision_user *user,
                                     provision_login_fn fn, void *arg)
 {
-    struct provision *op = op_new(p, user, arg);
+    struct provision *op = provision_new(p, user, arg);
 
     if (op != NULL)
         op->logged_in = fn;
@@ -446,64 +355,6 @@ void provision_cancel(struct provision *op)
     op->cancelled = true;
     if (op->call != NULL)
         lent_call_cancel(op->call);
-}
-
-/* ---- following ---- */
-
-static void on_timer(uv_timer_t *timer);
-
-static void wake(struct provisioner *p, uint64_t in_ms)
-{
-    if (!p->closing && p->first != NULL && p->following == NULL &&
-        !uv_is_active((uv_handle_t *)&p->timer))
-        uv_timer_start(&p->timer, on_timer, in_ms, 0);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct provisioner *p = timer->data;
-    struct provision *op = p->first;
-
-    if (op == NULL)
-        return;
-    p->first = op->next;
-    if (p->first == NULL)
-        p->last = &p->first;
-    p->nfollows--;
-    p->following = op;
-    go_on(op, STEP_INFO);
-}
-
-static void close_timer(struct provisioner *p);
-
-static void follow_ended(struct provisioner *p, uint64_t pause_ms)
-{
-    uint64_t gap =
-        (uint64_t)60000 * p->shard->program->nshards / p->settings->provisioning.follows_per_minute;
-
-    if (p->closing)
-        close_timer(p);
-    else if (p->first != NULL)
-        wake(p, pause_ms > gap ? pause_ms : gap);
-    else if (pause_ms > 0 || gap > 0) /* the next one, whenever it comes, waits as long */
-        uv_timer_start(&p->timer, on_timer, pause_ms > gap ? pause_ms : gap, 0);
-}
-
-void provisioner_follow(struct provisioner *p, const struct provision_user *user)
-{
-    struct provision *op;
-
-    if (user->profile.len == 0 || p->closing || !note_profile(p, user->username, user->profile))
-        return;
-    op = p->nfollows < MAX_FOLLOWS ? op_new(p, user, NULL) : NULL;
-    if (op == NULL) {
-        forget_profile(p, user->username);
-        return;
-    }
-    *p->last = op;
-    p->last = &op->next;
-    p->nfollows++;
-    wake(p, 0);
 }
 
 /* ---- life ---- */
@@ -518,33 +369,12 @@ int provisioner_open(struct shard *s, struct provisioner **out)
     p->shard = s;
     p->settings = set;
     p->last = &p->first;
-    if (set->provisioning.enabled && set->provisioning.follow) {
-        p->seen = calloc(SEEN, sizeof *p->seen);
-        if (p->seen == NULL) {
-            free(p);
-            return UV_ENOMEM;
-        }
+    if (!provision_follow_open(p)) {
+        free(p);
+        return UV_ENOMEM;
     }
-    uv_timer_init(&s->loop, &p->timer); /* cannot fail in libuv 1.x */
-    p->timer.data = p;
     *out = p;
     return 0;
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    struct provisioner *p = handle->data;
-    void (*done)(void *) = p->done;
-    void *arg = p->done_arg;
-
-    free(p->seen);
-    free(p);
-    done(arg);
-}
-
-static void close_timer(struct provisioner *p)
-{
-    uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }
 
 void provisioner_close(struct provisioner *p, void (*done)(void *arg), void *arg)
@@ -552,14 +382,5 @@ void provisioner_close(struct provisioner *p, void (*done)(void *arg), void *arg
     p->closing = true;
     p->done = done;
     p->done_arg = arg;
-    while (p->first != NULL) {
-        struct provision *op = p->first;
-
-        p->first = op->next;
-        free(op);
-    }
-    if (p->following != NULL)
-        provision_cancel(p->following);
-    else
-        close_timer(p);
+    provision_follow_close(p);
 }

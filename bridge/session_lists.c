@@ -5,7 +5,9 @@
  * old looks new. Events that come before them are judged by their own times (room_memory.h), so
  * nothing waits.
  *
- * Asked as DDP methods; a server that answers 404 to one is asked over REST. */
+ * Asked as DDP methods; a server that answers 404 to one is asked over REST. Its limit leaves no
+ * room for a second look at the rooms: the only one after a gap is taken when the second would be,
+ * the first of a session at once, since nothing is known before it. */
 #include "bridge/log.h"
 #include "bridge/user_session_internal.h"
 #include "rocketchat/rc_ejson.h"
@@ -186,7 +188,6 @@ static void ask_rest(struct user_session *s, enum list which)
 
     if (op == NULL)
         return;
-    s->looked_again = which == LIST_ROOMS; /* its limit leaves no room for a second look */
     s->rest = which == LIST_SUBSCRIPTIONS
                   ? rest_subscriptions_get(rest, user_id, token, on_rest_subscriptions, op)
                   : rest_rooms_get(rest, user_id, token, on_rest_rooms, op);
@@ -201,10 +202,17 @@ static void on_ddp(struct user_session *s, enum list which, struct slice result,
 {
     if (s->state != SESSION_LIVE)
         return;
-    if (error != NULL && error->result == RC_NOT_FOUND)
-        ask_rest(s, which);
-    else if (error == NULL || error->result != RC_UNREACHABLE)
+    if (error != NULL && error->result == RC_UNREACHABLE)
+        return;
+    if (error == NULL || error->result != RC_NOT_FOUND) {
         on_list(s, which, result, error);
+    } else if (which == LIST_ROOMS && s->gap && !s->looked_again) {
+        s->looked_again = true;
+        session_arm(s, session_now_ms(s->table) + LOOK_AGAIN_MS);
+    } else {
+        s->looked_again = which == LIST_ROOMS;
+        ask_rest(s, which);
+    }
 }
 
 static void on_ddp_subscriptions(void *arg, struct slice result, const struct rc_error *error)

@@ -10,7 +10,7 @@
 #include "bridge/log.h"
 #include "bridge/password_policy.h"
 #include "bridge/provisioner.h"
-#include "bridge/user_session_internal.h"
+#include "bridge/session_login_internal.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,25 +18,7 @@
 
 enum { ME_PAUSE_MS = 60 * 1000 }; /* REST's own window, where a refusal does not tell it */
 
-struct session_login {
-    UT_hash_handle hh; /* in table->logins, by ticket, until done was told */
-    struct session_table *table;
-    struct user_session *session; /* NULL: it has given this login up */
-    uint64_t ticket;
-    struct rest_call *call;
-    struct provision *provision; /* under way */
-    enum login_road road;
-    bool granted;
-    bool by_token;           /* whatever the road's name */
-    bool ensured;            /* that Rocket.Chat knows the user: not asked twice */
-    bool told;               /* done was told: on_ensured() only has to free it */
-    struct rc_error refusal; /* what made us ask */
-    struct rest_rate rate;
-    bool asked;                /* on the DDP road: the password is on its way */
-    char *seen_id, *seen_name; /* of the users document on the DDP road */
-};
-
-static int64_t unix_ms(void)
+int64_t session_login_unix_ms(void)
 {
     struct timespec now;
 
@@ -46,7 +28,7 @@ static int64_t unix_ms(void)
 
 /* ---- the governor's side ---- */
 
-static void login_free(struct session_login *l)
+void session_login_free(struct session_login *l)
 {
     if (l->session != NULL)
         l->session->login = NULL;
@@ -75,9 +57,8 @@ static enum metric login_metric(const struct session_login *l, const struct rc_e
     return base + (METRIC_LOGINS_REST_FAILED - METRIC_LOGINS_REST_OK);
 }
 
-/* Gives the turn back; the governor never hears of this login again. */
-static void tell_done(struct session_login *l, const struct rc_error *error,
-                      const struct rest_rate *rate)
+void session_login_tell_done(struct session_login *l, const struct rc_error *error,
+                             const struct rest_rate *rate)
 {
     struct session_table *t = l->table;
 
@@ -124,13 +105,13 @@ void session_login_stop(struct user_session *s)
     if (!l->granted) {
         HASH_DEL(t->logins, l);
         t->options.gate.cancel(t->options.gate.arg, l->ticket);
-        login_free(l);
+        session_login_free(l);
     } else if (l->road == LOGIN_ROAD_DDP && !l->by_token) {
         struct rc_error cancelled;
         rc_error_of(&cancelled, RC_CANCELLED);
-        tell_done(l, &cancelled, NULL);
+        session_login_tell_done(l, &cancelled, NULL);
         s->login_due = l->asked;
-        login_free(l);
+        session_login_free(l);
     } /* else the answer under way ends it */
 }
 
@@ -145,8 +126,7 @@ void session_logins_abort(struct session_table *t)
         provision_cancel(l->provision);
 }
 
-/* What a failed login means for the session; the same on both roads. */
-static void fail(struct user_session *s, const struct rc_error *error)
+void session_login_fail(struct user_session *s, const struct rc_error *error)
 {
     switch (error->result) {
     case RC_UNAUTHORIZED:
@@ -181,14 +161,14 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
     struct user_session *s = l->session;
 
     HASH_DEL(l->table->logins, l);
-    login_free(l);
+    session_login_free(l);
     if (s != NULL)
-        fail(s, error);
+        session_login_fail(s, error);
 }
 
 /* ---- whose account it is, and into the cache ---- */
 
-static void accept_account(struct user_session *s, struct slice username)
+void session_login_accept(struct user_session *s, struct slice username)
 {
     const char *refusal = session_account_refusal(s, slice_of(s->user_id), username);
 
@@ -214,7 +194,7 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
         return;
     s->rest = NULL;
     if (error == NULL && slice_eq(me->user_id, slice_of(s->user_id))) {
-        accept_account(s, me->username);
+        session_login_accept(s, me->username);
     } else if (error != NULL && error->result == RC_RATE_LIMITED && s->naming) {
         /* Logged in all the same: giving it up would only cost another login. */
         session_set_code(s, error->code);
@@ -242,10 +222,9 @@ void session_login_ask_me(struct user_session *s)
     session_back_off(s, rc_result_name(RC_NOMEM), 0);
 }
 
-/* Whose token this is is still to be seen: until then it must not be kept, nor left behind. */
-static bool take_token(struct user_session *s, struct slice user_id, struct slice token)
+bool session_login_take_token(struct user_session *s, struct slice user_id, struct slice token)
 {
-    if (!session_set_token(s, user_id, token, unix_ms()))
+    if (!session_set_token(s, user_id, token, session_login_unix_ms()))
         return false;
     s->token_unwanted = true;
     return true;
@@ -258,10 +237,10 @@ static void end_login(struct session_login *l, const struct rc_error *error,
 {
     struct user_session *s = l->session;
 
-    tell_done(l, error, rate);
-    login_free(l);
+    session_login_tell_done(l, error, rate);
+    session_login_free(l);
     if (s != NULL && error != NULL)
-        fail(s, error);
+        session_login_fail(s, error);
 }
 
 /* l is through; login is borrowed. */
@@ -274,11 +253,11 @@ static void take_login(struct session_login *l, const struct rest_login *login,
     end_login(l, NULL, rate);
     if (s == NULL) {
         logout_queue_add(t->logouts, login->user_id, login->auth_token);
-    } else if (!take_token(s, login->user_id, login->auth_token)) {
+    } else if (!session_login_take_token(s, login->user_id, login->auth_token)) {
         logout_queue_add(t->logouts, login->user_id, login->auth_token);
         session_back_off(s, rc_result_name(RC_MALFORMED), 0);
     } else if (login->username.len > 0) {
-        accept_account(s, login->username);
+        session_login_accept(s, login->username);
     } else {
         session_login_ask_me(s);
     }
@@ -292,9 +271,6 @@ static void end_without_memory(struct session_login *l)
     end_login(l, &error, NULL);
 }
 
-static bool ensure_known(struct session_login *l, const struct rc_error *error,
-                         const struct rest_rate *rate);
-
 static void on_rest_login(void *arg, const struct rest_login *login, const struct rc_error *error,
                           const struct rest_rate *rate)
 {
@@ -303,7 +279,7 @@ static void on_rest_login(void *arg, const struct rest_login *login, const struc
     l->call = NULL;
     if (error == NULL)
         take_login(l, login, rate);
-    else if (!ensure_known(l, error, rate))
+    else if (!session_login_ensure(l, error, rate))
         end_login(l, error, rate);
 }
 
@@ -338,10 +314,10 @@ static void on_token_login(void *arg, const struct rest_login *login, const stru
         take_login(l, login, NULL);
     } else if (error->result == RC_NOT_ALLOWED) { /* the administrator's trouble, not the user's */
         rc_error_of(&none, RC_CANCELLED);
-        tell_done(l, &none, NULL);
-        login_free(l);
+        session_login_tell_done(l, &none, NULL);
+        session_login_free(l);
         if (s != NULL)
-            fail(s, error);
+            session_login_fail(s, error);
     } else {
         end_login(l, error, NULL);
     }
@@ -364,7 +340,7 @@ static void on_ensured(void *arg, enum provision_result result, const struct rc_
 
     l->provision = NULL;
     if (l->told) { /* given up meanwhile */
-        login_free(l);
+        session_login_free(l);
         return;
     }
     if (result == PROVISION_CREATED && l->session != NULL) {
@@ -380,9 +356,8 @@ static void on_ensured(void *arg, enum provision_result result, const struct rc_
     end_login(l, &refusal, l->road == LOGIN_ROAD_REST ? &l->rate : NULL);
 }
 
-/* True: a refused login is looked into, and goes on. */
-static bool ensure_known(struct session_login *l, const struct rc_error *error,
-                         const struct rest_rate *rate)
+bool session_login_ensure(struct session_login *l, const struct rc_error *error,
+                          const struct rest_rate *rate)
 {
     struct provisioner *p = l->table->options.provisioner;
     struct provision_user user;
@@ -426,177 +401,4 @@ const char *session_login_state(const struct user_session *s)
     if (s->login->provision != NULL)
         return "being created";
     return s->login->road == LOGIN_ROAD_REST ? "by REST" : "by DDP";
-}
-
-/* ---- by DDP ---- */
-
-bool session_login_wants_password(const struct user_session *s)
-{
-    return s->login != NULL && s->login->granted && s->login->road == LOGIN_ROAD_DDP &&
-           !s->login->by_token;
-}
-
-static void take_ddp_login(struct user_session *s, struct session_login *l, struct slice result)
-{
-    struct ddp_login_result parsed;
-    struct slice seen = {0};
-    char *name = NULL;
-
-    if (!ddp_login_result_parse(result, &parsed) || !take_token(s, parsed.user_id, parsed.token)) {
-        login_free(l);
-        session_back_off(s, rc_result_name(RC_MALFORMED), 0);
-        return;
-    }
-    s->authed = true;
-    if (l->seen_id != NULL && slice_eq(slice_of(l->seen_id), parsed.user_id)) {
-        name = l->seen_name;
-        l->seen_name = NULL;
-        seen = slice_of(name);
-    }
-    login_free(l);
-    if (seen.len > 0) {
-        accept_account(s, seen);
-    } else { /* the document may as well follow (rocketchat.md 1.6) */
-        s->naming = true;
-        session_arm(s, session_now_ms(s->table) + SESSION_NAMING_MS);
-    }
-    free(name);
-}
-
-/* The session has left, and kept the connection for this: the token is nobody's. */
-static void take_late_login(struct user_session *s, struct slice result,
-                            const struct rc_error *error)
-{
-    struct ddp_login_result parsed;
-    bool unwanted = false;
-
-    s->login_due = false;
-    if (error != NULL && (error->result == RC_UNREACHABLE || error->result == RC_CANCELLED))
-        return; /* the connection's end follows */
-    if (error == NULL && ddp_login_result_parse(result, &parsed)) {
-        unwanted =
-            s->token == NULL && session_set_token(s, parsed.user_id, parsed.token, unix_ms());
-        if (!unwanted)
-            logout_queue_add(s->table->logouts, parsed.user_id, parsed.token);
-    }
-    s->authed |= unwanted;
-    session_close_link(s, unwanted);
-}
-
-static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
-{
-    struct user_session *s = arg;
-    struct session_login *l = s->login;
-    struct rc_error narrowed;
-
-    if (l == NULL) {
-        if (s->login_due)
-            take_late_login(s, result, error);
-        return; /* else the connection is being closed */
-    }
-    if (error == NULL) {
-        tell_done(l, NULL, NULL);
-        take_ddp_login(s, l, result);
-        return;
-    }
-    narrowed = *error;
-    rc_error_narrow_login(&narrowed);
-    if (ensure_known(l, &narrowed, NULL))
-        return;
-    tell_done(l, &narrowed, NULL);
-    login_free(l);
-    if (narrowed.result != RC_UNREACHABLE) /* else the connection's end follows and says it */
-        fail(s, &narrowed);
-}
-
-void session_login_by_ddp(struct user_session *s)
-{
-    const struct settings *set = s->table->settings;
-    struct slice username = slice_of(s->username);
-    char made_up[PASSWORD_POLICY_BYTES];
-    struct byte_buf params = {0};
-    bool sent;
-
-    /* Rocket.Chat 8's streamer takes only resume, and may well say so by the 403 that a wrong
-     * password gets: asking it could blame the user. RC_NOT_FOUND closes the road for everybody. */
-    if (set->im.login_via == LOGIN_VIA_AUTO && !ddp_connector_is_monolith(s->ddp)) {
-        session_login_lost(s, RC_NOT_FOUND);
-        session_back_off(s, "streamer", 0);
-        return;
-    }
-    sent = ddp_login_password_params(&params, username,
-                                     password_policy_login(set, username, made_up)) &&
-           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), set->logins.timeout_ms,
-                              on_ddp_login, s);
-    explicit_bzero(made_up, sizeof made_up);
-    if (params.data != NULL)
-        explicit_bzero(params.data, params.cap);
-    byte_buf_free(&params);
-    if (!sent) {
-        session_login_lost(s, RC_NOMEM);
-        session_back_off(s, rc_result_name(RC_NOMEM), 0);
-        return;
-    }
-    s->login->asked = true;
-}
-
-void session_login_lost(struct user_session *s, enum rc_result result)
-{
-    struct session_login *l = s->login;
-    struct rc_error error;
-
-    if (l == NULL)
-        return;
-    rc_error_of(&error, result);
-    tell_done(l, &error, NULL);
-    login_free(l);
-}
-
-/* Unescaped; NULL: there is none, or no memory. */
-static char *read_username(struct slice fields)
-{
-    struct json_reader r;
-    struct slice key, raw = {0};
-    size_t len;
-    char *name;
-
-    json_reader_init(&r, fields.ptr, fields.len, JSON_MAX_DEPTH);
-    if (!json_enter_object(&r))
-        return NULL;
-    while (json_next_key(&r, &key)) {
-        if (json_string_is(key, "username") && json_peek(&r) == JSON_KIND_STRING)
-            json_read_string(&r, &raw);
-        else
-            json_skip(&r);
-    }
-    name = json_failed(&r) || raw.len == 0 ? NULL : calloc(1, raw.len + 1);
-    if (name != NULL && json_string_unescape(raw, name, raw.len, &len) && strlen(name) == len)
-        return name;
-    free(name);
-    return NULL;
-}
-
-/* users documents carry the name of the account that this connection is logged in as. */
-void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields)
-{
-    struct session_login *l = s->login;
-    char *name;
-
-    if (!s->naming && !session_login_wants_password(s))
-        return;
-    name = read_username(fields);
-    if (name == NULL)
-        return;
-    if (!s->naming) {
-        free(l->seen_id);
-        free(l->seen_name);
-        l->seen_id = slice_dup(id);
-        l->seen_name = name;
-        return;
-    }
-    if (slice_eq(id, slice_of(s->user_id))) {
-        session_expect_nothing(s); /* `me`, if it was asked */
-        accept_account(s, slice_of(name));
-    }
-    free(name);
 }

@@ -3,7 +3,7 @@
  *   session_table.c   who is attached, the clock, the governor's answers, shutdown
  *   user_session.c    the state machine: pause, leave, end
  *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
- *   session_login.c   a fresh login, by either road, and whose account it gave
+ *   session_login.c   a fresh login, by whichever road, and whose account it gave
  *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions

@@ -18,6 +18,7 @@ const common = {
   'PushBridge:Auth:Anonymous': 'mute',
   'PushBridge:Limits:ConnectionsPerAddress': 0,
   'PushBridge:Session:LingerSeconds': 0.3,
+  'PushBridge:Replay:Seconds': 1, // a reset tab keeps its session that long
   'PushBridge:Session:BackoffMinSeconds': 0.05,
   'PushBridge:Session:BackoffMaxSeconds': 0.5,
   'PushBridge:Log:Level': 'info',

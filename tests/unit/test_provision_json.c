@@ -39,8 +39,9 @@ static void test_info_that_is_none(void **state)
         "{\"user\":{\"_id\":\"u\\u0000\"}}",
         "{\"user\":{\"_id\":\"u9\"}",
         "{\"user\":{\"_id\":\"u9\",\"emails\":[{\"address\":\"a\"}}}",
-        "{\"user\":{\"_id\":\"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
-        "\"}}",
+        ("{\"user\":{\"_id\":"
+         "\"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+         "\"}}"),
     };
     struct provision_info info;
 

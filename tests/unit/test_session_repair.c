@@ -301,6 +301,25 @@ static void test_limited_repair_outlasts_looks_and_gaps(void **state)
     assert_int_equal(w.repair_asks, 3);
 }
 
+/* Over REST there is one look, and after a gap it is the later one. */
+static void test_lists_over_rest_after_a_gap(void **state)
+{
+    (void)state;
+    live();
+    lose_connection();
+    resume();
+    ddp_ok("subscriptions/get", "[{\"_id\":\"s1\",\"rid\":\"r1\"}]");
+    ddp_fail("rooms/get", "404", 0);
+    assert_null(rest_pending(REST_ROOMS));
+    advance(1100);
+    ddp_fail("rooms/get", "404", 0);
+    rest_answer(rest_pending(REST_ROOMS), NULL, NULL,
+                "{\"update\":[" ROOM(12) "],\"remove\":[],\"success\":true}", NULL);
+    assert_int_equal(w.repair_asks, 1);
+    advance(2000);
+    assert_null(ddp_pending("rooms/get"));
+}
+
 static void test_gap_without_lists_is_told(void **state)
 {
     (void)state;
@@ -409,6 +428,7 @@ int main(void)
         TEST(test_look_behind_a_burst),
         TEST(test_queries_are_paced),
         TEST(test_limited_repair_outlasts_looks_and_gaps),
+        TEST(test_lists_over_rest_after_a_gap),
         TEST(test_gap_without_lists_is_told),
         TEST(test_over_rest_where_there_is_no_method),
         TEST(test_too_much_in_a_gap),
