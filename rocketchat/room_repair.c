@@ -145,6 +145,8 @@ bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct sli
 
     if (r == NULL || id.len == 0 || room_is_before(r, deleted_ms))
         return false;
+    /* Complete up to there, too: else the next answer brings it again, forgotten or not. */
+    room_raise(&r->mark_ms, deleted_ms);
     if (room_memory_sight_of_known(m, NULL, hash, ROOM_DELETED, &sight) &&
         sight == ROOM_SIGHT_REPEAT)
         return false;

@@ -33,6 +33,9 @@ async function metrics(bridge) {
   return Object.fromEntries([...text.matchAll(/^([a-z_]+(?:\{[^}]*\})?) (\S+)$/gm)].map((m) => [m[1], Number(m[2])]));
 }
 
+/** The bridge's own view of a user. */
+const why = async (bridge, user) => (await fetch(`${bridge.adminUrl}/admin/users/id-${user}`, { headers: { 'X-Api-Key': bridge.env.PushBridge__AdminApiKey } })).text();
+
 const byStep = (map) => [...map].sort().map(([name, times]) => `${name} ${times}`).join(', ');
 
 async function soak(t) {
@@ -70,6 +73,7 @@ async function soak(t) {
   await until('the tabs hear no more', () => browsers.lastHeardAt() < Date.now() - QUIET_MS, QUIET_WITHIN_MS);
 
   const verdict = oracle.judge(browsers.tabs, browsers.sessions());
+  for (const user of new Set(verdict.violations.map((v) => v.user))) if (values.keep) console.log(`${user}: ${await why(bridge, user)}`);
   const m = await metrics(bridge);
   report({ verdict, scenario, oracle, browsers, m, double });
   if (values.keep) writeFileSync(values.keep, JSON.stringify(verdict.violations.map((v) => ({ ...v, trace: v.trace?.() })), null, 1));

@@ -25,7 +25,7 @@ const LEFT_MS = 120_000; // messages before the end of a membership that nobody 
 const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
 const RESYNC_REACHES_MS = 180_000; // back
 const REPLAY_MS = 80_000; // a lost tab that is back within this much is sent what it missed
-const TAIL_HEARD_MS = 2000; // what came so shortly before the end may not have been acknowledged
+const TAIL_HEARD_MS = 5000; // what came so shortly before the end may not have been acknowledged
 
 export class Oracle {
   messages = new Map(); // _id -> {n, at, id, rid, inOrder, deletedAt}

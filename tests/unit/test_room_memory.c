@@ -601,6 +601,19 @@ static void test_forgotten_deletions_are_not_told_again(void **state)
     assert_int_equal(repaired("y", 4.9, 4.9), ROOM_SIGHT_FIRST);
 }
 
+/* A deletion newer than all messages moves the mark, or the next answers would go on bringing it.
+ */
+static void test_deletions_move_the_mark(void **state)
+{
+    (void)state;
+    lacking(10, 1, "a", 1);
+    lacking(9, 30, "a", 1);
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(30), T(1) - 5000));
+    room_memory_repaired(m, SLICE_LIT("r"), T(30));
+    room_memory_doubt(m, SLICE_LIT("r"), RC_NO_DATE);
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(30) - 5000);
+}
+
 /* An answer that brings more than is remembered otherwise tells nothing twice. */
 static void test_pinned(void **state)
 {
@@ -835,6 +848,7 @@ int main(void)
         TEST(test_joined_room_starts_at_its_subscription),
         TEST(test_deletions_are_told_once),
         TEST(test_forgotten_deletions_are_not_told_again),
+        TEST(test_deletions_move_the_mark),
         TEST(test_pinned),
         TEST(test_room_before_its_subscription),
         TEST(test_ties_with_the_list),
