@@ -4,7 +4,8 @@
  *   a JWT (the hub's carriers)      that user: the session's token, or one login. One that is no
  *                                   good is 401, whatever else comes with it.
  *   Rocket.Chat credentials         their owner, once `me` accepts them (im_identity.h). Is that
- *   (im_caller.h)                   the administrator, the agent's own token is used instead.
+ *   (im_caller.h)                   the administrator, the agent's own token is used instead,
+ *                                   but for `logout`, which ends the token it comes with.
  *   neither                         the administrator, on routes that Proxy:AnonymousRoutes lists;
  *                                   else 401.
  * A user whose login fails is refused; nobody falls back to another identity.

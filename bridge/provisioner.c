@@ -47,6 +47,13 @@ static bool was_created(const struct provisioner *p, struct slice username)
     return false;
 }
 
+bool provisioner_is_busy(const struct provisioner *p)
+{
+    const unsigned last = p->next_recent - 1;
+
+    return p->next_recent > 0 && now_ms(p) - p->recent[last % RECENT].at_ms < BUSY_MS;
+}
+
 /* ---- the end of an operation ---- */
 
 const char *provision_step_name(enum provision_step step)

@@ -41,6 +41,8 @@ void provisioner_close(struct provisioner *p, void (*done)(void *arg), void *arg
 
 bool provisioner_creates(const struct provisioner *p); /* ensure may be called */
 bool provisioner_logs_in(const struct provisioner *p); /* login is the road of logins */
+/* Users were created in the last minutes: better to ask before a login than behind its refusal. */
+bool provisioner_is_busy(const struct provisioner *p);
 /* NULL: no memory, fn never runs. */
 struct provision *provisioner_ensure(struct provisioner *p, const struct provision_user *user,
                                      provision_fn fn, void *arg);

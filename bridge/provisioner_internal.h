@@ -13,6 +13,7 @@
 enum {
     RECENT = 256,          /* accounts made lately, remembered for ... */
     RECENT_MS = 60 * 1000, /* ... other logins of the same users that were refused meanwhile */
+    BUSY_MS = 10 * 60 * 1000,
 };
 
 enum provision_step { STEP_INFO, STEP_CREATE, STEP_INFO_AGAIN, STEP_TOKEN, STEP_UPDATE };

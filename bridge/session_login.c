@@ -333,6 +333,14 @@ static void login_by_token(struct session_login *l)
         end_without_memory(l);
 }
 
+static void log_in(struct session_login *l)
+{
+    if (l->road == LOGIN_ROAD_DDP)
+        session_connect(l->session);
+    else
+        login_by_rest(l);
+}
+
 static void on_ensured(void *arg, enum provision_result result, const struct rc_error *error)
 {
     struct session_login *l = arg;
@@ -343,6 +351,10 @@ static void on_ensured(void *arg, enum provision_result result, const struct rc_
         session_login_free(l);
         return;
     }
+    if (l->session != NULL && refusal.result == RC_OK) { /* looked at first: now the login itself */
+        log_in(l);
+        return;
+    }
     if (result == PROVISION_CREATED && l->session != NULL) {
         if (l->road == LOGIN_ROAD_REST)
             login_by_rest(l);
@@ -350,6 +362,8 @@ static void on_ensured(void *arg, enum provision_result result, const struct rc_
             session_login_by_ddp(l->session);
         return;
     }
+    if (refusal.result == RC_OK)
+        rc_error_of(&refusal, RC_CANCELLED);
     /* Refused all the same, and remembered as such: each try counts at Rocket.Chat. */
     if (result == PROVISION_FAILED)
         snprintf(refusal.code, sizeof refusal.code, "%s", error->code);
@@ -374,6 +388,16 @@ bool session_login_ensure(struct session_login *l, const struct rc_error *error,
     return l->provision != NULL;
 }
 
+/* Where unknown users keep coming: each refused login counts against our address. */
+static bool look_first(struct session_login *l, struct provisioner *p)
+{
+    const struct provision_user user = user_of(l->session);
+
+    l->ensured = true;
+    l->provision = provisioner_ensure(p, &user, on_ensured, l);
+    return l->provision != NULL;
+}
+
 void session_login_go(struct session_login *l, enum login_road road)
 {
     struct provisioner *p = l->table->options.provisioner;
@@ -382,10 +406,8 @@ void session_login_go(struct session_login *l, enum login_road road)
     l->road = road;
     if (p != NULL && provisioner_logs_in(p))
         login_by_token(l);
-    else if (road == LOGIN_ROAD_DDP)
-        session_connect(l->session);
-    else
-        login_by_rest(l);
+    else if (p == NULL || !provisioner_is_busy(p) || !look_first(l, p))
+        log_in(l);
 }
 
 const char *session_login_state(const struct user_session *s)

@@ -1,4 +1,5 @@
 #include "rocketchat/room_state.h"
+#include "base/json_slice.h"
 #include "base/le_record.h"
 #include "rocketchat/room_memory_internal.h"
 #include <string.h>
@@ -38,10 +39,14 @@ void room_state_write(const struct room_memory *m, struct byte_buf *out)
 /* Ids are raw JSON text between quotes, and go into questions as they are. */
 static bool is_id(struct slice id, bool may_be_empty)
 {
-    for (size_t i = 0; i < id.len; i++)
-        if ((uint8_t)id.ptr[i] < 0x20 || id.ptr[i] == '"')
-            return false;
-    return id.len <= ROOM_MEMORY_ID_MAX && (may_be_empty || id.len > 0);
+    char quoted[ROOM_MEMORY_ID_MAX + 2] = "\"";
+
+    if (id.len > ROOM_MEMORY_ID_MAX || (id.len == 0 && !may_be_empty))
+        return false;
+    if (id.len > 0)
+        memcpy(quoted + 1, id.ptr, id.len);
+    quoted[id.len + 1] = '"';
+    return json_valid(quoted, id.len + 2, 1);
 }
 
 static bool read_room(struct room_memory *m, struct le_reader *in)

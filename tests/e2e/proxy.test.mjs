@@ -280,6 +280,8 @@ test('the administrator: by the agent\'s token for the admin, on listed routes f
   assert.equal(res.user, 'super');
   assert.notEqual(valuesOf(res.headers, 'x-auth-token')[0], own.token, 'the agent\'s');
   assert.equal((await get(api('x'), { ...own.headers, 'X-Auth-Token': 'wrong' })).status, 401);
+  const out = echoOf(await get(api('logout'), own.headers, { method: 'POST', body: '{}' }));
+  assert.deepEqual(valuesOf(out.headers, 'x-auth-token'), [own.token], 'who logs out ends a login of their own, not the agent\'s');
 
   const cases = [['GET', 'channels.list', 200], ['GET', 'channels.list?count=0', 200], ['HEAD', 'channels.list', 401], ['POST', 'channels.list', 401], ['GET', 'channels.lists', 401], ['GET', 'channels.list/', 401], ['GET', 'Channels.list', 401], ['GET', 'channels.info', 200], ['GET', 'channels.info/x', 200], ['GET', 'channels.inf', 401], ['GET', 'channels%2elist', 400]];
   for (const [method, path, status] of cases) {

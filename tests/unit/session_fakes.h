@@ -161,7 +161,7 @@ struct provision {
 
 /* In a test that provisions: options.provisioner of the table. */
 struct provisioner {
-    bool creates, logs_in;
+    bool creates, logs_in, busy;
     struct provision *ops[16];
     unsigned nops, follows;
     char followed[64]; /* the last profile */
@@ -171,6 +171,11 @@ static struct provisioner provisioner;
 bool provisioner_creates(const struct provisioner *p)
 {
     return p->creates;
+}
+
+bool provisioner_is_busy(const struct provisioner *p)
+{
+    return p->busy;
 }
 
 bool provisioner_logs_in(const struct provisioner *p)

@@ -172,6 +172,14 @@ static void test_ids_that_are_none(void **state)
     assert_null(room_state_read(byte_buf_slice(&state_bytes), 10, 16));
     rid[1] = '\n';
     assert_null(room_state_read(byte_buf_slice(&state_bytes), 10, 16));
+    rid[1] = '\\'; /* and would take the quote behind it along */
+    assert_null(room_state_read(byte_buf_slice(&state_bytes), 10, 16));
+    rid[1] = '\xff';
+    assert_null(room_state_read(byte_buf_slice(&state_bytes), 10, 16));
+    rid[1] = '1';
+    room_memory_free(m);
+    m = room_state_read(byte_buf_slice(&state_bytes), 10, 16);
+    assert_non_null(m);
 }
 
 int main(void)

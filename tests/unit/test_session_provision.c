@@ -161,6 +161,55 @@ static void test_the_end_comes_meanwhile(void **state)
     refuse_login(); /* world_stop() ends it all */
 }
 
+static void test_looked_at_first_while_many_come(void **state)
+{
+    (void)state;
+    provisioner.busy = true;
+    attach_with("mail", 1);
+    assert_null(rest_pending(REST_LOGIN)); /* no refusal is risked */
+    ensured(PROVISION_CREATED);
+    ok_login("u9", "tok1", "ana");
+    check_state(SESSION_CONNECTING);
+}
+
+static void test_looked_at_first_in_vain(void **state)
+{
+    (void)state;
+    provisioner.busy = true;
+    attach_with("mail", 1);
+    provision_fail(provision_pending(), RC_UNREACHABLE, "provision-unavailable");
+    settle();
+    refuse_login(); /* the login itself is tried all the same */
+    assert_null(provision_pending());
+    check_state(SESSION_REFUSED);
+    assert_int_equal(w.last_done, RC_UNAUTHORIZED);
+}
+
+static void test_looked_at_first_for_ddp(void **state)
+{
+    (void)state;
+    provisioner.busy = true;
+    w.road = LOGIN_ROAD_DDP;
+    attach_with("mail", 1);
+    assert_int_equal(nconns, 0);
+    ensured(PROVISION_KNOWN);
+    connected("ddp1");
+    assert_non_null(ddp_pending("login"));
+}
+
+static void test_looked_at_first_for_nobody(void **state)
+{
+    (void)state;
+    provisioner.busy = true;
+    attach_with("mail", 1);
+    session_table_revoke(w.table, slice_of(user_key), SESSION_LOGGED_OUT);
+    settle();
+    ensured(PROVISION_KNOWN);
+    assert_int_equal(w.dones, 1);
+    assert_int_equal(w.last_done, RC_CANCELLED);
+    assert_null(rest_pending(REST_LOGIN));
+}
+
 /* ---- by users.createToken ---- */
 
 static void token_made(const char *username)
@@ -255,6 +304,10 @@ int main(void)
         T(test_the_connection_is_lost_meanwhile),
         T(test_nobody_waits_any_more),
         T(test_the_end_comes_meanwhile),
+        T(test_looked_at_first_while_many_come),
+        T(test_looked_at_first_in_vain),
+        T(test_looked_at_first_for_ddp),
+        T(test_looked_at_first_for_nobody),
         T(test_login_by_token),
         T(test_a_token_of_another_account),
         T(test_the_administrators_trouble_is_not_the_users),
