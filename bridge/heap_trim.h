@@ -7,7 +7,7 @@
 #ifndef BRIDGE_HEAP_TRIM_H
 #define BRIDGE_HEAP_TRIM_H
 
-#include "bridge/metrics.h"
+#include "bridge/admin/metrics.h"
 #include <stdbool.h>
 #include <uv.h>
 

@@ -1,11 +1,11 @@
 /* bridge/main.c - the program. */
 #include "base/hash.h"
-#include "bridge/doctor.h"
-#include "bridge/log.h"
+#include "bridge/doctor/doctor.h"
+#include "bridge/log/log.h"
 #include "bridge/options.h"
 #include "bridge/program.h"
-#include "bridge/replay_file.h"
-#include "bridge/settings.h"
+#include "bridge/replay/replay_file.h"
+#include "bridge/settings/settings.h"
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>

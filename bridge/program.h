@@ -5,10 +5,10 @@
 #ifndef BRIDGE_PROGRAM_H
 #define BRIDGE_PROGRAM_H
 
-#include "bridge/login_desk.h"
-#include "bridge/replay_file.h"
-#include "bridge/settings.h"
-#include "bridge/user.h"
+#include "bridge/identity/user.h"
+#include "bridge/login/login_desk.h"
+#include "bridge/replay/replay_file.h"
+#include "bridge/settings/settings.h"
 #include "signalr/hub/signalr_server.h"
 #include <stdatomic.h>
 #include <uv.h>

@@ -1,6 +1,6 @@
 #include "bridge/rc_clients.h"
 
-#include "bridge/settings.h"
+#include "bridge/settings/settings.h"
 #include "rocketchat/ddp_connector.h"
 #include "rocketchat/rest_client.h"
 

@@ -4,7 +4,7 @@
 #ifndef BRIDGE_RC_CLIENTS_H
 #define BRIDGE_RC_CLIENTS_H
 
-#include "bridge/rc_address.h"
+#include "bridge/settings/rc_address.h"
 #include "rocketchat/rest_client.h"
 #include <uv.h>
 

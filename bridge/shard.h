@@ -16,11 +16,11 @@
 #define BRIDGE_SHARD_H
 
 #include "base/slice.h"
-#include "bridge/audience.h"
+#include "bridge/hub/audience.h"
+#include "bridge/hub/publisher.h"
+#include "bridge/identity/refused_tokens.h"
 #include "bridge/mailbox.h"
-#include "bridge/publisher.h"
-#include "bridge/refused_tokens.h"
-#include "bridge/repair_post.h"
+#include "bridge/session/repair_post.h"
 #include <uv.h>
 
 struct program;

@@ -1,7 +1,7 @@
 /* A request's query and body, cut at the first NUL, on their way to Rocket.Chat: what goes on is
  * one JSON object, or a query of nothing but encoded text. */
 #include "base/json_slice.h"
-#include "bridge/abp_params.h"
+#include "bridge/abp/abp_params.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* Even first byte: the rest is the text as received. Odd: the rest is what was encrypted, so that
  * decryption succeeds and the shape of the plain text decides. */
-#include "bridge/enc_token.h"
+#include "bridge/identity/enc_token.h"
 
 #include "base/base64.h"
-#include "bridge/jwt.h"
+#include "bridge/identity/jwt.h"
 
 #include <assert.h>
 #include <openssl/err.h>

@@ -1,7 +1,7 @@
 /* Any bytes as the arguments of a hub method, the first byte saying of which: what is taken lies
  * within them and becomes JSON, with no more in it than the template and the arguments. */
 #include "base/json_slice.h"
-#include "bridge/hub_method.h"
+#include "bridge/hub/hub_method.h"
 #include <assert.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* Three carriers, separated by newlines, as a request brings them; then, in the same input read as
  * a payload under a right signature, the claims. */
-#include "bridge/identity.h"
+#include "bridge/identity/identity.h"
 
 #include "base/base64.h"
 #include "base/utf8.h"
-#include "bridge/enc_token.h"
-#include "bridge/rc_account.h"
+#include "bridge/identity/enc_token.h"
+#include "bridge/identity/rc_account.h"
 
 #include <assert.h>
 #include <openssl/err.h>

@@ -1,8 +1,8 @@
 /* What the proxy takes from a request: paths, queries, header lines, credentials. Nothing that was
  * taken can be read as another path, as a line of its own, or as the caller's token. */
-#include "bridge/im_caller.h"
-#include "bridge/im_headers.h"
-#include "bridge/im_path.h"
+#include "bridge/im_proxy/im_caller.h"
+#include "bridge/im_proxy/im_headers.h"
+#include "bridge/im_proxy/im_path.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The first byte says whether oct keys are taken; the rest is the document. */
-#include "bridge/jwks.h"
+#include "bridge/identity/jwks.h"
 
-#include "bridge/jwt_keys.h"
+#include "bridge/identity/jwt_keys.h"
 
 #include <assert.h>
 #include <openssl/err.h>

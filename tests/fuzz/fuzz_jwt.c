@@ -1,6 +1,6 @@
 /* The first byte picks what the rest is: a whole token, a header under a right signature, a payload
  * under a right signature. The two latter get past the HMAC, where random bytes never would. */
-#include "bridge/jwt.h"
+#include "bridge/identity/jwt.h"
 
 #include "base/base64.h"
 

@@ -1,7 +1,7 @@
 /* What Rocket.Chat answers the provisioner, any bytes: ids and tokens that come out of it fit a
  * header, texts end, and what is said of them is JSON. */
 #include "base/json_slice.h"
-#include "bridge/provision_json.h"
+#include "bridge/provisioning/provision_json.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

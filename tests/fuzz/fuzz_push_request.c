@@ -1,7 +1,7 @@
 /* Any bytes as the body of a push: refused with words, or what is told of it lies within bounds,
  * and its arguments are JSON. */
 #include "base/json_slice.h"
-#include "bridge/push_request.h"
+#include "bridge/admin/push_request.h"
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* First line: a template; the rest: a name. */
-#include "bridge/rc_account.h"
+#include "bridge/identity/rc_account.h"
 
-#include "bridge/identity.h"
+#include "bridge/identity/identity.h"
 
 #include <assert.h>
 #include <stdint.h>

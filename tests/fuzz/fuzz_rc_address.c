@@ -1,7 +1,7 @@
 /* Addresses of Rocket.Chat and of our listeners: what is taken is in bounds, and its normal form is
  * taken again and means the same. */
-#include "bridge/listen_url.h"
-#include "bridge/rc_address.h"
+#include "bridge/settings/listen_url.h"
+#include "bridge/settings/rc_address.h"
 #include <assert.h>
 #include <stdlib.h>
 

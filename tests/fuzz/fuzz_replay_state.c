@@ -1,7 +1,7 @@
 /* Any bytes as a state file, and as the records in one: bounds hold, and what can be read can be
  * written and read again. */
 #include "base/byte_buf.h"
-#include "bridge/replay_state.h"
+#include "bridge/replay/replay_state.h"
 #include "rocketchat/room_state.h"
 #include <assert.h>
 #include <stdlib.h>

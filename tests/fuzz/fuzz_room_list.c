@@ -1,7 +1,7 @@
 /* Any bytes, cut in two at the first zero, as the lists of subscriptions and rooms: what comes of
  * them is JSON, or nothing. */
 #include "base/json_slice.h"
-#include "bridge/room_list.h"
+#include "bridge/session/room_list.h"
 #include <assert.h>
 #include <stdint.h>
 

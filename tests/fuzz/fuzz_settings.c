@@ -1,7 +1,7 @@
 /* Settings files: any bytes, with a line of environment before them where there is a 0 byte.
  * Taken or refused, never both; what is printed is taken again. Secrets come from the environment:
  * with others in their place, what is printed and what is complained about stays the same. */
-#include "bridge/settings.h"
+#include "bridge/settings/settings.h"
 #include <assert.h>
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 #define TESTS_JWT_SIGN_H
 
 #include "base/base64.h"
-#include "bridge/jwt_keys.h"
+#include "bridge/identity/jwt_keys.h"
 
 #include <assert.h>
 #include <openssl/bn.h>

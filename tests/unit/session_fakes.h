@@ -7,8 +7,8 @@
 #ifndef TESTS_UNIT_SESSION_FAKES_H
 #define TESTS_UNIT_SESSION_FAKES_H
 
-#include "bridge/provisioner.h"
-#include "bridge/user_session_internal.h"
+#include "bridge/provisioning/provisioner.h"
+#include "bridge/session/user_session_internal.h"
 #include "cache/memory_cache_internal.h"
 #include "signalr/protocol/hub_buf.h"
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-#include "bridge/abp_envelope.h"
-#include "bridge/abp_status.h"
+#include "bridge/abp/abp_envelope.h"
+#include "bridge/abp/abp_status.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

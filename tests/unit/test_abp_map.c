@@ -1,4 +1,4 @@
-#include "bridge/abp_map.h"
+#include "bridge/abp/abp_map.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 #include "base/json_slice.h"
-#include "bridge/abp_params.h"
+#include "bridge/abp/abp_params.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

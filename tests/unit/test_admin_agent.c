@@ -1,5 +1,5 @@
-#include "bridge/admin_agent.h"
-#include "bridge/settings.h"
+#include "bridge/login/admin_agent.h"
+#include "bridge/settings/settings.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

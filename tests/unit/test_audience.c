@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "bridge/audience.h"
+#include "bridge/hub/audience.h"
+#include "bridge/identity/user.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
-#include "bridge/user.h"
 #include "signalr/hub/signalr_server.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "bridge/call_error.h"
+#include "bridge/session/call_error.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

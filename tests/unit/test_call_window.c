@@ -1,5 +1,5 @@
 #include "base/hash.h"
-#include "bridge/call_window.h"
+#include "bridge/session/call_window.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-#include "bridge/claim_template.h"
-#include "bridge/identity.h"
+#include "bridge/identity/claim_template.h"
+#include "bridge/identity/identity.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-#include "bridge/enc_token.h"
+#include "bridge/identity/enc_token.h"
 
 #include "base/base64.h"
-#include "bridge/jwt.h"
+#include "bridge/identity/jwt.h"
 
 #include <assert.h>
 #include <openssl/err.h>

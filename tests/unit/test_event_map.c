@@ -1,5 +1,5 @@
 #include "base/json_slice.h"
-#include "bridge/event_map.h"
+#include "bridge/session/event_map.h"
 #include "rocketchat/ddp_connector.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The map of further events: what its rows may be, and what each event becomes. */
 #include "base/json_slice.h"
-#include "bridge/further_events.h"
+#include "bridge/session/further_events.h"
 #include "rocketchat/ddp_connector.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,12 +7,12 @@
 
 #include <cmocka.h>
 
-#include "bridge/hub_caller.h"
-#include "bridge/hub_method.h"
+#include "bridge/hub/hub_caller.h"
+#include "bridge/hub/hub_method.h"
+#include "bridge/identity/user.h"
 #include "bridge/program.h"
-#include "bridge/session_table.h"
+#include "bridge/session/session_table.h"
 #include "bridge/shard.h"
-#include "bridge/user.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The table of hub methods: arguments taken and refused, and what they become. */
 #include "base/json_slice.h"
-#include "bridge/hub_method.h"
+#include "bridge/hub/hub_method.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

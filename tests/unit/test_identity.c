@@ -1,6 +1,6 @@
-#include "bridge/identity.h"
+#include "bridge/identity/identity.h"
 
-#include "bridge/enc_token.h"
+#include "bridge/identity/enc_token.h"
 #include "tests/unit/jwt_sign.h"
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /* What a request says about who calls, and which of its header fields pass. */
-#include "bridge/im_caller.h"
-#include "bridge/im_headers.h"
+#include "bridge/im_proxy/im_caller.h"
+#include "bridge/im_proxy/im_headers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

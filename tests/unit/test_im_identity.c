@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "bridge/im_counts.h"
-#include "bridge/im_identity.h"
+#include "bridge/im_proxy/im_counts.h"
+#include "bridge/im_proxy/im_identity.h"
 #include "tests/unit/rest_fake.h"
 
 static uv_loop_t loop;

@@ -1,4 +1,4 @@
-#include "bridge/im_path.h"
+#include "bridge/im_proxy/im_path.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "bridge/jwks.h"
+#include "bridge/identity/jwks.h"
 
 #include "tests/unit/jwt_sign.h"
 

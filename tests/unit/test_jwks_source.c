@@ -1,4 +1,4 @@
-#include "bridge/jwks_source.h"
+#include "bridge/identity/jwks_source.h"
 
 #include "tests/unit/jwt_sign.h"
 

@@ -1,4 +1,4 @@
-#include "bridge/jwt.h"
+#include "bridge/identity/jwt.h"
 
 #include "tests/unit/jwt_sign.h"
 

@@ -1,4 +1,4 @@
-#include "bridge/jwt_key.h"
+#include "bridge/identity/jwt_key.h"
 
 #include "tests/unit/jwt_sign.h"
 

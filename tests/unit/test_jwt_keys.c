@@ -1,4 +1,4 @@
-#include "bridge/jwt_keys.h"
+#include "bridge/identity/jwt_keys.h"
 
 #include "tests/unit/jwt_sign.h"
 

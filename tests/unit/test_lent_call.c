@@ -1,7 +1,7 @@
 /* One call with a lent token; the desk and Rocket.Chat are played by the test. */
-#include "bridge/lent_call.h"
+#include "bridge/login/lent_call.h"
+#include "bridge/login/token_desk.h"
 #include "bridge/shard.h"
-#include "bridge/token_desk.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "bridge/listen_url.h"
+#include "bridge/settings/listen_url.h"
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-#include "bridge/log.h"
-#include "bridge/log_repeats.h"
+#include "bridge/log/log.h"
+#include "bridge/log/log_repeats.h"
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>

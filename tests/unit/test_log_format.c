@@ -1,5 +1,5 @@
-#include "bridge/log.h"
-#include "bridge/log_format.h"
+#include "bridge/log/log.h"
+#include "bridge/log/log_format.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>

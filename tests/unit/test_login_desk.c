@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "bridge/login_desk.h"
-#include "bridge/metrics.h"
+#include "bridge/admin/metrics.h"
+#include "bridge/login/login_desk.h"
 #include "bridge/program.h"
-#include "bridge/session_table.h"
+#include "bridge/session/session_table.h"
 #include "bridge/shard.h"
 #include <stdatomic.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/login_governor.h"
+#include "bridge/login/login_governor.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "bridge/login_hint.h"
-#include "bridge/rc_account.h"
+#include "bridge/identity/rc_account.h"
+#include "bridge/login/login_hint.h"
 #include "rocketchat/rc_result.h"
 
 static void test_hints(void **state)

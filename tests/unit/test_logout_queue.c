@@ -1,5 +1,5 @@
 /* Tokens on their way out, with a faked REST client on a real loop. */
-#include "bridge/logout_queue.h"
+#include "bridge/login/logout_queue.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/lost_slots.h"
+#include "bridge/replay/lost_slots.h"
 
 static struct lost_slots l;
 

@@ -1,6 +1,6 @@
-#include "bridge/jwt.h"
-#include "bridge/metrics.h"
-#include "bridge/user_session.h"
+#include "bridge/admin/metrics.h"
+#include "bridge/identity/jwt.h"
+#include "bridge/session/user_session.h"
 #include "signalr/http/http_server.h"
 #include "signalr/hub/signalr_server.h"
 #include <ctype.h>

@@ -1,6 +1,6 @@
-#include "bridge/identity.h"
-#include "bridge/password_policy.h"
-#include "bridge/profile.h"
+#include "bridge/identity/identity.h"
+#include "bridge/provisioning/password_policy.h"
+#include "bridge/provisioning/profile.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "bridge/provision_json.h"
+#include "bridge/provisioning/provision_json.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* The provisioner, with Rocket.Chat played by the test: what the administrator is made to ask, and
  * what comes of the answers. */
-#include "bridge/lent_call.h"
-#include "bridge/metrics.h"
+#include "bridge/admin/metrics.h"
+#include "bridge/login/lent_call.h"
 #include "bridge/program.h"
-#include "bridge/provisioner.h"
+#include "bridge/provisioning/provisioner.h"
 #include "bridge/shard.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,10 +8,10 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "bridge/audience.h"
-#include "bridge/metrics.h"
+#include "bridge/admin/metrics.h"
+#include "bridge/hub/audience.h"
+#include "bridge/hub/publisher.h"
 #include "bridge/program.h"
-#include "bridge/publisher.h"
 #include "bridge/shard.h"
 #include "signalr/hub/signalr_server.h"
 #include "signalr/protocol/hub_buf.h"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/push_request.h"
+#include "bridge/admin/push_request.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-#include "bridge/rc_account.h"
+#include "bridge/identity/rc_account.h"
 
-#include "bridge/identity.h"
+#include "bridge/identity/identity.h"
 
 #include <jansson.h>
 #include <setjmp.h>

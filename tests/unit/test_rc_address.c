@@ -1,4 +1,4 @@
-#include "bridge/rc_address.h"
+#include "bridge/settings/rc_address.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/refused_tokens.h"
+#include "bridge/identity/refused_tokens.h"
 #include <stdio.h>
 
 static struct refused_tokens t;

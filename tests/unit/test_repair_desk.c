@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "bridge/repair_desk.h"
+#include "bridge/session/repair_desk.h"
 #include <stdio.h>
 #include <string.h>
 

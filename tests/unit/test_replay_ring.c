@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/replay_ring.h"
+#include "bridge/replay/replay_ring.h"
 #include "signalr/protocol/hub_buf.h"
 #include <string.h>
 

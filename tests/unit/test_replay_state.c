@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/byte_buf.h"
-#include "bridge/replay_state.h"
+#include "bridge/replay/replay_state.h"
 #include <string.h>
 
 static struct byte_buf records, file;

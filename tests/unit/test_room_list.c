@@ -1,4 +1,4 @@
-#include "bridge/room_list.h"
+#include "bridge/session/room_list.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/room_merge.h"
+#include "bridge/session/room_merge.h"
 #include <stdio.h>
 #include <string.h>
 

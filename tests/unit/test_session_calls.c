@@ -1,6 +1,6 @@
 /* Hub calls of a user's tabs, carried out by the session: by DDP, by REST, now or a little later.
  */
-#include "bridge/hub_method.h"
+#include "bridge/hub/hub_method.h"
 #include "session_fakes.h"
 
 static int start(void **state)

@@ -1,6 +1,6 @@
 /* Rooms that tabs have opened: subscribing in Rocket.Chat's pace, who hears what, and every end. */
 #include "base/json_slice.h"
-#include "bridge/hub_method.h"
+#include "bridge/hub/hub_method.h"
 #include "session_fakes.h"
 
 static int start(void **state)

@@ -2,7 +2,7 @@
 #include "session_fakes.h"
 
 #include "base/byte_buf.h"
-#include "bridge/replay_state.h"
+#include "bridge/replay/replay_state.h"
 
 enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
 

@@ -1,5 +1,5 @@
-#include "bridge/settings.h"
-#include "bridge/settings_table.h"
+#include "bridge/settings/settings.h"
+#include "bridge/settings/settings_table.h"
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "bridge/settings_json.h"
+#include "bridge/settings/settings_json.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

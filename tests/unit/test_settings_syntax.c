@@ -1,4 +1,4 @@
-#include "bridge/settings_syntax.h"
+#include "bridge/settings/settings_syntax.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

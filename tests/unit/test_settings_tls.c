@@ -1,5 +1,5 @@
 /* Certificates and keys in files, good ones and others. */
-#include "bridge/settings_tls.h"
+#include "bridge/settings/settings_tls.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/state_file.h"
+#include "bridge/replay/state_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
+#include "bridge/login/token_desk.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
-#include "bridge/token_desk.h"
 #include <stdio.h>
 #include <string.h>
 

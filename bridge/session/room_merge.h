@@ -1,0 +1,26 @@
+/* bridge/session/room_merge.h - what goes out when a room is repaired, put in the room's order.
+ *
+ * Pure. Messages of an answer and messages that waited, each with what it is to the session; the
+ * order is (ts, _id), versions of one message as they came to be, and deletions behind all of it.
+ * Rule: rocketchat.md 6.3. */
+#ifndef BRIDGE_ROOM_MERGE_H
+#define BRIDGE_ROOM_MERGE_H
+
+#include "rocketchat/room_memory.h"
+
+struct room_merge_item {
+    struct rc_message message; /* its slices are borrowed */
+    enum room_sight sight;     /* ROOM_SIGHT_NONE: the message with this id is gone */
+};
+
+struct room_merge { /* zero-initialised is empty */
+    struct room_merge_item *items;
+    size_t count, cap;
+    bool failed; /* no memory: something was left out */
+};
+
+void room_merge_add(struct room_merge *m, const struct rc_message *message, enum room_sight sight);
+void room_merge_sort(struct room_merge *m);
+void room_merge_free(struct room_merge *m);
+
+#endif

@@ -1,0 +1,288 @@
+/* What a user's tabs lose with their connections, and get when they are back: the last events are
+ * kept, a lost connection leaves a slot with its place among them, and the user's next connection
+ * of that kind of client is sent what followed before it hears anything newer. Design section 5. */
+#include "bridge/log/log.h"
+#include "bridge/session/event_map.h"
+#include "bridge/session/user_session_internal.h"
+#include <assert.h>
+
+enum {
+    /* A connection is found dead after the time-out at the latest, and the second sign of life
+     * before that (hub_receipt.h) may lie as long before. */
+    KEEP_TIMEOUTS = 2,
+    KEEP_SLACK_MS = 5000,
+};
+
+/* A connection that has come and waits for what is known of the user's others. */
+struct session_arrival {
+    struct session_arrival *next;
+    uint64_t ticket, conn_serial, client;
+    uint64_t from;         /* the last event before it came */
+    unsigned shard, waits; /* for so many shards */
+};
+
+static void count(const struct user_session *s, enum metric which, uint64_t n)
+{
+    metrics_add(s->table->options.metrics, which, (int64_t)n);
+}
+
+/* The shards' rings share the bound of the process evenly. */
+static size_t room_in_shard(const struct user_session *s)
+{
+    const struct session_table *t = s->table;
+    size_t share = t->settings->replay.total_bytes / t->options.nshards;
+    size_t others = t->replay_bytes - s->ring.bytes;
+
+    return share > others ? share - others : 0;
+}
+
+static void note_bytes(struct user_session *s, size_t before)
+{
+    s->table->replay_bytes += s->ring.bytes - before;
+    metrics_set(s->table->options.metrics, METRIC_REPLAY_BYTES, s->table->replay_bytes);
+}
+
+static void rearm(struct user_session *s)
+{
+    const struct settings *settings = s->table->settings;
+    uint64_t oldest = replay_ring_oldest_ms(&s->ring);
+
+    s->replay_at_ms = lost_slots_first_end_ms(&s->slots);
+    if (s->replay_at_ms == 0 && oldest != 0)
+        s->replay_at_ms = oldest + KEEP_TIMEOUTS * settings->hub.client_timeout_ms + KEEP_SLACK_MS;
+    session_rearm(s);
+}
+
+void session_replay_keep(struct user_session *s, struct hub_buf *message)
+{
+    const struct settings *settings = s->table->settings;
+    size_t before = s->ring.bytes, most = settings->replay.ring_bytes, room = room_in_shard(s);
+
+    if (most > settings->limits.queue_bytes)
+        most = settings->limits.queue_bytes; /* a replay makes nobody a slow consumer */
+    if (settings->replay.seconds_ms == 0)
+        return;
+    if (s->connections == 0 && s->slots.count == 0)
+        most = 0; /* nobody can ask for it */
+    replay_ring_add(&s->ring, message, session_now_ms(s->table), settings->replay.ring_events,
+                    most < room ? most : room);
+    note_bytes(s, before);
+    if (s->replay_at_ms == 0)
+        rearm(s);
+}
+
+void session_replay_due(struct user_session *s)
+{
+    const uint64_t now = session_now_ms(s->table);
+    const uint64_t keep = KEEP_TIMEOUTS * s->table->settings->hub.client_timeout_ms + KEEP_SLACK_MS;
+    size_t before = s->ring.bytes;
+
+    count(s, METRIC_REPLAY_SLOTS_EXPIRED, lost_slots_expire(&s->slots, now));
+    replay_ring_trim(&s->ring, now > keep ? now - keep : 0, lost_slots_needed_after(&s->slots));
+    if (s->connections == 0 && s->slots.count == 0)
+        replay_ring_free(&s->ring);
+    note_bytes(s, before);
+    rearm(s);
+}
+
+void session_replay_free(struct user_session *s)
+{
+    size_t before = s->ring.bytes;
+    struct session_arrival *a, *next;
+
+    for (a = s->arrivals; a != NULL; a = next) { /* of a drain: their connections are closed */
+        next = a->next;
+        free(a);
+    }
+
+    count(s, METRIC_REPLAY_SLOTS_EXPIRED, s->slots.count);
+    lost_slots_free(&s->slots);
+    replay_ring_free(&s->ring);
+    note_bytes(s, before);
+}
+
+/* ---- a connection is lost ---- */
+
+static uint32_t length_of(void *arg, uint64_t number)
+{
+    const struct user_session *s = arg;
+    const struct hub_buf *message = replay_ring_at(&s->ring, number);
+    size_t len = 0;
+
+    if (message != NULL)
+        hub_buf_bytes(message, &len);
+    return (uint32_t)len;
+}
+
+static uint64_t received(struct user_session *s, const struct hub_receipt *r)
+{
+    uint64_t number = 0;
+
+    switch (s->table->settings->replay.tail) {
+    case REPLAY_TAIL_ACKED:
+        number = hub_receipt_before(r, r->unacked, length_of, s);
+        break;
+    case REPLAY_TAIL_LAST_PING:
+        number = r->torn && r->alive <= r->first ? HUB_RECEIPT_UNKNOWN : r->alive;
+        break;
+    case REPLAY_TAIL_NONE:
+        number = hub_receipt_before(r, r->unsent, length_of, s);
+        break;
+    }
+    return number == HUB_RECEIPT_UNKNOWN ? LOST_SLOT_UNKNOWN : number;
+}
+
+static uint64_t connection_id(unsigned shard, uint64_t conn_serial)
+{
+    return (uint64_t)(shard + 1) << 48 | conn_serial;
+}
+
+static struct lost_slot slot_of(struct user_session *s, uint64_t client,
+                                const struct hub_receipt *receipt)
+{
+    return (struct lost_slot){.position = received(s, receipt),
+                              .client = client,
+                              .until_ms =
+                                  session_now_ms(s->table) + s->table->settings->replay.seconds_ms};
+}
+
+static void note_slot(struct user_session *s, const struct lost_slot *slot)
+{
+    count(s, METRIC_REPLAY_SLOTS_LEFT, 1);
+    log_debug("slot_left", LOG_ID("user", slice_of(s->key)), LOG_UINT("position", slot->position),
+              LOG_UINT("last", s->ring.last));
+}
+
+void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                         const struct session_loss *loss)
+{
+    const bool lost = loss != NULL && s->table->settings->replay.seconds_ms > 0;
+    const uint64_t connection = connection_id(shard, conn_serial);
+    struct lost_slot slot = {0};
+
+    if (lost) {
+        slot = slot_of(s, loss->client, &loss->receipt);
+        slot.drained = loss->drained;
+    }
+    if (lost_slots_end_doubt(&s->slots, connection, lost, slot.position) && lost) {
+        note_slot(s, &slot);
+        if (!lost_slots_add(&s->slots, &slot))
+            count(s, METRIC_REPLAY_SLOTS_EXPIRED, 1);
+    }
+    rearm(s);
+}
+
+/* ---- a connection comes ---- */
+
+/* A client that has lost nothing begins behind `from`. */
+static struct session_start claim(struct user_session *s, uint64_t client, uint64_t from)
+{
+    uint64_t position;
+
+    if (lost_slots_claim(&s->slots, client, &position)) {
+        count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
+        rearm(s);
+        if (position < from) /* LOST_SLOT_UNKNOWN, too */
+            from = position;
+    }
+    if (from != LOST_SLOT_UNKNOWN && replay_ring_reaches(&s->ring, from))
+        return (struct session_start){.from = from};
+    count(s, METRIC_REPLAY_OVERRUNS, 1);
+    return (struct session_start){.from = s->ring.last, .torn = true};
+}
+
+static void push_one(const struct user_session *s, unsigned shard, uint64_t conn_serial,
+                     struct hub_buf *message)
+{
+    const struct session_host *host = &s->table->options.host;
+
+    host->push_to_connection(host->arg, shard, conn_serial, slice_of(s->key), message);
+}
+
+static void send_resync(const struct user_session *s, unsigned shard, uint64_t conn_serial)
+{
+    struct hub_buf *resync = event_map_resync((struct slice){0}, "replay-too-long");
+
+    if (resync == NULL) {
+        count(s, METRIC_DROPS_NO_MEMORY, 1);
+        return; /* torn as it is, its next slot tells it again */
+    }
+    count(s, METRIC_EVENTS_OUT_RESYNC, 1);
+    push_one(s, shard, conn_serial, resync);
+    hub_buf_unref(resync);
+}
+
+static void answer(struct user_session *s, unsigned shard, uint64_t conn_serial, uint64_t client,
+                   uint64_t from)
+{
+    const struct session_host *host = &s->table->options.host;
+    const struct session_start start = claim(s, client, from);
+
+    host->attached(host->arg, shard, conn_serial, slice_of(s->key), &start);
+    if (start.torn)
+        send_resync(s, shard, conn_serial);
+    for (uint64_t number = start.from + 1; number <= s->ring.last; number++)
+        push_one(s, shard, conn_serial, replay_ring_at(&s->ring, number));
+    if (start.from < from)
+        count(s, METRIC_REPLAY_EVENTS, from - start.from);
+    session_tell_connection(s, shard, conn_serial);
+}
+
+void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
+                           uint64_t client)
+{
+    const struct session_host *host = &s->table->options.host;
+    struct session_arrival *a = NULL;
+
+    if (s->connections > 1 && s->table->settings->replay.seconds_ms > 0)
+        a = calloc(1, sizeof *a);
+    if (a == NULL) { /* the only one, or no memory */
+        answer(s, shard, conn_serial, client, s->ring.last);
+        return;
+    }
+    *a = (struct session_arrival){.next = s->arrivals,
+                                  .ticket = ++s->table->next_ticket,
+                                  .conn_serial = conn_serial,
+                                  .client = client,
+                                  .from = s->ring.last,
+                                  .shard = shard};
+    s->arrivals = a;
+    for (unsigned i = 0; i < s->table->options.nshards; i++)
+        if (s->interest[i] > 0) {
+            a->waits++;
+            host->check(host->arg, i, slice_of(s->key), client, a->ticket);
+        }
+}
+
+static void take_doubt(struct user_session *s, const struct session_arrival *a, unsigned shard,
+                       const struct session_doubt *doubt)
+{
+    struct lost_slot slot = slot_of(s, a->client, &doubt->receipt);
+
+    slot.connection = connection_id(shard, doubt->conn_serial);
+    if (lost_slots_doubt(&s->slots, &slot, doubt->closing))
+        note_slot(s, &slot);
+}
+
+void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
+                           unsigned shard, const struct session_doubt *doubts, size_t n)
+{
+    struct session_arrival **at, *a;
+    struct user_session *s;
+
+    HASH_FIND(hh, t->sessions, key.ptr, key.len, s);
+    if (s == NULL)
+        return;
+    for (at = &s->arrivals; *at != NULL && (*at)->ticket != ticket;)
+        at = &(*at)->next;
+    a = *at;
+    if (a == NULL)
+        return; /* of a session before this one */
+    for (size_t i = 0; i < n; i++)
+        take_doubt(s, a, shard, &doubts[i]);
+    if (--a->waits > 0)
+        return;
+    *at = a->next;
+    answer(s, a->shard, a->conn_serial, a->client, a->from);
+    free(a);
+}

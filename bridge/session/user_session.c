@@ -1,0 +1,501 @@
+#include "bridge/log/log.h"
+#include "bridge/session/user_session_internal.h"
+#include "rocketchat/room_memory.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const state_names[SESSION_NSTATES] = {
+    [SESSION_IDLE] = "idle",
+    [SESSION_LOGGING_IN] = "logging-in",
+    [SESSION_CONNECTING] = "connecting",
+    [SESSION_AUTHENTICATING] = "authenticating",
+    [SESSION_SUBSCRIBING] = "subscribing",
+    [SESSION_LIVE] = "live",
+    [SESSION_BACKOFF] = "backoff",
+    [SESSION_REFUSED] = "refused",
+    [SESSION_CLOSING] = "closing",
+};
+
+/* Design section 3. What ends without a DDP connection to close skips CLOSING. */
+static const bool legal[SESSION_NSTATES][SESSION_NSTATES] = {
+    [SESSION_IDLE] = {[SESSION_LOGGING_IN] = true, [SESSION_REFUSED] = true},
+    [SESSION_LOGGING_IN] = {[SESSION_CONNECTING] = true,
+                            [SESSION_BACKOFF] = true,
+                            [SESSION_REFUSED] = true,
+                            [SESSION_IDLE] = true},
+    [SESSION_CONNECTING] =
+        {[SESSION_AUTHENTICATING] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_AUTHENTICATING] =
+        {[SESSION_SUBSCRIBING] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_SUBSCRIBING] =
+        {[SESSION_LIVE] = true, [SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_LIVE] = {[SESSION_BACKOFF] = true, [SESSION_CLOSING] = true},
+    [SESSION_BACKOFF] =
+        {[SESSION_LOGGING_IN] = true, [SESSION_REFUSED] = true, [SESSION_IDLE] = true},
+    [SESSION_REFUSED] = {[SESSION_LOGGING_IN] = true, [SESSION_IDLE] = true},
+    [SESSION_CLOSING] = {[SESSION_IDLE] = true,
+                         [SESSION_LOGGING_IN] = true,
+                         [SESSION_BACKOFF] = true,
+                         [SESSION_REFUSED] = true},
+};
+
+const char *session_state_name(enum session_state state)
+{
+    assert((unsigned)state < SESSION_NSTATES);
+    return state_names[state];
+}
+
+/* ---- state and time ---- */
+
+void session_set_code(struct user_session *s, const char *code)
+{
+    snprintf(s->code, sizeof s->code, "%s", code);
+}
+
+static void set_failure(struct user_session *s, const char *code)
+{
+    session_set_code(s, code);
+    snprintf(s->failure, sizeof s->failure, "%s", code);
+    s->failed_at_ms = session_now_ms(s->table);
+    s->failed_in = s->state;
+}
+
+static void count_state(struct user_session *s, int by)
+{
+    s->table->by_state[s->state] += (unsigned)by;
+}
+
+/* The only writer of s->state. */
+void session_enter(struct user_session *s, enum session_state to)
+{
+    assert(legal[s->state][to]);
+    count_state(s, -1); /* gauges move with the state, so they cannot drift */
+    s->state = (uint8_t)to;
+    count_state(s, 1);
+    log_debug("session_state", LOG_ID("user", slice_of(s->key)),
+              LOG_STR("state", session_state_name(to)));
+}
+
+static bool is_done(const struct user_session *s)
+{
+    /* A refusal is remembered to the end of its pause, or each visit would cost a login. */
+    return s->connections == 0 && (s->slots.count == 0 || s->table->draining) &&
+           s->linger_at_ms == 0 && s->borrows == NULL && s->holds == 0 && s->ddp == NULL &&
+           (s->state == SESSION_IDLE || (s->state == SESSION_REFUSED && s->step_at_ms == 0));
+}
+
+void session_rearm(struct user_session *s)
+{
+    uint64_t at = session_sooner(session_sooner(s->step_at_ms, s->linger_at_ms),
+                                 session_sooner(s->repair_at_ms, s->borrow_at_ms));
+
+    at = session_sooner(session_sooner(at, s->token_ends_ms), s->replay_at_ms);
+    at = session_sooner(at, session_sooner(s->calls_at_ms, s->opened_at_ms));
+    at = session_sooner(at, s->further_at_ms);
+
+    /* Never freed where it became useless: the callers up the stack still hold it. */
+    if (is_done(s))
+        at = session_now_ms(s->table);
+    if (at == 0)
+        timer_wheel_cancel(s->table->wheel, &s->timer);
+    else
+        timer_wheel_arm(s->table->wheel, &s->timer, at);
+}
+
+void session_arm(struct user_session *s, uint64_t step_at_ms)
+{
+    s->step_at_ms = step_at_ms;
+    session_rearm(s);
+}
+
+void user_session_due(struct user_session *s)
+{
+    uint64_t now = session_now_ms(s->table);
+
+    if (s->borrow_at_ms != 0 && now >= s->borrow_at_ms)
+        session_borrows_due(s);
+    if (s->linger_at_ms != 0 && now >= s->linger_at_ms && s->borrows != NULL) {
+        s->linger_at_ms = s->borrow_at_ms; /* somebody waits for what is under way */
+    } else if (s->linger_at_ms != 0 && now >= s->linger_at_ms) {
+        s->linger_at_ms = 0;
+        /* The token stays cached until its time ends; without an entry nobody would log it out. */
+        session_leave(s, SESSION_IDLE, !s->stored);
+    }
+    if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
+        session_repair_due(s);
+    if (s->calls_at_ms != 0 && now >= s->calls_at_ms)
+        session_calls_due(s);
+    if (s->opened_at_ms != 0 && now >= s->opened_at_ms)
+        session_opened_due(s);
+    if (s->further_at_ms != 0 && now >= s->further_at_ms)
+        session_further_due(s);
+    if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
+        session_replay_due(s);
+    if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
+        session_token_ended(s);
+    if (s->step_at_ms != 0 && now >= s->step_at_ms) {
+        s->step_at_ms = 0;
+        switch ((enum session_state)s->state) {
+        case SESSION_REFUSED:
+            if (s->connections > 0)
+                session_begin(s);
+            break;
+        case SESSION_BACKOFF:
+            if (session_is_wanted(s))
+                session_begin(s);
+            else
+                session_enter(s, SESSION_IDLE); /* the pause was only remembered */
+            break;
+        case SESSION_LOGGING_IN:
+            if (s->login != NULL && s->code[0] == '\0')
+                session_set_code(s, "login-queue");
+            session_tell(s, TOLD_CONNECTING);
+            break;
+        case SESSION_AUTHENTICATING:
+            if (s->naming && s->rest == NULL) {
+                session_login_ask_me(s);
+                break;
+            }
+            session_tell(s, TOLD_CONNECTING);
+            break;
+        case SESSION_CONNECTING:
+            session_tell(s, TOLD_CONNECTING);
+            break;
+        case SESSION_SUBSCRIBING:
+        case SESSION_LIVE:
+            session_link_step(s);
+            break;
+        case SESSION_IDLE:
+        case SESSION_CLOSING:
+        case SESSION_NSTATES:
+            break;
+        }
+    }
+    if (is_done(s))
+        session_table_forget(s);
+    else
+        session_rearm(s);
+}
+
+/* ---- answers that come later ---- */
+
+struct session_op *session_op_new(struct user_session *s)
+{
+    struct session_op *op = calloc(1, sizeof *op);
+
+    if (op == NULL)
+        return NULL;
+    op->session = s;
+    op->seq = s->op_seq;
+    s->holds++;
+    return op;
+}
+
+struct user_session *session_op_end(struct session_op *op)
+{
+    struct user_session *s = op->session;
+    bool waited_for = op->seq == s->op_seq;
+
+    free(op);
+    if (--s->holds == 0)
+        session_rearm(s);
+    return waited_for ? s : NULL;
+}
+
+void session_expect_nothing(struct user_session *s)
+{
+    s->op_seq++;
+    if (s->rest != NULL)
+        rest_call_cancel(s->rest);
+    if (s->history_call != NULL)
+        rest_call_cancel(s->history_call);
+    s->rest = s->history_call = NULL;
+}
+
+/* ---- birth and death ---- */
+
+struct user_session *user_session_new(struct session_table *t, const struct session_who *who)
+{
+    size_t interest = t->options.nshards * sizeof(uint32_t);
+    struct user_session *s = calloc(1, sizeof *s + interest + who->key.len + who->username.len + 2);
+
+    if (s == NULL)
+        return NULL;
+    s->table = t;
+    s->interest = (uint32_t *)(void *)s->tail;
+    s->key = s->tail + interest;
+    memcpy(s->key, who->key.ptr, who->key.len);
+    s->key_len = (uint16_t)who->key.len;
+    s->username = s->key + who->key.len + 1;
+    if (who->username.len > 0)
+        memcpy(s->username, who->username.ptr, who->username.len);
+    s->username_len = (uint16_t)who->username.len;
+    s->watch = token_cache_watch(t->options.cache, who->key, session_on_notice, s);
+    if (s->watch == NULL) {
+        free(s);
+        return NULL;
+    }
+    replay_ring_init(&s->ring);
+    count_state(s, 1);
+    return s;
+}
+
+void user_session_free(struct user_session *s)
+{
+    assert(s->ddp == NULL && s->holds == 0 && s->login == NULL && s->repairs == NULL &&
+           s->borrows == NULL);
+    count_state(s, -1);
+    timer_wheel_cancel(s->table->wheel, &s->timer);
+    session_opened_free(s);
+    session_further_free(s);
+    session_calls_free(s);
+    token_cache_unwatch(s->watch);
+    room_memory_free(s->rooms);
+    session_replay_free(s);
+    session_forget_token(s);
+    free(s->ddp_session);
+    free(s->profile);
+    free(s);
+}
+
+void user_session_wanted(struct user_session *s)
+{
+    s->linger_at_ms = 0;
+    session_rearm(s);
+    session_touch(s);
+    if (s->state == SESSION_IDLE && !s->yielded)
+        session_begin(s);
+    else if (s->state == SESSION_CLOSING && s->then == SESSION_IDLE && !s->yielded)
+        s->then = SESSION_LOGGING_IN;
+}
+
+void user_session_unwanted(struct user_session *s)
+{
+    const uint64_t slots_end = lost_slots_last_end_ms(&s->slots);
+
+    if (s->state != SESSION_IDLE && s->state != SESSION_REFUSED)
+        s->linger_at_ms = session_now_ms(s->table) + s->table->settings->session.linger_ms;
+    if (s->linger_at_ms != 0 && s->linger_at_ms < slots_end)
+        s->linger_at_ms = slots_end;
+    session_replay_due(s); /* what was kept for tabs that will not ask for it */
+    session_rearm(s);
+}
+
+/* ---- ending ---- */
+
+static void on_logged_out(void *arg, struct slice result, const struct rc_error *error)
+{
+    struct user_session *s = arg;
+
+    (void)result;
+    if (!s->logging_out)
+        return; /* closed meanwhile */
+    if (error == NULL || error->result == RC_UNAUTHORIZED)
+        session_forget_token(s);
+    else
+        session_drop_token(s); /* over REST, then */
+    if (error == NULL || (error->result != RC_UNREACHABLE && error->result != RC_CANCELLED))
+        ddp_connector_close(s->ddp);
+}
+
+void session_close_link(struct user_session *s, bool drop_token)
+{
+    if (drop_token && s->authed && s->token != NULL) {
+        s->logging_out = ddp_connector_call(s->ddp, "logout", SLICE_LIT("[]"), SESSION_LOGOUT_MS,
+                                            on_logged_out, s);
+        if (s->logging_out)
+            return;
+    }
+    if (drop_token)
+        session_drop_token(s);
+    ddp_connector_close(s->ddp);
+}
+
+/* A session that held is a fresh start for whatever fails next; one that falls at once is not. */
+static void note_stability(struct user_session *s)
+{
+    uint64_t stable_ms = s->table->settings->session.backoff_max_ms;
+
+    if (s->state == SESSION_LIVE && session_now_ms(s->table) - s->live_since_ms >= stable_ms) {
+        s->failures = s->refusals = 0;
+        s->fresh = false;
+        s->live_since_ms = session_now_ms(s->table); /* once for each life */
+    }
+}
+
+void session_leave(struct user_session *s, enum session_state then, bool drop_token)
+{
+    note_stability(s);
+    if (then == SESSION_BACKOFF || then == SESSION_LOGGING_IN)
+        session_repair_pause(s);
+    else
+        session_repair_stop(s);
+    drop_token |= s->token_unwanted;
+    session_login_stop(s);
+    session_expect_nothing(s);
+    s->then = (uint8_t)then;
+    session_arm(s, 0);
+    if (s->state == SESSION_CLOSING) {
+        if (drop_token && !s->logging_out)
+            session_drop_token(s);
+        return;
+    }
+    if (s->ddp == NULL) {
+        if (drop_token)
+            session_drop_token(s);
+        session_left(s);
+        return;
+    }
+    session_enter(s, SESSION_CLOSING);
+    if (!s->login_due)
+        session_close_link(s, drop_token);
+    else if (drop_token)
+        session_drop_token(s);
+}
+
+static void enter_pause(struct user_session *s, enum session_state to, enum session_told told)
+{
+    session_enter(s, to);
+    session_arm(s, s->retry_in_ms == 0 ? 0 : session_now_ms(s->table) + s->retry_in_ms);
+    session_tell(s, told);
+    session_calls_not_live(s);
+}
+
+void session_left(struct user_session *s)
+{
+    if (s->authed)
+        s->lost_at_ms = session_now_ms(s->table);
+    s->authed = s->logging_out = s->login_due = false;
+    free(s->ddp_session);
+    s->ddp_session = NULL;
+    memset(s->subs, SUB_NONE, sizeof s->subs);
+    session_opened_lost(s);
+    session_further_lost(s);
+    if (s->table->draining)
+        s->then = SESSION_IDLE;
+    if (s->connections == 0 && (s->then == SESSION_IDLE || s->then == SESSION_REFUSED))
+        s->linger_at_ms = 0; /* nothing is kept that could be waited for */
+    switch ((enum session_state)s->then) {
+    case SESSION_LOGGING_IN:
+        session_begin(s);
+        break;
+    case SESSION_BACKOFF:
+        enter_pause(s, SESSION_BACKOFF, TOLD_BACKOFF);
+        break;
+    case SESSION_REFUSED:
+        enter_pause(s, SESSION_REFUSED, TOLD_REFUSED);
+        break;
+    default:
+        if (s->state != SESSION_IDLE)
+            session_enter(s, SESSION_IDLE);
+        session_arm(s, 0);
+        session_calls_not_live(s);
+        if (s->yielded) {
+            session_forget_token(s); /* the new owner's now, or dropped */
+            session_tell(s, TOLD_BACKOFF);
+        }
+        break;
+    }
+    session_borrows_step(s);
+}
+
+void session_back_off(struct user_session *s, const char *code, uint64_t least_ms)
+{
+    const struct settings *settings = s->table->settings;
+    uint64_t ceiling;
+
+    note_stability(s);
+    ceiling = (uint64_t)settings->session.backoff_min_ms << (s->failures < 16 ? s->failures : 16);
+    if (ceiling > settings->session.backoff_max_ms)
+        ceiling = settings->session.backoff_max_ms;
+    if (s->failures < UINT8_MAX)
+        s->failures++;
+    set_failure(s, code);
+    /* Full jitter: whatever took all sessions down, they don't come back as one. */
+    s->retry_in_ms = least_ms + session_random(s->table, ceiling) + 1;
+    log_info("session_backoff", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
+             LOG_UINT("retry_ms", s->retry_in_ms));
+    session_leave(s, SESSION_BACKOFF, false);
+}
+
+void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms)
+{
+    uint64_t pause = retry_ms;
+
+    note_stability(s);
+    if (pause == 0) {
+        pause = (uint64_t)SESSION_REFUSED_MS << (s->refusals < 8 ? s->refusals : 8);
+        if (pause > SESSION_REFUSED_MAX_MS)
+            pause = SESSION_REFUSED_MAX_MS;
+        pause += session_random(s->table, pause / 10);
+    }
+    if (s->refusals < UINT8_MAX)
+        s->refusals++;
+    set_failure(s, code);
+    s->retry_in_ms = pause;
+    log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code),
+             LOG_UINT("retry_ms", pause));
+    session_leave(s, SESSION_REFUSED, false);
+}
+
+void session_refuse_for_good(struct user_session *s, const char *code)
+{
+    set_failure(s, code);
+    s->retry_in_ms = 0;
+    log_warn("session_refused", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
+    session_leave(s, SESSION_REFUSED, false);
+}
+
+void session_yield(struct user_session *s, bool drop_token)
+{
+    s->yielded = true;
+    s->stored = false;
+    session_set_code(s, "cache-updated");
+    s->retry_in_ms = 0;
+    session_turn_away(s, RC_UNREACHABLE, s->code, 0);
+    log_info("session_yielded", LOG_ID("user", slice_of(s->key)), LOG_STR("end", "cache updated"));
+    session_leave(s, SESSION_IDLE, drop_token);
+}
+
+void user_session_revoke(struct user_session *s, enum session_revoke why)
+{
+    s->stored = false;
+    s->retry_in_ms = 0;
+    session_set_code(s, why == SESSION_REVOKED ? "revoked" : "logged-out");
+    log_info("session_ended", LOG_ID("user", slice_of(s->key)), LOG_STR("code", s->code));
+    session_turn_away(s, RC_CANCELLED, s->code, 0);
+    session_leave(s, SESSION_IDLE, true);
+    session_tell(s, TOLD_REFUSED);
+    s->told = TOLD_NOTHING; /* the tabs that hear it next are others */
+    for (unsigned i = 0; i < s->table->options.nshards; i++)
+        if (s->interest[i] > 0)
+            s->table->options.host.close_user(s->table->options.host.arg, i, slice_of(s->key), why);
+}
+
+void user_session_drain(struct user_session *s)
+{
+    bool stored = s->stored;
+
+    s->linger_at_ms = 0;
+    session_calls_abort(s);
+    session_turn_away(s, RC_CANCELLED, "draining", 0);
+    /* With an open socket the token goes by DDP, so the cache need not give it to REST. */
+    if (stored && s->authed && s->token != NULL) {
+        struct token_expect expect = {slice_of(s->token), s->epoch};
+        token_cache_remove(s->table->options.cache, slice_of(s->key), &expect, TOKEN_REMOVAL_LOGOUT,
+                           s->watch, session_ignore_cache, NULL);
+        s->stored = stored = false;
+    }
+    session_leave(s, SESSION_IDLE, !stored);
+}
+
+void user_session_abort(struct user_session *s)
+{
+    if (s->check != NULL)
+        rest_call_cancel(s->check);
+    if (s->state == SESSION_CLOSING && (s->logging_out || s->login_due)) {
+        s->logging_out = s->login_due = false;
+        ddp_connector_close(s->ddp);
+    }
+}
