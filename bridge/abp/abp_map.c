@@ -120,6 +120,8 @@ static const char *parse(const char *text, struct abp_row *row)
     path = next_word(&text);
     if (!is_path(path, "-_."))
         return "must name a REST method, as rooms.get, behind -> GET or -> POST";
+    if (slice_eq_nocase(path, SLICE_LIT("logout")))
+        return "must not be for logout, which would end a token of the bridge's own";
     word = next_word(&text);
     row->as_admin = slice_eq(word, SLICE_LIT("admin"));
     if (!row->as_admin && !slice_eq(word, SLICE_LIT("user")))

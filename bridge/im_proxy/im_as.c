@@ -69,12 +69,6 @@ static void ask_token(struct im_exchange *ex, struct slice dead)
     refused(ex);
 }
 
-/* A logout ends the token it is sent with: that must be the caller's, and never the agent's. */
-static bool is_logout(const struct im_exchange *ex)
-{
-    return slice_eq(ex->call, SLICE_LIT("logout"));
-}
-
 /* The caller's own credentials, known or not: Rocket.Chat looks at them with every call. Only what
  * the administrator is given here must be earned first. */
 static void go_as_caller(struct im_exchange *ex, enum im_identity_answer answer,
@@ -86,7 +80,7 @@ static void go_as_caller(struct im_exchange *ex, enum im_identity_answer answer,
     if (answer == IM_IDENTITY_REFUSED) {
         im_refuse_login(ex->req);
         refused(ex);
-    } else if (!admin || is_logout(ex)) {
+    } else if (!admin || im_path_is_logout(ex->call)) { /* it ends a token: never the agent's */
         use(ex, slice_of(caller->user_id), slice_of(caller->auth_token));
         im_exchange_send(ex);
     } else if (answer == IM_IDENTITY_ACCEPTED) {

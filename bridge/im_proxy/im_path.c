@@ -1,4 +1,5 @@
 #include "bridge/im_proxy/im_path.h"
+#include <strings.h>
 
 static bool starts_with(struct slice s, struct slice with)
 {
@@ -139,6 +140,33 @@ bool im_path_listed(const char *const *routes, enum http_method method, struct s
     return false;
 }
 
+bool im_path_is_logout(struct slice call)
+{
+    char decoded[16];
+    size_t n;
+
+    if (call.len > 0 && call.ptr[call.len - 1] == '/')
+        call.len--;
+    return http_percent_decode(call, decoded, sizeof decoded, &n) &&
+           slice_eq_nocase((struct slice){decoded, n}, SLICE_LIT("logout"));
+}
+
+/* Of a listed route, which has no percent sign. */
+static bool ends_tokens(const char *route)
+{
+    static const char *const calls[] = {"POST logout", "GET logout", "POST users.logout",
+                                        "POST users.logoutOtherClients",
+                                        "POST users.removeOtherTokens"};
+    size_t len = strcspn(route, "*");
+
+    if (route[len] == '\0' && len > 0 && route[len - 1] == '/')
+        len--;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (strncasecmp(route, calls[i], len) == 0 && (route[len] == '*' || calls[i][len] == '\0'))
+            return true;
+    return false;
+}
+
 const char *im_path_check_route(const char *text)
 {
     const char *space = strchr(text, ' '), *star = strchr(text, '*');
@@ -151,5 +179,8 @@ const char *im_path_check_route(const char *text)
         strpbrk(space + 1, " ?\\%") != NULL || (star != NULL && star[1] != '\0'))
         return "must be a method and a call, as \"GET channels.list\", or \"GET channels.list*\" "
                "for all that begin so";
+    if (ends_tokens(text))
+        return "must not cover logout, users.logout, users.logoutOtherClients or "
+               "users.removeOtherTokens: anybody could end the administrator's token";
     return NULL;
 }

@@ -31,7 +31,10 @@ void im_path_target(struct slice call, struct slice query, struct byte_buf *out)
 /* A route an operator lists: "GET channels.list" is that call, "GET channels.list*" every one that
  * begins so. routes: NULL-terminated. */
 bool im_path_listed(const char *const *routes, enum http_method method, struct slice call);
-/* The same as a setting's check: NULL, or what must be. */
+/* Rocket.Chat's `logout`, which ends the token it comes with; however a router may read it: case
+ * folded, letters percent-encoded, a slash behind. */
+bool im_path_is_logout(struct slice call);
+/* A route as a setting's check: NULL, or what must be. None may end tokens of the administrator. */
 const char *im_path_check_route(const char *text);
 
 const char *im_path_method(enum http_method method); /* "GET" */

@@ -34,7 +34,7 @@ static bool read_user(struct im_proxy *p, const struct http_view *v, struct im_w
     return true;
 }
 
-/* False: refused, and answered. */
+/* False: answered, mostly with a refusal. */
 static bool decide(struct im_proxy *p, struct http_request *req, struct slice call,
                    struct im_who *who)
 {
@@ -42,9 +42,12 @@ static bool decide(struct im_proxy *p, struct http_request *req, struct slice ca
     const struct http_view *v = http_request_view(req);
 
     if (user_carries_token(p->shard, v)) {
-        if (read_user(p, v, who))
+        if (!read_user(p, v, who))
+            im_refuse_login(req);
+        else if (im_path_is_logout(call)) /* the session's token goes on */
+            im_answer_logout(req);
+        else
             return true;
-        im_refuse_login(req);
         return false;
     }
     im_caller_read(v, &who->caller);
@@ -55,7 +58,7 @@ static bool decide(struct im_proxy *p, struct http_request *req, struct slice ca
         im_refuse(req, 403, "Origin not allowed", "error-origin", 0);
         return false;
     }
-    if (who->caller.kind == IM_CALLER_NONE &&
+    if (who->caller.kind == IM_CALLER_NONE && !im_path_is_logout(call) &&
         im_path_listed((const char *const *)set->proxy.anonymous_routes.items, v->method, call)) {
         who->as = IM_AS_ADMIN;
         return true;

@@ -3,7 +3,8 @@
  *
  * Who a call is made as, the first that applies:
  *   a JWT (the hub's carriers)      that user: the session's token, or one login. One that is no
- *                                   good is 401, whatever else comes with it.
+ *                                   good is 401, whatever else comes with it. `logout` would end
+ *                                   the session's token: it is answered here, and ends nothing.
  *   Rocket.Chat credentials         their owner, once `me` accepts them (im_identity.h). Is that
  *   (im_caller.h)                   the administrator, the agent's own token is used instead,
  *                                   but for `logout`, which ends the token it comes with.

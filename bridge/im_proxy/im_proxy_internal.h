@@ -53,6 +53,8 @@ void im_exchange_start(struct im_proxy *p, struct http_request *req, const struc
 void im_refuse(struct http_request *req, int status, const char *text, const char *code,
                uint64_t retry_after_ms);
 void im_refuse_login(struct http_request *req); /* 401, in Rocket.Chat's words */
+/* As Rocket.Chat answers it. Whoever has a JWT has no login there that could end. */
+void im_answer_logout(struct http_request *req);
 /* Why a token could not be had. */
 void im_refuse_loan(struct http_request *req, const struct rc_error *error);
 /* Why Rocket.Chat did not answer. */

@@ -54,6 +54,14 @@ void im_refuse_login(struct http_request *req)
            0);
 }
 
+void im_answer_logout(struct http_request *req)
+{
+    answer(req, 200,
+           SLICE_LIT("{\"status\":\"success\",\"data\":{\"message\":"
+                     "\"You've been logged out!\"}}"),
+           0);
+}
+
 void im_refuse_loan(struct http_request *req, const struct rc_error *error)
 {
     if (error->result == RC_REFUSED)

@@ -12,6 +12,7 @@ enum {
     REFUSED_MIN_MS = 60 * 1000,
     REFUSED_MAX_MS = 30 * 60 * 1000,
     WRONG_ROAD_MS = 5000,
+    DOUBT_PAUSE_MS = 5000, /* between looks at `me`, however many calls bring a 401 */
 };
 
 static const char *const names[ADMIN_NSTATES] = {
@@ -33,7 +34,8 @@ struct admin_agent {
     char *user_id, *token; /* token is wiped; NULL: none */
     char *username;        /* as Rocket.Chat told it; NULL: not yet */
     unsigned failures;
-    char code[64]; /* of the last failure; empty: none */
+    uint64_t no_doubt_until_ms; /* of this token */
+    char code[64];              /* of the last failure; empty: none */
     void (*done)(void *arg);
     void *done_arg;
 };
@@ -105,6 +107,7 @@ static bool take_token(struct admin_agent *a, struct slice user_id, struct slice
     drop_token(a);
     a->user_id = new_id;
     a->token = new_token;
+    a->no_doubt_until_ms = 0;
     return true;
 }
 
@@ -350,8 +353,11 @@ static void on_doubted(void *arg, const struct rest_me *me, const struct rc_erro
 /* A renewal under way, or a token that is not ours to renew, is looked at anyway. */
 static void doubt_token(struct admin_agent *a)
 {
-    if (a->call != NULL || a->ticket != 0)
+    uint64_t now = uv_now(a->options.loop);
+
+    if (a->call != NULL || a->ticket != 0 || now < a->no_doubt_until_ms)
         return;
+    a->no_doubt_until_ms = now + DOUBT_PAUSE_MS;
     if (a->by_password)
         a->call = rest_me(a->options.rest, slice_of(a->user_id), slice_of(a->token), on_doubted, a);
     else

@@ -194,6 +194,12 @@ static void on_acquire(struct login_desk *d, const struct desk_mail *m)
         answer_refused(d, m->from, m->id, why, until > now ? until - now : 0);
         forget(d, l);
         break;
+    case LOGIN_REQUEST_PACED:
+        until = login_governor_paced_until(d->governor, now, key);
+        log_info("login_paced", LOG_ID("user", key), LOG_UINT("ms", until - now));
+        answer_refused(d, m->from, m->id, RC_RATE_LIMITED, until - now);
+        forget(d, l);
+        break;
     }
 }
 

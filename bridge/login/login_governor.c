@@ -1,5 +1,6 @@
 #include "bridge/login/login_governor.h"
 #include "base/hash.h"
+#include "bridge/login/login_pace.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -56,6 +57,7 @@ struct login_governor {
     size_t nrefused, next_refused;
     enum login_pause pause;
     uint64_t paused_until_ms, pause_ms;
+    struct login_pace pace;
     struct login_governor_stats stats;
 };
 
@@ -148,6 +150,12 @@ static void remember_refusal(struct login_governor *g, uint64_t now_ms, struct s
     HASH_ADD_KEYPTR(hh, g->refusals, r->user, r->user_len, r); /* last: the newest */
     if (r->hh.tbl == NULL)
         free(r); /* no memory: one try more than there should be, the least harm */
+}
+
+uint64_t login_governor_paced_until(const struct login_governor *g, uint64_t now_ms,
+                                    struct slice user)
+{
+    return login_pace_until(&g->pace, now_ms, user);
 }
 
 /* --- the pause --- */
@@ -273,6 +281,10 @@ enum login_request_result login_governor_request(struct login_governor *g, uint6
         g->stats.turned_away_refused++;
         return LOGIN_REQUEST_REFUSED;
     }
+    if (login_pace_until(&g->pace, now_ms, user) > 0) {
+        g->stats.turned_away_paced++;
+        return LOGIN_REQUEST_PACED;
+    }
     if (g->stats.queued >= g->options.max_queued) {
         g->stats.turned_away_full++;
         return LOGIN_REQUEST_FULL;
@@ -352,12 +364,13 @@ static void back_off(struct login_governor *g, uint64_t now_ms, enum login_road 
                  &(struct rest_rate){.limit = g->rest.limit, .reset_in_ms = wait});
 }
 
-static void on_success(struct login_governor *g, struct slice user)
+static void on_success(struct login_governor *g, uint64_t now_ms, struct slice user)
 {
     struct refusal *r = find_refusal(g, user);
 
     g->stats.succeeded++;
     g->pause_ms = 0;
+    login_pace_note(&g->pace, now_ms, user);
     if (r != NULL)
         forget(g, r);
 }
@@ -375,7 +388,7 @@ void login_governor_done(struct login_governor *g, uint64_t now_ms, struct login
         learn_window(&g->rest, now_ms, rate);
     switch (result) {
     case RC_OK:
-        on_success(g, user);
+        on_success(g, now_ms, user);
         break;
     case RC_UNAUTHORIZED:
     case RC_TWO_FACTOR:

@@ -14,6 +14,8 @@
  * against this address. The address blocked, or 20 refusals in 5 min, which is about to get it
  * blocked, pauses everybody: 5 min doubling to 30 min, until a login succeeds again.
  *
+ * Successes are paced by user (login_pace.h).
+ *
  * Sources: rocketchat.md 2.3, 5.2, 7.1. */
 #ifndef BRIDGE_LOGIN_GOVERNOR_H
 #define BRIDGE_LOGIN_GOVERNOR_H
@@ -48,6 +50,7 @@ enum login_request_result {
     LOGIN_REQUEST_QUEUED,
     LOGIN_REQUEST_FULL,    /* try later */
     LOGIN_REQUEST_REFUSED, /* see login_governor_refused_until() */
+    LOGIN_REQUEST_PACED,   /* see login_governor_paced_until() */
 };
 
 enum login_pause { LOGIN_PAUSE_NONE, LOGIN_PAUSE_BLOCKED_IP, LOGIN_PAUSE_REFUSALS };
@@ -56,7 +59,7 @@ struct login_governor_stats {
     uint64_t queued, running; /* now */
     uint64_t granted_rest, granted_ddp;
     uint64_t succeeded, refused, failed; /* of the granted; failed: for a passing reason */
-    uint64_t turned_away_full, turned_away_refused;
+    uint64_t turned_away_full, turned_away_refused, turned_away_paced;
     uint64_t cancelled;
     uint64_t rate_limited;
     uint64_t pauses;
@@ -86,6 +89,10 @@ void login_governor_use(struct login_governor *g, enum settings_login_via via);
 /* 0: may try. Else when; *why (may be NULL) is what the last try ended with. */
 uint64_t login_governor_refused_until(const struct login_governor *g, uint64_t now_ms,
                                       struct slice user, enum rc_result *why);
+
+/* 0: may log in. Else when: too many logins in a row (login_pace.h). */
+uint64_t login_governor_paced_until(const struct login_governor *g, uint64_t now_ms,
+                                    struct slice user);
 
 /* Why everybody waits, for logs and status; *until_ms (may be NULL) when it ends. */
 enum login_pause login_governor_pause(const struct login_governor *g, uint64_t now_ms,

@@ -1,6 +1,7 @@
 /* The token of a user's session, lent to callers who act as the user: the REST proxy, the routes of
  * ABP's shape. A caller waits here while the user is being logged in, and for as long as it said;
  * the login itself goes on without it. */
+#include "base/hash.h"
 #include "bridge/log/log.h"
 #include "bridge/provisioning/provisioner.h"
 #include "bridge/session/user_session_internal.h"
@@ -11,6 +12,8 @@
 /* Where Rocket.Chat does not tell whether a token is alive (a 429), one as young as this is taken
  * to be: else a route that answers 401 for reasons of its own would cost a login a call. */
 #define YOUNG_MS 60000
+/* A token found alive is not looked into again for so long, however many calls it brings a 401. */
+#define CHECK_PAUSE_MS 5000
 
 struct session_borrow {
     struct session_borrow *next;
@@ -146,6 +149,29 @@ static void bury(struct user_session *s)
         session_begin(s);
 }
 
+/* Kept by token: a session without connections ends with the loan. */
+static struct session_checked *checked_place(const struct user_session *s, uint64_t *name)
+{
+    *name = hash_bytes(s->token, strlen(s->token));
+    return &s->table->checked[*name % SESSION_CHECKED];
+}
+
+static void note_check(const struct user_session *s)
+{
+    uint64_t name;
+    struct session_checked *c = checked_place(s, &name);
+
+    *c = (struct session_checked){name, session_now_ms(s->table)};
+}
+
+static bool was_checked_lately(const struct user_session *s)
+{
+    uint64_t name;
+    const struct session_checked *c = checked_place(s, &name);
+
+    return c->name == name && c->at_ms != 0 && session_now_ms(s->table) - c->at_ms < CHECK_PAUSE_MS;
+}
+
 static void on_checked(void *arg, const struct rest_me *me, const struct rc_error *error)
 {
     struct token_check *check = arg;
@@ -160,10 +186,12 @@ static void on_checked(void *arg, const struct rest_me *me, const struct rc_erro
     free(check);
     s->check = NULL;
     s->holds--;
-    if (is_it && dead)
+    if (is_it && dead) {
         bury(s);
-    else if (is_it)
+    } else if (is_it) {
+        note_check(s);
         session_believe_token(s);
+    }
     session_borrows_step(s);
     session_rearm(s);
 }
@@ -209,7 +237,7 @@ static void lend(struct user_session *s)
         const struct session_loan loan = {slice_of(s->user_id), slice_of(s->token),
                                           slice_of(s->username)};
 
-        if ((is_refused(s, *link) || b.check) && check_token(s)) {
+        if ((b.check || (is_refused(s, *link) && !was_checked_lately(s))) && check_token(s)) {
             link = &(*link)->next;
             continue;
         }

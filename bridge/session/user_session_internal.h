@@ -166,6 +166,14 @@ struct user_session {
     char tail[];
 };
 
+/* When a token was found alive last. Where two share a place, one is asked about once too often. */
+struct session_checked {
+    uint64_t name; /* the token's hash */
+    uint64_t at_ms;
+};
+
+enum { SESSION_CHECKED = 256 };
+
 struct session_table {
     struct session_table_options options;
     const struct settings *settings;
@@ -181,7 +189,8 @@ struct session_table {
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
     uint64_t random;
-    size_t replay_bytes;               /* in all rings */
+    struct session_checked checked[SESSION_CHECKED]; /* session_token.c; by name */
+    size_t replay_bytes;                             /* in all rings */
     struct session_restored *restored; /* uthash by key: users of the process before this one */
     uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];

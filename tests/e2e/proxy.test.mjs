@@ -272,6 +272,40 @@ test('credentials are asked about again when their time is over', async (t) => {
   assert.equal(echoOf(await get(api('x'), alice.headers)).user, 'alice');
 });
 
+test('a logout with a JWT ends nothing, and never reaches Rocket.Chat', async (t) => {
+  const { get, logins, echoes } = await start(t);
+  const before = logins();
+  const first = valuesOf(echoOf(await get(api('x'), bearer('alice'))).headers, 'x-auth-token')[0];
+  for (const path of ['logout', 'LOGOUT', '%6cogout', 'logout/'])
+    for (let i = 0; i < 5; i++) {
+      const res = await get(api(path), bearer('alice'), { method: 'POST', body: '{}' });
+      assert.equal(res.status, 200, path);
+      assert.deepEqual(res.json(), { status: 'success', data: { message: 'You\'ve been logged out!' } });
+    }
+  assert.equal((await get(api('logout'), { Authorization: 'Bearer a.b.c' }, { method: 'POST' })).status, 401);
+  assert.equal(echoes.length, 1);
+  assert.equal(valuesOf(echoOf(await get(api('x'), bearer('alice'))).headers, 'x-auth-token')[0], first);
+  assert.equal(logins() - before, 1);
+});
+
+test('a user who ends token after token waits for the next login, and nobody else does', async (t) => {
+  const { rc, get } = await start(t, { 'Im:LoginVia': 'ddp' });
+  const asks = async (name) => (await get(api('x'), bearer(name))).status;
+  const statuses = [];
+  do {
+    statuses.push(await asks('alice'));
+    rc.store.removeAllTokens(rc.store.requireUser('alice'));
+  } while (statuses.at(-1) === 200 && statuses.length < 20);
+  assert.deepEqual(statuses, [200, 200, 200, 200, 200, 200, 200, 401]);
+  const first = await get(api('x'), bearer('alice'));
+  if (first.status !== 200) {
+    assert.equal(first.status, 503);
+    assert.ok(Number(first.headers['retry-after']) >= 1);
+  }
+  assert.equal(await asks('bob'), 200);
+  await until('her pause is over', async () => (await asks('alice')) === 200, 30_000);
+});
+
 test('the administrator: by the agent\'s token for the admin, on listed routes for nobody, never else', async (t) => {
   const routes = ['GET channels.list', 'GET channels.info*'];
   const { rc, get, echoes } = await start(t, { 'PushBridge:Proxy:AnonymousRoutes': routes });

@@ -164,7 +164,8 @@ const NOT_IMPLEMENTED = ['Users.SetPreferences', 'Channels.SetDefault'];
 // They pass as they are, and no Rocket.Chat has a use for them: a misspelt path; a .NET type for the
 // asset's name, and no file; names of parameters that the server does not know.
 const WITHOUT_UPSTREAM = ['AutoTranslate.SaveSetttings', 'Assets.SetAsset', 'Assets.UnsetAsset', 'Chat.DeleteMessage', 'Chat.IgnoreUser'];
-// Rocket.Chat's own login and logout, sent as the user: the bridge's session does not depend on them.
+// Rocket.Chat's own login, sent as the user: the bridge's session does not depend on it. Its logout
+// would end the session's token, and is answered by the bridge (proxy.test.mjs).
 const services = { Authentication: authentication, Users: users, Channels: channels, Groups: groups, Chat: chat };
 const calls = [...Object.entries(services).flatMap(([service, methods]) => Object.entries(methods).map(([name, c]) => [`${service}.${name}`, c])), ...Object.entries(others)];
 
@@ -181,6 +182,7 @@ test('every call of the library reaches Rocket.Chat as it was sent', async (t) =
   const bridge = await startBridge(t, rc.double);
   const Authorization = `Bearer ${tokenFor('alice')}`;
   for (const [name, { method, path, body, type = 'application/json' }] of calls) {
+    if (path === 'logout') continue;
     const headers = { Authorization, Accept: 'application/json', ...(body !== undefined && { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) }) };
     if (method === 'POST' && body === undefined) headers['Content-Length'] = 0;
     const res = await call(bridge.url, `/im/api/v1/${path}`, { method, headers, body });

@@ -39,6 +39,9 @@ static const struct {
     {"GET A/B -> GET x user role=A||B", false},
     {"GET A/B -> GET x user roles=A", false},
     {"POST Im/Authenticate -> GET x user", false},
+    {"POST A/B -> POST logout user", false},
+    {"POST A/B -> POST Logout admin", false},
+    {"POST A/B -> POST users.logout user", true},
     {"GET im/deleteuser -> GET x user", false},
 };
 

@@ -393,6 +393,10 @@ static void test_a_doubted_token_is_looked_into(void **state)
     check_state(ADMIN_READY, "");
     assert_int_equal(w.acquires, 1);
     borrow("tokA");
+    assert_null(rest_pending(REST_ME)); /* not at each call that is refused */
+    w.loop.time += 5000;
+    borrow("tokA");
+    w.loop.time -= 5000;
     rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
     check_state(ADMIN_LOGGING_IN, "");
     borrow("tokA");

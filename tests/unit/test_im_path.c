@@ -124,10 +124,16 @@ static void test_listed(void **state)
 
 static void test_routes_as_settings(void **state)
 {
-    static const char *const good[] = {"GET a.b", "POST c.*", "DELETE x/y"};
-    static const char *const bad[] = {"a.b",     "GET",      "GET ",    "get a.b", "BREW a",
-                                      "GET /a",  "GET *",    "GET a*b", "GET a b", "GET a?b=1",
-                                      "GET a%b", "GET a\\b", " GET a"};
+    static const char *const good[] = {"GET a.b",      "POST c.*",     "DELETE x/y",
+                                       "GET users.*",  "POST log.it*", "POST logouts",
+                                       "POST users.lo"};
+    static const char *const bad[] = {
+        "a.b", "GET", "GET ", "get a.b", "BREW a", "GET /a", "GET *", "GET a*b", "GET a b",
+        "GET a?b=1", "GET a%b", "GET a\\b", " GET a",
+        /* what ends tokens */
+        "POST logout", "GET logout", "POST Logout", "POST logout/", "POST l*", "GET logo*",
+        "POST logout*", "POST users.*", "POST users.logout", "POST users.removeOtherTokens",
+        "POST users.logoutOther*"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
@@ -137,13 +143,24 @@ static void test_routes_as_settings(void **state)
             fail_msg("%s", bad[i]);
 }
 
+static void test_logout(void **state)
+{
+    static const char *const are[] = {"logout", "LogOut", "logout/", "%6cogout", "logou%54"};
+    static const char *const are_none[] = {"", "/", "logou", "logouts", "logout/x", "users.logout"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof are / sizeof are[0]; i++)
+        assert_true(im_path_is_logout(slice_of(are[i])));
+    for (size_t i = 0; i < sizeof are_none / sizeof are_none[0]; i++)
+        assert_false(im_path_is_logout(slice_of(are_none[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_listed),
-        cmocka_unit_test(test_routes_as_settings),
+        cmocka_unit_test(test_paths),  cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_listed), cmocka_unit_test(test_routes_as_settings),
+        cmocka_unit_test(test_logout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "bridge/login/login_governor.h"
+#include "bridge/login/login_pace.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,9 +48,21 @@ static int teardown(void **state)
     return 0;
 }
 
+/* "u": somebody else each time. */
+static struct slice user_of(const char *name)
+{
+    static char one[16];
+    static unsigned n;
+
+    if (strcmp(name, "u") != 0)
+        return slice_of(name);
+    snprintf(one, sizeof one, "u%u", ++n);
+    return slice_of(one);
+}
+
 static enum login_request_result request(const char *user, struct login_ticket *t)
 {
-    return login_governor_request(g, now, slice_of(user), t);
+    return login_governor_request(g, now, user_of(user), t);
 }
 
 /* How a login ended, in one piece. */
@@ -63,14 +76,14 @@ static void done_with(struct login_ticket *t, const char *user, const struct out
 {
     struct rc_error error = {.result = o->result, .retry_after_ms = o->retry_after_ms};
 
-    login_governor_done(g, now, t, slice_of(user), o->result == RC_OK ? NULL : &error, &o->rate);
+    login_governor_done(g, now, t, user_of(user), o->result == RC_OK ? NULL : &error, &o->rate);
 }
 
 static void done(struct login_ticket *t, const char *user, enum rc_result result)
 {
     struct rc_error error = {.result = result};
 
-    login_governor_done(g, now, t, slice_of(user), result == RC_OK ? NULL : &error, NULL);
+    login_governor_done(g, now, t, user_of(user), result == RC_OK ? NULL : &error, NULL);
 }
 
 static struct login_ticket *next(void)
@@ -371,26 +384,26 @@ static void test_odd_headers(void **state)
     /* A window that is over already tells nothing; a limit of nothing is slow, never stuck. */
     for (int i = 0; i < 8; i++) {
         outcome.rate.reset_in_ms = i < 5 ? 0 : 20 * SECOND;
-        request("a", &t);
+        request("u", &t);
         now = login_governor_wakeup_ms(g, now);
         assert_ptr_equal(next(), &t);
-        done_with(&t, "a", &outcome);
+        done_with(&t, "u", &outcome);
     }
     /* More remaining than the limit. */
     outcome.rate.limit = 2;
     outcome.rate.remaining = UINT32_MAX;
     outcome.rate.reset_in_ms = MINUTE;
-    request("a", &t);
+    request("u", &t);
     now = login_governor_wakeup_ms(g, now);
     next();
-    done_with(&t, "a", &outcome);
+    done_with(&t, "u", &outcome);
     outcome.rate.known = false;
     for (int i = 0; i < 2; i++) {
-        request("a", &t);
+        request("u", &t);
         assert_ptr_equal(next(), &t);
-        done_with(&t, "a", &outcome);
+        done_with(&t, "u", &outcome);
     }
-    request("a", &t);
+    request("u", &t);
     assert_null(next());
 }
 
@@ -490,14 +503,15 @@ static void test_what_is_a_refusal(void **state)
                        r == RC_REFUSED || r == RC_BLOCKED_USER;
 
         open_with(defaults);
-        login("u", (enum rc_result)r);
+        login("oscar", (enum rc_result)r);
         assert_int_equal(login_governor_stats(g)->refused, refusal);
         if (!refusal)
-            assert_int_equal(refused_for("u"), 0);
+            assert_int_equal(refused_for("oscar"), 0);
         else
-            assert_int_equal(refused_for("u"), r == RC_BLOCKED_USER ? 5 * MINUTE : MINUTE);
+            assert_int_equal(refused_for("oscar"), r == RC_BLOCKED_USER ? 5 * MINUTE : MINUTE);
         /* A 403 on one road is not tried on the other. */
-        assert_int_equal(request("u", &t), refusal ? LOGIN_REQUEST_REFUSED : LOGIN_REQUEST_QUEUED);
+        assert_int_equal(request("oscar", &t),
+                         refusal ? LOGIN_REQUEST_REFUSED : LOGIN_REQUEST_QUEUED);
         login_governor_cancel(g, &t);
     }
 }
@@ -603,6 +617,55 @@ static void test_many_refusals_pause_all(void **state)
     assert_int_equal(login_governor_stats(g)->refused, 99);
 }
 
+/* Who needs one login after the other waits longer and longer, and nobody else does. */
+static void test_successes_are_paced(void **state)
+{
+    static const unsigned waits_s[] = {5, 10, 20, 40, 80, 160, 300, 300};
+    struct login_ticket t = {0};
+    uint64_t until;
+
+    (void)state;
+    for (int i = 0; i < LOGIN_PACE_FREE; i++) {
+        login("mallory", RC_OK);
+        now += 59 * SECOND;
+    }
+    for (size_t i = 0; i < sizeof waits_s / sizeof waits_s[0]; i++) {
+        login("mallory", RC_OK);
+        until = now + waits_s[i] * (uint64_t)SECOND;
+        assert_int_equal(request("mallory", &t), LOGIN_REQUEST_PACED);
+        assert_int_equal(t.state, LOGIN_TICKET_IDLE);
+        assert_true(login_governor_paced_until(g, now, SLICE_LIT("mallory")) == until);
+        assert_true(login_governor_paced_until(g, now, SLICE_LIT("alice")) == 0);
+        login("u", RC_OK);
+        now = until - 1;
+        assert_int_equal(request("mallory", &t), LOGIN_REQUEST_PACED);
+        now++;
+    }
+    assert_int_equal(login_governor_stats(g)->turned_away_paced, 16);
+    now += MINUTE; /* calm: all is as in the beginning */
+    for (int i = 0; i < LOGIN_PACE_FREE; i++)
+        login("mallory", RC_OK);
+    assert_true(login_governor_paced_until(g, now, SLICE_LIT("mallory")) == 0);
+    login("mallory", RC_OK);
+    assert_true(login_governor_paced_until(g, now, SLICE_LIT("mallory")) == now + 5 * SECOND);
+}
+
+/* A crowd that comes all at once is not held up, and hides nobody who has a pause to wait for. */
+static void test_pace_and_a_crowd(void **state)
+{
+    struct login_governor_options o = defaults;
+
+    (void)state;
+    o.via = LOGIN_VIA_DDP;
+    o.ddp_per_second = 0;
+    open_with(o);
+    for (int i = 0; i < LOGIN_PACE_FREE + 1; i++)
+        login("mallory", RC_OK);
+    for (int i = 0; i < 10000; i++)
+        login("u", RC_OK);
+    assert_true(login_governor_paced_until(g, now, SLICE_LIT("mallory")) == now + 5 * SECOND);
+}
+
 /* Asked at each wakeup it names, and never more often, everyone gets through. */
 static void test_wakeups_suffice(void **state)
 {
@@ -649,6 +712,8 @@ int main(void)
         T(test_refusal_table_is_bounded),
         T(test_blocked_address_pauses_all),
         T(test_many_refusals_pause_all),
+        T(test_successes_are_paced),
+        T(test_pace_and_a_crowd),
         T(test_wakeups_suffice),
     };
 

@@ -377,6 +377,30 @@ static void test_a_live_token_is_lent_again(void **state)
     assert_string_equal(lent.token, "tok1");
     assert_int_equal(rest_count(REST_LOGIN), 1);
     assert_null(session());
+    doubt("tok1"); /* whoever has cause for a 401 gets theirs: it is not asked about at each */
+    assert_int_equal(lent.loans, 4);
+    assert_int_equal(rest_count(REST_ME), 1);
+    advance(5000);
+    doubt("tok1");
+    assert_int_equal(lent.loans, 4);
+    answer_me_ok();
+    assert_int_equal(lent.loans, 5);
+}
+
+static void test_a_new_token_is_doubted_at_once(void **state)
+{
+    (void)state;
+    borrow();
+    ok_login("u9", "tok1", "ana");
+    advance(1000);
+    doubt("tok1");
+    answer_me_ok();
+    remove_entry(TOKEN_REMOVAL_REFUSED);
+    write_entry(NULL, "tok2", "");
+    doubt("tok2");
+    answer_me_dead();
+    ok_login("u9", "tok3", "ana");
+    assert_string_equal(lent.token, "tok3");
 }
 
 static void test_a_kept_token_is_checked_where_asked(void **state)
@@ -413,6 +437,7 @@ static void test_what_is_not_known_goes_by_the_tokens_age(void **state)
     settle();
     assert_int_equal(lent.loans, 2); /* young: the same again */
     assert_int_equal(rest_count(REST_LOGIN), 1);
+    advance(5000);
     doubt("tok1");
     rest_fail(rest_pending(REST_ME), RC_UNREACHABLE, NULL);
     settle();
@@ -504,6 +529,7 @@ int main(void)
         T(test_those_who_wait_hear_of_the_end),
         T(test_a_dead_token_makes_room_for_a_new_one),
         T(test_a_live_token_is_lent_again),
+        T(test_a_new_token_is_doubted_at_once),
         T(test_a_kept_token_is_checked_where_asked),
         T(test_what_is_not_known_goes_by_the_tokens_age),
         T(test_a_dead_token_takes_the_connection_along),
