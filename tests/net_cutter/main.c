@@ -164,7 +164,8 @@ static void end_client(struct pair *p)
         return;
     filter(p->fd[SERVER], true);
     do
-        f->to = f->from == f->to ? 0 : f->to; /* pass() fills it again, or leaves it empty */
+        if (f->from == f->to)
+            f->from = f->to = 0; /* pass() fills it again, or leaves it empty */
     while (pass(p, SERVER) && f->to > 0 && f->from == f->to && !f->ended);
     close_side(p, CLIENT, false);
 }
