@@ -654,8 +654,8 @@ static void test_password_login_over_ddp(void **state)
     assert_int_equal(nconns, 1); /* on the user's own connection */
 }
 
-/* Logged in with it, the token works: refused later it was revoked since, and one login is the cure.
- * Where that goes on, the pauses of the lost connections grow. */
+/* Logged in with it, the token works: refused later it was revoked since, and one login is the
+ * cure. Where that goes on, the pauses of the lost connections grow. */
 static void test_token_of_a_password_login_revoked_later_is_no_refusal(void **state)
 {
     unsigned logins = 0;
