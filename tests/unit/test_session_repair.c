@@ -179,6 +179,50 @@ static void test_what_waits_does_not_wait_for_a_connection(void **state)
     assert_true(was_pushed(0, NOTIFIED(13)));
 }
 
+static void refuse(void)
+{
+    connected("ddp2");
+    ddp_fail("login", "error-user-is-not-activated", 0);
+    check_state(SESSION_REFUSED);
+}
+
+/* It went out before those that it was to wait for, and so they are late, whatever the user was
+ * kept out for in between. */
+static void test_what_was_let_go_before_a_refusal_is_not_forgotten(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    lose_connection();
+    advance(2000);
+    refuse();
+    advance(3100);
+    assert_true(was_pushed(0, NOTIFIED(13)));
+    advance(70 * 1000);
+    connected("ddp3");
+    ddp_ok("login", RESUMED);
+    all_ready();
+    lists("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(13) "]");
+    forget_pushes();
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
+static void test_a_refused_session_that_nobody_returns_to_ends(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    lose_connection();
+    advance(2000);
+    refuse();
+    detach(0, 1);
+    advance(70 * 1000);
+    assert_null(session());
+}
+
 /* The list comes behind an event that shows the same, while the room is asked for. */
 static void test_a_list_after_a_gap_does_not_end_a_repair(void **state)
 {
@@ -421,6 +465,8 @@ int main(void)
         TEST(test_nonsense_is_a_failure),
         TEST(test_what_waits_finds_its_place_after_a_lost_connection),
         TEST(test_what_waits_does_not_wait_for_a_connection),
+        TEST(test_what_was_let_go_before_a_refusal_is_not_forgotten),
+        TEST(test_a_refused_session_that_nobody_returns_to_ends),
         TEST(test_a_list_after_a_gap_does_not_end_a_repair),
         TEST(test_limits_are_waited_for),
         TEST(test_a_slow_answer_alone_is_not_late),
