@@ -8,7 +8,8 @@
 // - every message at most once (as new), and those the room's members see in the order they were written;
 // - none left out, from when the user's session had taken its first lists: before that a page loads
 //   history itself. May be missing: what the connection's end, the message's deletion or the end of the
-//   membership left no time for (#servedAt);
+//   membership left no time for (#servedAt). Told as a later version, if the user's session had no time to
+//   ask for it before somebody touched it, may be what was dated back: nothing tells it from an old one then;
 // - deletions of messages that the tab has, and joins and leaves, told;
 // - nothing from a room the user was not in, but for what came before the bridge could know.
 // Of each tab, over all its connections that followed a lost one within Replay:Seconds:
@@ -23,6 +24,7 @@ const ATTACH_MS = 1500; // from the handshake's answer to the session's: what is
 // With a session at Rocket.Chat that has stood for so long all is told: a list and a query that fail three
 // times each, and wait for two more windows of the limits in between.
 const SERVED_MS = 30_000;
+const BACK_DATED_MS = 60_000; // not the room's last message then
 const SAME_MS = 2000; // from one tab of a user to the next: they are sent the same
 const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
 const RESYNC_REACHES_MS = 180_000; // back
@@ -30,7 +32,7 @@ const REPLAY_MS = 80_000; // a lost tab that is back within this much is sent wh
 const TAIL_HEARD_MS = 5000; // what came so shortly before the end may not have been acknowledged
 
 export class Oracle {
-  messages = new Map(); // _id -> {n, at, id, rid, inOrder, deletedAt}
+  messages = new Map(); // _id -> {n, at, id, rid, type, inOrder, backDated, touchedAt, deletedAt}
   #byRoom = new Map(); // rid -> [message] by n
   #members = new Map(); // `uid rid` -> [{from, to, toAt, knownAt}]
   #lists = new Map(); // uid -> [when rooms/get was answered]
@@ -145,9 +147,10 @@ export class Oracle {
   // ---- the truth ----
 
   #onMessage(message) {
-    if (this.messages.has(message._id)) return;
     const at = Date.now();
-    const m = { n: ++this.#n, at, id: message._id, rid: message.rid, type: message.t, inOrder: at - message.ts < 50, deletedAt: null };
+    const known = this.messages.get(message._id);
+    if (known) return void (known.touchedAt ??= at);
+    const m = { n: ++this.#n, at, id: message._id, rid: message.rid, type: message.t, inOrder: at - message.ts < 50, backDated: at - message.ts >= BACK_DATED_MS, touchedAt: null, deletedAt: null };
     this.messages.set(m.id, m);
     if (!this.#byRoom.has(m.rid)) this.#byRoom.set(m.rid, []);
     this.#byRoom.get(m.rid).push(m);
@@ -229,8 +232,9 @@ export class Oracle {
     for (const r of resyncs) verdict.count(`resync ${r.reason}`);
     const got = this.#judgeHeard(verdict, uid, life, blame);
     const since = this.#completeFrom(uid, life, sessions);
-    Object.assign(life, { got, since });
-    for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { got, since, end, blame });
+    const updated = new Set(life.heard.filter((h) => h.target === 'getRoomMessageUpdatedNotification').map((h) => h.id));
+    Object.assign(life, { got, since, updated });
+    for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { life, end, blame });
     if (end !== Infinity) return;
     this.#judgeDeletions(life, got, blame);
     this.#judgeMemberships(uid, life, blame);
@@ -288,7 +292,15 @@ export class Oracle {
     for (const key of this.#members.keys()) if (key.startsWith(`${uid} `)) yield key.slice(uid.length + 1);
   }
 
-  #judgeRoom(verdict, uid, rid, { got, since, end, blame }) {
+  /** Nothing of what was asked for tells that it is new. */
+  #seemsOld(uid, m, lives) {
+    if (!m.backDated || m.touchedAt === null) return false;
+    const wasAskable = this.#linksOf(uid).some(({ from, to }) => Math.min(to, m.touchedAt) - Math.max(from, m.at) > SERVED_MS);
+    return !wasAskable && lives.some(({ updated }) => updated.has(m.id));
+  }
+
+  #judgeRoom(verdict, uid, rid, { life, end, blame }) {
+    const { got, since } = life;
     const all = this.#byRoom.get(rid) ?? [];
     for (const { from, to, toAt } of this.#membership(uid, rid)) {
       for (const m of all) {
@@ -296,6 +308,7 @@ export class Oracle {
         if (m.at > end) continue; // judged with the connection that followed, if one did
         const cut = this.#cutShort(uid, m, end, toAt);
         if (cut) verdict.count(`not delivered before ${cut}`);
+        else if (this.#seemsOld(uid, m, [life])) verdict.count('told as a later version: dated back');
         else blame('missing', rid, m.at, { id: m.id, written: m.at, ago: Date.now() - m.at, inOrder: m.inOrder });
       }
     }
@@ -314,7 +327,7 @@ export class Oracle {
       for (const { from, to, toAt } of this.#membership(uid, rid)) {
         for (const m of this.#byRoom.get(rid) ?? []) {
           if (m.n < from || m.n > to || m.at < chain[0].since || m.at > end) continue;
-          if (chain.some((life) => life.got.has(m.id)) || this.#cutShort(uid, m, end, toAt)) continue;
+          if (chain.some((life) => life.got.has(m.id)) || this.#cutShort(uid, m, end, toAt) || this.#seemsOld(uid, m, chain)) continue;
           const excuse = resyncs.find((r) => (r.rid === null || r.rid === rid) && r.at >= m.at && r.at - m.at < RESYNC_REACHES_MS);
           const detail = { trace: () => chain.flatMap((life) => this.#trace(uid, life, rid, m.at)), user: tab.user, rid, id: m.id, written: m.at, lives: chain.map((l) => [l.openedAt, l.endedAt, l.how]) };
           if (excuse) verdict.excuse(excuse.reason, 'lost by a tab');
