@@ -99,7 +99,8 @@ struct ddp_client {
     uint16_t proxy_port;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    uv_handle_t *event_poll; /* libwebsockets' own; these four: see the end of ddp_socket.c */
+    uv_handle_t *forgotten_poll; /* of the socket that is dying right now; NULL: none */
+    uv_handle_t *event_poll;     /* libwebsockets' own; these four: see the end of ddp_socket.c */
     uv_close_cb close_event_poll;
     int event_number;
     bool event_poll_closed, event_number_taken;

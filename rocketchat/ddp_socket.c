@@ -39,7 +39,9 @@ static void lock_process(void)
     uv_mutex_lock(&process_lock);
 }
 
-static char lingering; /* its address is the user pointer of sockets that linger */
+/* Their addresses are the user pointer of a socket that no connector has any more: */
+static char lingering; /* it lingers */
+static char forgetful; /* it dies behind this, and forgets its poll handle */
 
 static void let_linger(struct lws *wsi, struct ddp_connector *c)
 {
@@ -105,11 +107,21 @@ static void poll_closed(uv_handle_t *handle)
 }
 
 /* libwebsockets 4.1.6 forgets its poll handle when a TCP connection could not be made: the handle
- * would stay in the loop for good. It can be told by the socket, which is closed already. */
+ * would stay in the loop for good. */
 static void close_forgotten_poll(uv_handle_t *poll)
 {
     if (poll != NULL && !uv_is_closing(poll))
         uv_close(poll, poll_closed);
+}
+
+/* It is about to, as can be told by the socket, which is closed already: a server took the
+ * connection and reset it before libwebsockets asked how it went. First it stops the handle once
+ * more, which a closing one is not for: the wsi's end is the moment. That comes in the same call,
+ * before anybody could open a descriptor of the handle's number on this loop. */
+static void will_forget_poll(struct lws *wsi, struct ddp_connector *c)
+{
+    c->client->forgotten_poll = c->wsi_poll;
+    lws_set_opaque_user_data(wsi, &forgetful);
 }
 
 /* Why the attempt failed, in words for an operator. in: libwebsockets' own. */
@@ -140,10 +152,11 @@ static void on_connect_error(struct lws *wsi, struct ddp_connector *c, const cha
     char reason[160];
 
     describe_failure(wsi, c, in == NULL ? "connection failed" : in, reason, sizeof reason);
-    if (lws_get_socket_fd(wsi) < 0)
-        close_forgotten_poll(c->wsi_poll);
     c->client->tls_problem = NULL;
-    lws_set_opaque_user_data(wsi, NULL);
+    if (lws_get_socket_fd(wsi) < 0)
+        will_forget_poll(wsi, c);
+    else
+        lws_set_opaque_user_data(wsi, NULL);
     c->wsi = NULL;
     if (c->state != DDP_ENDING)
         ddp_connector_lost(c, LWS_CLOSE_STATUS_ABNORMAL_CLOSE, reason);
@@ -199,6 +212,16 @@ static int dispatch(struct lws *wsi, struct ddp_connector *c, enum lws_callback_
     }
 }
 
+static void end_without_connector(struct ddp_client *client, const void *how)
+{
+    if (how == &lingering) {
+        client->nlingering--;
+    } else {
+        close_forgotten_poll(client->forgotten_poll);
+        client->forgotten_poll = NULL;
+    }
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
@@ -221,13 +244,10 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     }
     c = lws_get_opaque_user_data(wsi);
-    if (c != &lingering)
-        return c == NULL ? 0 : dispatch(wsi, c, reason, in, len);
-    if (reason == LWS_CALLBACK_WSI_DESTROY) {
-        struct ddp_client *client = lws_context_user(lws_get_context(wsi));
-
-        client->nlingering--;
-    }
+    if (c != NULL && c != &lingering && c != &forgetful)
+        return dispatch(wsi, c, reason, in, len);
+    if (c != NULL && reason == LWS_CALLBACK_WSI_DESTROY)
+        end_without_connector(lws_context_user(lws_get_context(wsi)), c);
     return 0;
 }
 

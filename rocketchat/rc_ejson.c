@@ -64,5 +64,6 @@ void rc_ejson_of_rest(struct slice s, struct byte_buf *out)
         byte_buf_printf(out, "{\"$date\":%" PRId64 "}", ms);
         copied = at;
     }
-    byte_buf_append(out, s.ptr + copied, s.len - copied);
+    if (copied < s.len)
+        byte_buf_append(out, s.ptr + copied, s.len - copied);
 }

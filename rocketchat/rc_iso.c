@@ -56,5 +56,6 @@ void rc_iso_of_ejson(struct slice json, struct byte_buf *out)
             i++;
         }
     }
-    byte_buf_append(out, json.ptr + copied, json.len - copied);
+    if (copied < json.len)
+        byte_buf_append(out, json.ptr + copied, json.len - copied);
 }

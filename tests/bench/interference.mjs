@@ -1,11 +1,11 @@
 // Whose trouble is whose: one bridge, a steady stream to most users, and in turn nothing wrong, a
 // few readers that stop, a Rocket.Chat that stalls for some, names that take 3 s to resolve, a thousand
-// users who come at once. In every
-// round the same happens: new users come, and a few users get a stream of their own; only the p99
-// of all the others counts.
+// users who come at once, in the pace that logins have by default. In every round the same happens:
+// new users come, and a few users get a stream of their own; only the p99 of all the others counts.
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { DEFAULT_PACE } from './logins.mjs';
 import { BUILD, ISSUER, KEY, median, sleep, startLoad } from './programs.mjs';
 import { open, allLive } from './sessions.mjs';
 import { send, startBridgeSide, stopSide } from './delivery.mjs';
@@ -23,7 +23,7 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
   const slowFile = path.join(folder, 'slow');
   const side = await startBridgeSide(
     users,
-    { 'Im:Address': 'http://localhost:PORT/', 'PushBridge:Session:LingerSeconds': 0.5, 'PushBridge:Limits:QueueBytes': QUEUE_BYTES },
+    { ...DEFAULT_PACE, 'Im:Address': 'http://localhost:PORT/', 'PushBridge:Session:LingerSeconds': 0.5, 'PushBridge:Limits:QueueBytes': QUEUE_BYTES },
     { env: { LD_PRELOAD: path.join(BUILD, 'bench/libslow_resolver.so'), SLOW_RESOLVER: slowFile } },
   );
   const { source, server } = side;

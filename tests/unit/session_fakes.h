@@ -88,12 +88,15 @@ bool ddp_connector_call(struct ddp_connector *c, const char *method, struct slic
 uint32_t ddp_connector_subscribe(struct ddp_connector *c, const char *name, struct slice params,
                                  unsigned timeout_ms, ddp_result_fn fn, void *arg)
 {
+    struct ddp_call *call;
+
     assert_true(timeout_ms > 0);
     /* "sub" is one of the session's own; the others go by their stream's name. */
     if (strcmp(name, "stream-notify-user") == 0)
         name = "sub";
-    ddp_record(c, name, params, fn, arg)->sub_id = c->ncalls;
-    return c->ncalls;
+    call = ddp_record(c, name, params, fn, arg);
+    call->sub_id = c->ncalls;
+    return call->sub_id;
 }
 
 void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id)

@@ -56,6 +56,27 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     return EAI_NONAME;
 }
 
+/* --- how a connection attempt went --- */
+
+/* libwebsockets hears that a connection is made, and asks. What may happen in between in life
+ * happens here each time, while a test wants it: the server resets the connection. */
+static atomic_bool resets_before_answer;
+static atomic_uint questions, resets;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    int (*real)(int, int, int, void *, socklen_t *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "getsockopt");
+    if (level == SOL_SOCKET && name == SO_ERROR && atomic_load(&resets_before_answer)) {
+        unsigned question = atomic_fetch_add(&questions, 1) + 1;
+
+        while (atomic_load(&resets) < question)
+            usleep(100);
+    }
+    return real(fd, level, name, value, len);
+}
+
 /* --- certificates --- */
 
 struct credentials {
@@ -301,6 +322,44 @@ static void test_refused_often(void **state)
         probe_until(&p[i].ends, 1);
     probe_client_free(ddp);
     probe_loop_close();
+}
+
+static void resets_when_asked(struct wsd_conn *c)
+{
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+    while (atomic_load(&questions) <= c->index)
+        usleep(100);
+    if (connect(c->fd, &nowhere, sizeof nowhere) != 0) /* a reset, at once */
+        abort();
+    atomic_fetch_add(&resets, 1);
+}
+
+/* A connection that is made, and gone before libwebsockets looks, leaves nothing behind, and its
+ * poll handle is stopped no more once it is closing. */
+static void test_reset_at_once(void **state)
+{
+    struct wsd *s = wsd_start(resets_when_asked, NULL, NULL);
+    struct ddp_client_options o = probe_options(s->port);
+    struct probe p[5] = {0};
+    struct ddp_client *ddp;
+
+    (void)state;
+    atomic_store(&questions, 0);
+    atomic_store(&resets, 0);
+    atomic_store(&resets_before_answer, true);
+    probe_loop_open();
+    ddp = probe_client(&o);
+    for (int i = 0; i < 5; i++) {
+        probe_open(&p[i], ddp);
+        probe_until(&p[i].ends, 1);
+        assert_int_equal(p[i].how, DDP_END_UNREACHABLE);
+    }
+    assert_int_equal(atomic_load(&questions), 5);
+    atomic_store(&resets_before_answer, false);
+    probe_client_free(ddp);
+    probe_loop_close();
+    wsd_stop(s);
 }
 
 /* An address that takes the connection and says nothing must not eat the time of the next one. */
@@ -608,6 +667,93 @@ static void test_tls_to_plain(void **state)
     wsd_stop(s);
 }
 
+/* --- a server that fails at every moment --- */
+
+enum { STORM_SOCKETS = 24, STORM_CONNECTIONS = 1500 };
+
+/* Some of what a connection is about, then its end. arg: how many of the moments come. */
+static void fails(struct wsd_conn *c)
+{
+    unsigned moment = c->index % *(unsigned *)c->server->arg;
+    char bytes[64];
+
+    if (c->index / 12 % 3 > 0)
+        wsd_reset(c); /* else a proper end of the stream */
+    if (moment < 3) {
+        wsd_read(c, bytes, moment * 16);
+        return;
+    }
+    if ((moment == 3 && !wsd_read_head(c)) ||
+        (moment == 4 && (!wsd_read_head(c) || !wsd_puts(c, "HTTP/1.1 101 Switching"))) ||
+        (moment == 5 && (!wsd_read_head(c) || !wsd_puts(c, "HTTP/1.1 503 Later\r\n\r\n"))))
+        return;
+    if (moment < 6 || !wsd_upgrade(c, "") || moment == 6)
+        return;
+    if (moment == 7)
+        wsd_write(c, "\x81", 1);
+    else if (moment == 8) /* of 64 KiB */
+        wsd_write(c, "\x81\x7f\0\0\0\0\0\1\0\0{\"msg\":", 17);
+    else if (moment == 9)
+        wsd_close(c, 1012, "restart");
+    else if (wsd_text(c, CONNECTED) && moment == 11)
+        wsd_write(c, "\x81\x10{\"msg\"", 8);
+}
+
+/* Many sockets at once, on one loop with others that are refused, so that each number of a
+ * descriptor is soon another's. Some are given up by us, at any moment. */
+static void storm(const struct ddp_client_options *o)
+{
+    struct ddp_client_options closed = probe_options(closed_port());
+    struct probe p[STORM_SOCKETS] = {0};
+    unsigned opened_so_far = 0, random = 1, ends = 0, freed = 0;
+    struct ddp_client *clients[2];
+    uint64_t limit = uv_hrtime() + 8 * (uint64_t)PROBE_LIMIT_MS * 1000000;
+
+    probe_loop_open();
+    clients[0] = probe_client(o);
+    clients[1] = probe_client(&closed);
+    for (;;) {
+        for (unsigned i = 0; i < STORM_SOCKETS; i++) {
+            ends += p[i].ends;
+            p[i].ends = 0;
+            if (p[i].c == NULL && opened_so_far < STORM_CONNECTIONS) {
+                probe_open(&p[i], clients[i % 4 == 0]);
+                opened_so_far++;
+            }
+        }
+        if (ends == STORM_CONNECTIONS)
+            break;
+        random = random * 1103515245 + 12345;
+        if (random >> 28 == 0 && p[(random >> 16) % STORM_SOCKETS].c != NULL)
+            probe_close(&p[(random >> 16) % STORM_SOCKETS]);
+        if (uv_hrtime() > limit)
+            fail_msg("%u of %d", ends, STORM_CONNECTIONS);
+        uv_run(&probe_loop, UV_RUN_ONCE);
+    }
+    ddp_client_free(clients[1], probe_freed, &freed);
+    probe_client_free(clients[0]);
+    assert_int_equal(freed, 1);
+    probe_loop_close();
+}
+
+static void test_storm(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        SSL_CTX *tls = way == 2 ? server_tls("DNS:chat.test", false) : NULL;
+        unsigned moments = way == 1 ? 3 : 12;
+        struct wsd *s = wsd_start(fails, &moments, tls);
+        struct ddp_client_options o = probe_options(s->port);
+
+        o.host = "chat.test";
+        o.tls = way > 0; /* 1: it ends within the handshake */
+        o.ca_file = ca_file;
+        storm(&o);
+        wsd_stop(s);
+        SSL_CTX_free(tls);
+    }
+}
+
 /* --- options --- */
 
 static void test_options(void **state)
@@ -774,6 +920,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_refused_often),
+        cmocka_unit_test(test_reset_at_once),
         cmocka_unit_test(test_stalled_address),
         cmocka_unit_test(test_slow_resolver),
         cmocka_unit_test(test_resolver_too_slow),
@@ -783,6 +930,7 @@ int main(void)
         cmocka_unit_test(test_tls_to_plain),
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_storm),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_proxy_refuses),
