@@ -192,6 +192,8 @@
       "Connections that pushes were queued for.")                                                  \
     X(GROUPS_MISSED, COUNTER, "pushbridge_groups_missed_total", "",                                \
       "New connections that found no room in a group of their user.")                              \
+    X(ROOMS_IN_REPAIR, GAUGE, "pushbridge_rooms_in_repair", "",                                    \
+      "Rooms of sessions whose messages are incomplete, or about to be looked at, each for each.") \
     X(REPAIRS_MISSED, COUNTER, "pushbridge_repairs_asked_total", "reason=\"missed\"",              \
       "Rooms that sessions asked to have repaired, by what made them.")                            \
     X(REPAIRS_BURST, COUNTER, "pushbridge_repairs_asked_total", "reason=\"burst\"", "")            \

@@ -34,8 +34,8 @@ static void on_entry_removed(void *arg, enum token_cache_result result,
     s->stored = false;
     if (!s->token_unwanted) /* else leaving logs it out */
         session_forget_token(s);
-    if (s->fresh)
-        session_refuse(s, "resume-refused", 0); /* a new login would end the same way */
+    if (s->fresh) /* never worked: a new login would end the same way */
+        session_refuse(s, "resume-refused", 0);
     else
         session_leave(s, SESSION_LOGGING_IN, false);
 }

@@ -181,7 +181,7 @@ void session_login_accept(struct user_session *s, struct slice username)
     if (s->naming)
         session_arm(s, 0);
     s->naming = s->token_unwanted = false;
-    s->fresh = true;
+    s->fresh = !s->authed; /* logged in on the connection at hand: it works */
     session_believe_token(s);
     session_store(s, session_token_ready);
 }

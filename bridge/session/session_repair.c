@@ -96,6 +96,7 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     r->next = s->repairs;
     s->repairs = r;
     s->nrepairs++;
+    metrics_add(s->table->options.metrics, METRIC_ROOMS_IN_REPAIR, 1);
     room_memory_pin(s->rooms, true);
     return r;
 }
@@ -134,6 +135,7 @@ static void end(struct session_repair *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+    metrics_add(s->table->options.metrics, METRIC_ROOMS_IN_REPAIR, -1);
     if (--s->nrepairs == 0)
         room_memory_pin(s->rooms, false);
     free(r);

@@ -112,6 +112,7 @@ fail:
 void session_table_forget(struct user_session *s)
 {
     HASH_DEL(s->table->sessions, s);
+    session_repair_stop(s);
     user_session_free(s);
 }
 

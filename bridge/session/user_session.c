@@ -327,10 +327,10 @@ static void note_stability(struct user_session *s)
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
     note_stability(s);
-    if (then == SESSION_BACKOFF || then == SESSION_LOGGING_IN)
-        session_repair_pause(s);
-    else
+    if (then == SESSION_IDLE && !s->yielded)
         session_repair_stop(s);
+    else /* the user may be live again: what went out before its turn is still to be told late */
+        session_repair_pause(s);
     drop_token |= s->token_unwanted;
     session_login_stop(s);
     session_expect_nothing(s);

@@ -149,7 +149,7 @@ struct user_session {
     uint8_t subs[SESSION_NSUBS]; /* enum session_sub_state */
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
-    bool fresh : 1;              /* the token comes from a login just made: a 403 is not its age */
+    bool fresh : 1;              /* of a login just made, and no DDP connection has used it yet */
     bool yielded : 1;            /* IDLE though wanted: another instance has the session */
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */

@@ -15,7 +15,7 @@ const LINGER_MS = 9000;
 const DEAD_MS = 6000; // a Rocket.Chat that is silent for so long
 const START_WITHIN_MS = 120_000;
 const QUIET_WITHIN_MS = 120_000;
-const QUIET_MS = 8000; // no news for so long: longer than a hold, a burst and a retry
+const QUIET_MS = 8000; // no news for so long: longer than a hold, a burst, and a message's way
 
 const { values } = parseArgs({
   options: {
@@ -70,14 +70,19 @@ async function soak(t) {
   await sleep(DEAD_MS + 1000);
   const wanted = browsers.usersWithTabs();
   await until('every session is live again', async () => (await metrics(bridge))['pushbridge_sessions{state="live"}'] >= wanted, QUIET_WITHIN_MS);
-  await until('the tabs hear no more', () => browsers.lastHeardAt() < Date.now() - QUIET_MS, QUIET_WITHIN_MS);
+  // A room that waits for its turn (Rocket.Chat allows a connection ten queries in ten seconds) is silent, not done.
+  const settled = async () => browsers.lastHeardAt() < Date.now() - QUIET_MS && (await metrics(bridge)).pushbridge_rooms_in_repair === 0;
+  await until('no room is under repair, and the tabs hear no more', settled, QUIET_WITHIN_MS);
 
   const verdict = oracle.judge(browsers.tabs, browsers.sessions());
   for (const user of new Set(verdict.violations.map((v) => v.user))) if (values.keep) console.log(`${user}: ${await why(bridge, user)}`);
   const m = await metrics(bridge);
   report({ verdict, scenario, oracle, browsers, m, double });
   if (values.keep) writeFileSync(values.keep, JSON.stringify(verdict.violations.map((v) => ({ ...v, trace: v.trace?.() })), null, 1));
-  return verdict.violations.length === 0;
+  // No account is bad here: whatever is revoked is cured by a login.
+  const refused = bridge.logs.filter((line) => line.includes('"session_refused"'));
+  for (const line of refused) console.log(`refused: ${line}`);
+  return verdict.violations.length === 0 && refused.length === 0;
 }
 
 function report({ verdict, scenario, oracle, browsers, m, double }) {

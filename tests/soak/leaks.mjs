@@ -100,6 +100,7 @@ const EXPIRY = {
   },
 };
 
+const TRIMMED_MS = 4500; // what many have left is given back by then (bridge/heap_trim.h)
 const descriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;
 
 async function settled(bridge) {
@@ -107,7 +108,7 @@ async function settled(bridge) {
     const m = await bridge.metrics();
     return Object.entries(m).every(([name, value]) => value === 0 || !/^pushbridge_(connections\{|sessions\{|ddp_connections)/.test(name));
   });
-  await sleep(300);
+  await sleep(TRIMMED_MS);
 }
 
 async function measure(name, way, context) {

@@ -7,8 +7,9 @@
 // Of each life of a tab (one connection) is asked:
 // - every message at most once (as new), and those the room's members see in the order they were written;
 // - none left out, from when the user's session had taken its first lists: before that a page loads
-//   history itself. What was written shortly before the connection ended may be missing, and what was
-//   deleted, or written shortly before the user left the room;
+//   history itself. May be missing: what the connection's end, the message's deletion or the end of the
+//   membership left no time for (#servedAt). Told as a later version, if the user's session had no time to
+//   ask for it before somebody touched it, may be what was dated back: nothing tells it from an old one then;
 // - deletions of messages that the tab has, and joins and leaves, told;
 // - nothing from a room the user was not in, but for what came before the bridge could know.
 // Of each tab, over all its connections that followed a lost one within Replay:Seconds:
@@ -20,18 +21,23 @@
 import { methods } from '../rocketchat_double/methods.mjs';
 
 const ATTACH_MS = 1500; // from the handshake's answer to the session's: what is written then may be missing
-const TAIL_MS = 60_000; // longer than the longest pause, and the repair behind it
-const LEFT_MS = 120_000; // messages before the end of a membership that nobody can ask for any more
+// With a session at Rocket.Chat that has stood for so long all is told: a list and a query that fail three
+// times each, and wait for two more windows of the limits in between.
+const SERVED_MS = 30_000;
+const BACK_DATED_MS = 60_000; // not the room's last message then
+const SAME_MS = 2000; // from one tab of a user to the next: they are sent the same
 const NOTICE_MS = 3000; // from Rocket.Chat's word to ours
 const RESYNC_REACHES_MS = 180_000; // back
 const REPLAY_MS = 80_000; // a lost tab that is back within this much is sent what it missed
 const TAIL_HEARD_MS = 5000; // what came so shortly before the end may not have been acknowledged
 
 export class Oracle {
-  messages = new Map(); // _id -> {n, at, id, rid, inOrder, deletedAt}
+  messages = new Map(); // _id -> {n, at, id, rid, type, inOrder, backDated, touchedAt, deletedAt}
   #byRoom = new Map(); // rid -> [message] by n
   #members = new Map(); // `uid rid` -> [{from, to, toAt, knownAt}]
   #lists = new Map(); // uid -> [when rooms/get was answered]
+  #links = new Map(); // uid -> [{session, from, to}], from the first answer to rooms/get on
+  #toldAt = new Map(); // `uid _id` -> when the first of the user's tabs heard it
   #n = 0;
   #notes = new Map(); // rid -> [{at, text}]
   #store;
@@ -48,7 +54,11 @@ export class Oracle {
     });
     for (const user of double.store.users.values())
       for (const { rid } of double.store.subscriptionsOf(user._id)) this.#begin(user._id, rid);
-    this.#watch('rooms/get', (uid) => this.#listsOf(uid).push(Date.now()));
+    this.#watch('rooms/get', (uid, session) => {
+      this.#listsOf(uid).push(Date.now());
+      this.#linked(uid, session);
+    });
+    this.#followEnds(double);
     this.#watch('subscriptions/get', (uid) => this.#learned(uid));
   }
 
@@ -82,17 +92,65 @@ export class Oracle {
   #watch(name, note) {
     const original = methods[name];
     methods[name] = (context, ...params) => {
-      if (context.user) note(context.user._id);
+      if (context.user) note(context.user._id, context.session);
       return original(context, ...params);
     };
+  }
+
+  // ---- the users' sessions at Rocket.Chat ----
+
+  #linksOf(uid) {
+    if (!this.#links.has(uid)) this.#links.set(uid, []);
+    return this.#links.get(uid);
+  }
+
+  #linked(uid, session) {
+    if (session && !this.#linksOf(uid).some((l) => l.session === session)) this.#linksOf(uid).push({ session, from: Date.now(), to: Infinity });
+  }
+
+  /** Also of those that are dead without a sign. */
+  #followEnds(double) {
+    const ended = (session, uid) => {
+      for (const l of this.#linksOf(uid)) if (l.session === session && l.to === Infinity) l.to = Date.now();
+    };
+    const { bind, unbind } = double;
+    double.unbind = (session) => {
+      ended(session, session.userId);
+      unbind.call(double, session);
+    };
+    double.bind = (session) => {
+      const { halfOpen } = session;
+      session.halfOpen = () => {
+        ended(session, session.userId);
+        halfOpen.call(session);
+      };
+      bind.call(double, session);
+    };
+  }
+
+  /** When the user's tabs must have had a message at the latest; Infinity: there was never enough time. */
+  #servedAt(uid, m) {
+    const link = this.#linksOf(uid).find(({ from, to }) => to - Math.max(from, m.at) > SERVED_MS);
+    const byLink = link ? Math.max(link.from, m.at) + SERVED_MS : Infinity;
+    return Math.min(byLink, (this.#toldAt.get(`${uid} ${m.id}`) ?? Infinity) + SAME_MS);
+  }
+
+  /** What came before the message could be told; null: nothing did. */
+  #cutShort(uid, m, end, toAt) {
+    const servedAt = this.#servedAt(uid, m);
+    if (m.deletedAt !== null && m.deletedAt <= servedAt) return 'their deletion';
+    if (toAt !== Infinity && toAt <= servedAt) return 'the user left';
+    if (end !== Infinity && end <= servedAt) return 'the connection ended';
+    return null;
   }
 
   // ---- the truth ----
 
   #onMessage(message) {
-    if (this.messages.has(message._id)) return;
     const at = Date.now();
-    const m = { n: ++this.#n, at, id: message._id, rid: message.rid, type: message.t, inOrder: at - message.ts < 50, deletedAt: null };
+    const known = this.messages.get(message._id);
+    if (known) return void (known.touchedAt ??= at);
+    const m = { n: ++this.#n, at, id: message._id, rid: message.rid, type: message.t, inOrder: at - message.ts < 50, backDated: at - message.ts >= BACK_DATED_MS, touchedAt: null, deletedAt: null };
     this.messages.set(m.id, m);
     if (!this.#byRoom.has(m.rid)) this.#byRoom.set(m.rid, []);
     this.#byRoom.get(m.rid).push(m);
@@ -142,12 +200,24 @@ export class Oracle {
   /** tabs; sessions: user name -> [[from, to]] times in which the bridge had a session of the user. */
   judge(tabs, sessions) {
     const verdict = new Verdict();
+    this.#noteTold(tabs);
     for (const tab of tabs) {
       const uid = this.#store.requireUser(tab.user)._id;
       for (const life of tab.lives) this.#judgeLife(verdict, uid, tab, life, sessions.get(tab.user));
     }
     for (const tab of tabs) for (const chain of chainsOf(tab)) this.#judgeChain(verdict, chain, tabs);
     return verdict;
+  }
+
+  #noteTold(tabs) {
+    for (const tab of tabs) {
+      const uid = this.#store.requireUser(tab.user)._id;
+      for (const { target, id, at } of tab.lives.flatMap((life) => life.heard)) {
+        if (target !== 'getRoomMessageNotification' && target !== 'getThreadMessageNotification') continue;
+        const key = `${uid} ${id}`;
+        if (!(this.#toldAt.get(key) <= at)) this.#toldAt.set(key, at);
+      }
+    }
   }
 
   #judgeLife(verdict, uid, tab, life, sessions) {
@@ -162,8 +232,9 @@ export class Oracle {
     for (const r of resyncs) verdict.count(`resync ${r.reason}`);
     const got = this.#judgeHeard(verdict, uid, life, blame);
     const since = this.#completeFrom(uid, life, sessions);
-    Object.assign(life, { got, since });
-    for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { got, since, end, blame });
+    const updated = new Set(life.heard.filter((h) => h.target === 'getRoomMessageUpdatedNotification').map((h) => h.id));
+    Object.assign(life, { got, since, updated });
+    for (const rid of this.#roomsOf(uid)) this.#judgeRoom(verdict, uid, rid, { life, end, blame });
     if (end !== Infinity) return;
     this.#judgeDeletions(life, got, blame);
     this.#judgeMemberships(uid, life, blame);
@@ -221,14 +292,23 @@ export class Oracle {
     for (const key of this.#members.keys()) if (key.startsWith(`${uid} `)) yield key.slice(uid.length + 1);
   }
 
-  #judgeRoom(verdict, uid, rid, { got, since, end, blame }) {
+  /** Nothing of what was asked for tells that it is new. */
+  #seemsOld(uid, m, lives) {
+    if (!m.backDated || m.touchedAt === null) return false;
+    const wasAskable = this.#linksOf(uid).some(({ from, to }) => Math.min(to, m.touchedAt) - Math.max(from, m.at) > SERVED_MS);
+    return !wasAskable && lives.some(({ updated }) => updated.has(m.id));
+  }
+
+  #judgeRoom(verdict, uid, rid, { life, end, blame }) {
+    const { got, since } = life;
     const all = this.#byRoom.get(rid) ?? [];
     for (const { from, to, toAt } of this.#membership(uid, rid)) {
       for (const m of all) {
         if (m.n < from || m.n > to || m.at < since || got.has(m.id)) continue;
-        if (m.at > end - TAIL_MS) continue; // judged with the connection that followed, if one did
-        if (m.deletedAt !== null) verdict.count('not delivered before their deletion');
-        else if (toAt - m.at < LEFT_MS) verdict.count('not delivered before the user left');
+        if (m.at > end) continue; // judged with the connection that followed, if one did
+        const cut = this.#cutShort(uid, m, end, toAt);
+        if (cut) verdict.count(`not delivered before ${cut}`);
+        else if (this.#seemsOld(uid, m, [life])) verdict.count('told as a later version: dated back');
         else blame('missing', rid, m.at, { id: m.id, written: m.at, ago: Date.now() - m.at, inOrder: m.inOrder });
       }
     }
@@ -246,8 +326,8 @@ export class Oracle {
     for (const rid of this.#roomsOf(uid)) {
       for (const { from, to, toAt } of this.#membership(uid, rid)) {
         for (const m of this.#byRoom.get(rid) ?? []) {
-          if (m.n < from || m.n > to || m.at < chain[0].since || m.at > end - TAIL_MS) continue;
-          if (m.deletedAt !== null || toAt - m.at < LEFT_MS || chain.some((life) => life.got.has(m.id))) continue;
+          if (m.n < from || m.n > to || m.at < chain[0].since || m.at > end) continue;
+          if (chain.some((life) => life.got.has(m.id)) || this.#cutShort(uid, m, end, toAt) || this.#seemsOld(uid, m, chain)) continue;
           const excuse = resyncs.find((r) => (r.rid === null || r.rid === rid) && r.at >= m.at && r.at - m.at < RESYNC_REACHES_MS);
           const detail = { trace: () => chain.flatMap((life) => this.#trace(uid, life, rid, m.at)), user: tab.user, rid, id: m.id, written: m.at, lives: chain.map((l) => [l.openedAt, l.endedAt, l.how]) };
           if (excuse) verdict.excuse(excuse.reason, 'lost by a tab');

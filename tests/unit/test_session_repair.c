@@ -76,6 +76,15 @@ static void test_missed_ones_come_first(void **state)
     assert_int_equal(w.repair_asks, 1);
 }
 
+/* The two before the one that is out already. */
+static void expect_late(void)
+{
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
 static void test_nothing_waits_longer_than_three_seconds(void **state)
 {
     (void)state;
@@ -85,10 +94,7 @@ static void test_nothing_waits_longer_than_three_seconds(void **state)
     expect("");
     advance(1000);
     expect(NOTIFIED(13));
-    run();
-    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
-    expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
-                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+    expect_late();
 }
 
 static void test_failure_is_tried_again_and_told_in_the_end(void **state)
@@ -177,6 +183,42 @@ static void test_what_waits_does_not_wait_for_a_connection(void **state)
     forget_pushes();
     advance(3100);
     assert_true(was_pushed(0, NOTIFIED(13)));
+}
+
+static void refuse(void)
+{
+    lose_connection();
+    advance(2000);
+    connected("ddp2");
+    ddp_fail("login", "error-user-is-not-activated", 0);
+    check_state(SESSION_REFUSED);
+}
+
+/* It went out before those that it was to wait for, and so they are late, whatever the user was
+ * kept out for in between. */
+static void test_what_was_let_go_before_a_refusal_is_not_forgotten(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    refuse();
+    advance(3100);
+    assert_true(was_pushed(0, NOTIFIED(13)));
+    advance(70 * 1000);
+    reconnect("[" ROOM(13) "]");
+    forget_pushes();
+    expect_late();
+}
+
+static void test_a_refused_session_that_nobody_returns_to_ends(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    refuse();
+    detach(0, 1);
+    advance(70 * 1000);
+    assert_null(session());
 }
 
 /* The list comes behind an event that shows the same, while the room is asked for. */
@@ -421,6 +463,8 @@ int main(void)
         TEST(test_nonsense_is_a_failure),
         TEST(test_what_waits_finds_its_place_after_a_lost_connection),
         TEST(test_what_waits_does_not_wait_for_a_connection),
+        TEST(test_what_was_let_go_before_a_refusal_is_not_forgotten),
+        TEST(test_a_refused_session_that_nobody_returns_to_ends),
         TEST(test_a_list_after_a_gap_does_not_end_a_repair),
         TEST(test_limits_are_waited_for),
         TEST(test_a_slow_answer_alone_is_not_late),

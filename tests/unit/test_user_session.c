@@ -654,6 +654,39 @@ static void test_password_login_over_ddp(void **state)
     assert_int_equal(nconns, 1); /* on the user's own connection */
 }
 
+/* Logged in with it, the token works: refused later it was revoked since, and one login is the
+ * cure. Where that goes on, the pauses of the lost connections grow. */
+static void test_token_of_a_password_login_revoked_later_is_no_refusal(void **state)
+{
+    unsigned logins = 0;
+
+    (void)state;
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    for (uint64_t end = session_now_ms(w.table) + 600 * 1000; session_now_ms(w.table) < end;) {
+        if (session()->state != SESSION_CONNECTING) {
+            assert_int_equal(session()->state, SESSION_BACKOFF);
+            advance(1000);
+            continue;
+        }
+        connected("ddp");
+        if (strstr(ddp_pending("login")->params, "resume") != NULL) {
+            ddp_fail("login", "403", 0);
+            check_state(SESSION_CONNECTING); /* for the login, without a pause */
+            continue;
+        }
+        logins++;
+        link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
+                                   SLICE_LIT("u9"), SLICE_LIT("{\"username\":\"ana\"}"));
+        ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+        all_ready();
+        check_state(SESSION_LIVE);
+        ddp_end(link_now(), DDP_END_CLOSED);
+        settle();
+    }
+    assert_in_range(logins, 20, 80); /* 15 seconds apart, in the mean */
+}
+
 static void test_ddp_login_without_a_users_document_asks_me(void **state)
 {
     struct rest_me me = {SLICE_LIT("u9"), SLICE_LIT("ana")};
@@ -1400,6 +1433,7 @@ int main(void)
         T(test_cached_entry_of_another_account_is_discarded),
         T(test_refused_identity_has_a_connection_but_no_login),
         T(test_password_login_over_ddp),
+        T(test_token_of_a_password_login_revoked_later_is_no_refusal),
         T(test_ddp_login_without_a_users_document_asks_me),
         T(test_users_document_behind_the_result),
         T(test_users_document_behind_the_question),
