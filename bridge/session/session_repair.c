@@ -253,9 +253,14 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     session_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
     session_saw_leave(s, message, sight);
-    if (s->table->settings->message_source == SOURCE_REPAIR)
+    if (s->table->settings->message_source == SOURCE_REPAIR) {
+        bool begun = find(s, e->room.id) != NULL;
+
         r = note(s, &e->room, &hint);
-    else if (sight == ROOM_SIGHT_REPEAT)
+        /* It went out while the room's counter was not known; what comes from before it is late. */
+        if (r != NULL && !begun && sight == ROOM_SIGHT_REPEAT)
+            session_note_passed(message, ROOM_SIGHT_FIRST, &r->passed_ms);
+    } else if (sight == ROOM_SIGHT_REPEAT)
         sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
     if (r == NULL)
         session_tell_message(s, message, sight, born);

@@ -194,6 +194,25 @@ static void refuse(void)
     check_state(SESSION_REFUSED);
 }
 
+/* The lists have not come, so the room's counter tells nothing: its latest message goes out, and
+ * only that it is shown again tells that more had been written. */
+static void test_late_in_a_room_without_a_counter(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    ok_login("u9", "tok1", "ana");
+    connected("ddp1");
+    ddp_ok("login", RESUMED);
+    all_ready();
+    ddp_fail("subscriptions/get", "too-many-requests", 0);
+    forget_pushes();
+    changed(ROOM(13));
+    expect(NOTIFIED(13));
+    changed(ROOM(13));
+    expect("");
+    expect_late();
+}
+
 /* It went out before those that it was to wait for, and so they are late, whatever the user was
  * kept out for in between. */
 static void test_what_was_let_go_before_a_refusal_is_not_forgotten(void **state)
@@ -467,6 +486,7 @@ int main(void)
         TEST(test_a_refused_session_that_nobody_returns_to_ends),
         TEST(test_a_list_after_a_gap_does_not_end_a_repair),
         TEST(test_limits_are_waited_for),
+        TEST(test_late_in_a_room_without_a_counter),
         TEST(test_a_slow_answer_alone_is_not_late),
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),
