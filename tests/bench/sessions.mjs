@@ -5,6 +5,7 @@ import path from 'node:path';
 import { ISSUER, KEY, makeCertificate, rssBytes, sleep, startBridge, startLoad, startSource, until } from './programs.mjs';
 
 const MESSAGES = { each: 130, perSecond: 5000 }; // more than a session remembers: its memory is full then
+const NO_RING = { 'PushBridge:Replay:Seconds': 0 }; // measured on its own
 const WARM_UP = 100; // sessions that pay for what is there once: pools, caches, the allocator's own
 
 export async function open(load, count, parallel = 64) {
@@ -45,13 +46,15 @@ export async function measureSessions(report, { users = 1000 } = {}) {
   try {
     const certificate = makeCertificate(folder);
     const plain = await startSource();
-    const ws = await measureOne(plain, {}, users);
+    const ws = await measureOne(plain, NO_RING, users);
+    const ring = await measureOne(plain, {}, users);
     await plain.stop();
     const secure = await startSource(certificate);
-    const wss = await measureOne(secure, { 'Im:Address': `https://localhost:${secure.tlsPort}/`, 'Im:CaFile': certificate.cert }, users);
+    const wss = await measureOne(secure, { ...NO_RING, 'Im:Address': `https://localhost:${secure.tlsPort}/`, 'Im:CaFile': certificate.cert }, users);
     await secure.stop();
     report.row('memory of a session, ws', 'bytes', null, ws.session, 'at most 9 KB', `${users} users, 20 rooms each`);
     report.row('memory of a session, wss', 'bytes', null, wss.session);
+    report.row('what its tabs were sent in the last minute', 'bytes', null, ring.session - ws.session, '', `${MESSAGES.each} messages: kept for tabs that are cut off (Replay:*)`);
     report.row("memory of a user's tab", 'bytes', null, ws.tab, '', 'subtracted above');
   } finally {
     rmSync(folder, { recursive: true });
