@@ -457,6 +457,22 @@ static void test_login_that_fails_for_now(void **state)
     assert_true(was_pushed(0, "{\"state\":\"live\",\"code\":null,\"retryAfter\":null}"));
 }
 
+/* rocketchat.md 2.3: the block lasts 5 minutes, by default. */
+static void test_login_of_a_blocked_user_waits_the_block_out(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    rest_fail(rest_pending(REST_LOGIN), RC_BLOCKED_USER, "error-login-blocked-for-user");
+    settle();
+    check_state(SESSION_REFUSED);
+    assert_true(was_pushed(
+        0, "{\"state\":\"refused\",\"code\":\"error-login-blocked-for-user\",\"retryAfter\":300"));
+    advance(RC_LOGIN_BLOCK_MS - 2000);
+    assert_int_equal(w.acquires, 1);
+    advance(2200);
+    assert_int_equal(w.acquires, 2);
+}
+
 static void test_login_from_a_blocked_address_waits_the_block_out(void **state)
 {
     (void)state;
@@ -466,7 +482,7 @@ static void test_login_from_a_blocked_address_waits_the_block_out(void **state)
     check_state(SESSION_BACKOFF);
     assert_true(was_pushed(
         0, "{\"state\":\"backoff\",\"code\":\"error-login-blocked-for-ip\",\"retryAfter\":30"));
-    advance(SESSION_BLOCKED_MS - 100);
+    advance(RC_LOGIN_BLOCK_MS - 100);
     assert_null(rest_pending(REST_LOGIN));
     advance(1200);
     assert_non_null(rest_pending(REST_LOGIN));
@@ -1165,10 +1181,11 @@ static void test_leaving_during_the_login(void **state)
 static void leave_during_password_login(void)
 {
     w.road = LOGIN_ROAD_DDP;
+    w.settings.session.linger_ms = 5000;
     attach(0, 1);
     connected("ddp1");
     detach(0, 1);
-    advance(91 * 1000);
+    advance(5100);
     check_state(SESSION_CLOSING);
     assert_int_equal(w.dones, 1); /* nobody else waits for it */
     assert_int_equal(w.last_done, RC_CANCELLED);
@@ -1206,6 +1223,55 @@ static void test_returning_during_a_password_login(void **state)
     ddp_ok("logout", "");
     check_state(SESSION_CONNECTING); /* for a login of its own */
     assert_int_equal(w.acquires, 2);
+}
+
+static void time_out_a_password_login(void)
+{
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    advance(19 * 1000);
+    check_state(SESSION_AUTHENTICATING);
+    advance(1200);
+    check_state(SESSION_CLOSING);
+    assert_int_equal(w.dones, 1); /* nobody else waits for it */
+    assert_int_equal(w.last_done, RC_TIMED_OUT);
+    assert_false(link_now()->closing);
+}
+
+/* Its token would stay at Rocket.Chat for 90 days. */
+static void test_password_login_answered_after_its_time(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    advance(30 * 1000);
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_ok("logout", "");
+    check_state(SESSION_BACKOFF);
+    assert_true(was_pushed(0, "{\"state\":\"backoff\",\"code\":\"timed-out\""));
+    assert_int_equal(rest_count(REST_LOGOUT), 0);
+    assert_false(entry()->is);
+    advance(1100);
+    assert_int_equal(w.acquires, 2);
+}
+
+static void test_password_login_answered_after_its_time_and_not_logged_out(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_fail("logout", "500", 0);
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
+    check_state(SESSION_BACKOFF);
+}
+
+static void test_password_login_that_is_never_answered(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    ddp_fail("login", "timed-out", 0); /* the connector's own */
+    check_state(SESSION_BACKOFF);
+    assert_null(link_now());
 }
 
 static void test_password_login_lost_while_leaving(void **state)
@@ -1421,6 +1487,7 @@ int main(void)
         T(test_late_tab_hears_of_the_refusal),
         T(test_governor_refuses),
         T(test_login_that_fails_for_now),
+        T(test_login_of_a_blocked_user_waits_the_block_out),
         T(test_login_from_a_blocked_address_waits_the_block_out),
         T(test_limited_login_waits_as_told),
         T(test_answer_for_somebody_else_is_refused),
@@ -1464,6 +1531,9 @@ int main(void)
         T(test_leaving_during_a_password_login),
         T(test_leaving_during_a_password_login_that_fails),
         T(test_returning_during_a_password_login),
+        T(test_password_login_answered_after_its_time),
+        T(test_password_login_answered_after_its_time_and_not_logged_out),
+        T(test_password_login_that_is_never_answered),
         T(test_password_login_lost_while_leaving),
         T(test_drain_during_a_password_login),
         T(test_leaving_the_login_queue),
