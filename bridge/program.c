@@ -355,8 +355,7 @@ int program_run(const struct settings *settings, const struct replay_file *repla
     p->abp_counts = im_counts_new();
     p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
     rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->im_logins == NULL ||
-                 p->abp_counts == NULL ||
-                 p->abp_map == NULL
+                 p->abp_counts == NULL || p->abp_map == NULL
              ? UV_ENOMEM
              : open_main_loop(&run);
     if (rc == 0)
