@@ -15,11 +15,6 @@ static const struct {
     [FURTHER_ROOM_CHANGED] = {"room-changed", "getRoomChangedNotification"},
 };
 
-const char *further_event_name(enum further_event which)
-{
-    return events[which].name;
-}
-
 /* What .NET's clients take for a method's name, and more. */
 static bool is_target(struct slice text)
 {
