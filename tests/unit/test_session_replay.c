@@ -19,13 +19,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 /* ---- tabs ---- */
 
 static struct tab {
@@ -490,7 +483,7 @@ static void test_report(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_a_lost_tab_gets_what_it_missed),
         T(test_a_tab_that_left_gets_nothing),
