@@ -149,8 +149,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     }
     if (st->status < 200) /* interim: another block follows */
         return size * n;
-    if (slice_trim(line, "
-").len == 0) {
+    if (slice_trim(line, "\r\n").len == 0) {
         st->head_told = true;
         st->events.head(st->arg, st->status, st->chunked ? REST_LENGTH_UNKNOWN : st->length);
         return size * n;

@@ -50,8 +50,7 @@ static struct slice cookie(const struct http_view *v, const char *name)
             }
             if (pair.len > want.len && pair.ptr[want.len] == '=' &&
                 memcmp(pair.ptr, want.ptr, want.len) == 0)
-                return unquoted(
-                    (struct slice){pair.ptr + want.len + 1, pair.len - want.len - 1});
+                return unquoted((struct slice){pair.ptr + want.len + 1, pair.len - want.len - 1});
         }
     }
     return (struct slice){0};
