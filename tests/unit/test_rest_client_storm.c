@@ -34,6 +34,8 @@ static void cancel_one(void)
 {
     struct call *c = &w.calls[chance(w.begun)];
 
+    for (unsigned i = 0; c->handle == NULL && i < w.begun; i++) /* the next that lives */
+        c = c == &w.calls[w.begun - 1] ? w.calls : c + 1;
     if (c->handle == NULL)
         return;
     w.inside = true;
@@ -53,7 +55,7 @@ static void on_answer(struct call *c, const struct rc_error *error)
     w.answered++;
     w.worked += error == NULL;
     w.cancelled += error != NULL && error->result == RC_CANCELLED;
-    for (uint64_t n = chance(4); n > 0; n--)
+    for (uint64_t n = chance(8); n > 6; n--)
         cancel_one();
     for (uint64_t n = chance(3); n > 0; n--)
         begin_one();
@@ -134,7 +136,7 @@ static void storm(uint64_t seed, unsigned stop_at)
         while (w.begun - w.answered < AT_ONCE && w.begun < CALLS)
             begin_one();
         uv_run(&w.server.loop, UV_RUN_ONCE);
-        if (chance(4) == 0)
+        if (chance(20) == 0)
             cancel_one();
     }
     w.freeing = true;
