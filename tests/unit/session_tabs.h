@@ -7,7 +7,7 @@
 
 enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
 
-static inline int tabs_start(void **state)
+static inline int start_tabs(void **state)
 {
     (void)state;
     world_start();
@@ -20,13 +20,6 @@ static inline int tabs_start(void **state)
     go_live_now();
     detach(0, 1);
     forget_pushes();
-    return 0;
-}
-
-static inline int tabs_stop(void **state)
-{
-    (void)state;
-    world_stop();
     return 0;
 }
 

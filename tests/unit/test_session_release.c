@@ -412,7 +412,7 @@ static void test_answers_that_are_not_expected(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, tabs_start, tabs_stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start_tabs, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_let_go_when_all_have_it),
         T(test_what_one_lacks_is_kept),

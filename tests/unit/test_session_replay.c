@@ -374,7 +374,7 @@ static void test_report(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, tabs_start, tabs_stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start_tabs, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_a_lost_tab_gets_what_it_missed),
         T(test_a_tab_that_left_gets_nothing),
