@@ -10,7 +10,9 @@
  * that was sent into such a one is lost, so none is used that has been idle for so long. */
 #define MAX_IDLE_S 3L
 #define TICK_MS 200    /* how exact the idle time is */
-#define STATUS_MAX 599 /* others are invalid (RFC 9110 15), and no caller's business */
+#define STATUS_MIN 100 /* others are invalid (RFC 9110 15), and no caller's business */
+#define STATUS_MAX 599
+#define STATUS_SWITCHING 101 /* nobody asked for it, and libcurl takes it for the last word */
 
 struct rest_stream_client {
     uv_loop_t *loop;
@@ -103,17 +105,6 @@ void rest_stream_go_on(struct rest_stream *st)
 
 /* ---- the answer ---- */
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 static void read_status(struct rest_stream *st, struct slice line)
 {
     const char *space = memchr(line.ptr, ' ', line.len);
@@ -126,21 +117,18 @@ static void read_status(struct rest_stream *st, struct slice line)
         st->status = st->status * 10 + (line.ptr[i] - '0');
 }
 
+static bool is_answer(int status)
+{
+    return status >= STATUS_MIN && status <= STATUS_MAX && status != STATUS_SWITCHING;
+}
+
 /* As libcurl reads them: chunks win, and a bad number counts for nothing. */
 static void read_length(struct rest_stream *st, struct slice name, struct slice value)
 {
-    uint64_t n = 0;
-
     if (slice_eq_nocase(name, SLICE_LIT("transfer-encoding")))
         st->chunked = true;
-    if (!slice_eq_nocase(name, SLICE_LIT("content-length")) || value.len == 0 || value.len > 18)
-        return;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!isdigit((unsigned char)value.ptr[i]))
-            return;
-        n = n * 10 + (uint64_t)(value.ptr[i] - '0');
-    }
-    st->length = n;
+    else if (slice_eq_nocase(name, SLICE_LIT("content-length")))
+        slice_read_digits(value, INT64_MAX, &st->length);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
@@ -157,13 +145,11 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
         return size * n;
     if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
         read_status(st, line);
-        return size * n;
+        return is_answer(st->status) ? size * n : 0;
     }
     if (st->status < 200) /* interim: another block follows */
         return size * n;
-    if (trim(line).len == 0) {
-        if (st->status > STATUS_MAX)
-            return 0;
+    if (slice_trim(line, "\r\n").len == 0) {
         st->head_told = true;
         st->events.head(st->arg, st->status, st->chunked ? REST_LENGTH_UNKNOWN : st->length);
         return size * n;
@@ -172,7 +158,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     if (colon == NULL || line.ptr[0] == ' ' || line.ptr[0] == '\t') /* folded: nobody needs it */
         return size * n;
     name = (struct slice){line.ptr, (size_t)(colon - line.ptr)};
-    value = trim((struct slice){colon + 1, line.len - name.len - 1});
+    value = slice_trim((struct slice){colon + 1, line.len - name.len - 1}, " \t\r\n");
     read_length(st, name, value);
     st->events.header(st->arg, name, value);
     return size * n;
@@ -213,7 +199,7 @@ static void on_finished(void *arg, CURL *easy, CURLcode code)
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&st);
-    if (!st->head_told && (result == RC_OK || st->status > STATUS_MAX))
+    if (!st->head_told && (result == RC_OK || (st->header_bytes > 0 && !is_answer(st->status))))
         finish(st, RC_MALFORMED, "http-broken");
     else
         finish(st, result, word);

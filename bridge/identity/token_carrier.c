@@ -4,6 +4,7 @@
 #include "bridge/identity/enc_token.h"
 #include "signalr/http/http_server.h"
 
+#define BLANKS " \t"
 #define ENCRYPTED_MAX_BYTES (BASE64_LEN(JWT_MAX_BYTES + 16))
 
 static bool is_none(struct slice value)
@@ -12,52 +13,43 @@ static bool is_none(struct slice value)
            slice_eq(value, SLICE_LIT("undefined"));
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 /* Empty unless the scheme is Bearer. */
 static struct slice bearer(struct slice authorization)
 {
     static const struct slice scheme = SLICE_LIT("Bearer ");
-    struct slice value = trim(authorization);
+    struct slice value = slice_trim(authorization, BLANKS);
 
     if (value.len <= scheme.len || !slice_eq_nocase((struct slice){value.ptr, scheme.len}, scheme))
         return (struct slice){0};
-    return trim((struct slice){value.ptr + scheme.len, value.len - scheme.len});
+    return slice_trim((struct slice){value.ptr + scheme.len, value.len - scheme.len}, BLANKS);
 }
 
-static bool open_encrypted(const struct enc_token *enc, struct slice raw,
-                           char buffer[JWT_MAX_BYTES], size_t *len)
+static enum token_carrier open_encrypted(const struct enc_token *enc, struct slice raw,
+                                         char buffer[JWT_MAX_BYTES], size_t *len)
 {
     char decoded[ENCRYPTED_MAX_BYTES];
-    size_t decoded_len;
+    struct slice value = {decoded, 0};
 
-    return http_percent_decode(raw, decoded, sizeof decoded, &decoded_len) &&
-           enc_token_decrypt(enc, (struct slice){decoded, decoded_len}, buffer, JWT_MAX_BYTES, len);
+    if (!http_percent_decode(raw, decoded, sizeof decoded, &value.len))
+        return TOKEN_CARRIER_UNREADABLE;
+    if (is_none(value))
+        return TOKEN_CARRIER_NONE;
+    return enc != NULL && enc_token_decrypt(enc, value, buffer, JWT_MAX_BYTES, len)
+               ? TOKEN_CARRIER_ENCRYPTED
+               : TOKEN_CARRIER_UNREADABLE;
 }
 
 enum token_carrier token_carrier_find(const struct token_carriers *carriers,
                                       const struct enc_token *enc, char buffer[JWT_MAX_BYTES],
                                       struct slice *token)
 {
-    enum token_carrier none = TOKEN_CARRIER_NONE;
     struct slice header = bearer(carriers->authorization);
     size_t len = 0;
+    enum token_carrier encrypted = open_encrypted(enc, carriers->enc_auth_token, buffer, &len);
 
-    if (enc != NULL && !is_none(carriers->enc_auth_token)) {
-        if (open_encrypted(enc, carriers->enc_auth_token, buffer, &len)) {
-            *token = (struct slice){buffer, len};
-            return TOKEN_CARRIER_ENCRYPTED;
-        }
-        none = TOKEN_CARRIER_UNREADABLE;
+    if (encrypted == TOKEN_CARRIER_ENCRYPTED) {
+        *token = (struct slice){buffer, len};
+        return encrypted;
     }
     if (!is_none(header)) {
         *token = header;
@@ -67,5 +59,5 @@ enum token_carrier token_carrier_find(const struct token_carriers *carriers,
         *token = carriers->access_token;
     else
         *token = (struct slice){buffer, len};
-    return is_none(*token) ? none : TOKEN_CARRIER_QUERY;
+    return is_none(*token) ? encrypted : TOKEN_CARRIER_QUERY;
 }

@@ -1,4 +1,6 @@
 #include "bridge/im_proxy/im_path.h"
+
+#include "base/utf8.h"
 #include <strings.h>
 
 static bool starts_with(struct slice s, struct slice with)
@@ -11,27 +13,34 @@ static struct slice behind(struct slice s, size_t n)
     return (struct slice){s.ptr + n, s.len - n};
 }
 
+/* Some servers cut a segment's parameters off before they look at it: "..;x" is ".." to them. */
 static bool is_dots(struct slice segment)
 {
-    return slice_eq(segment, SLICE_LIT(".")) || slice_eq(segment, SLICE_LIT(".."));
+    const char *parameters = memchr(segment.ptr, ';', segment.len);
+
+    if (parameters != NULL)
+        segment.len = (size_t)(parameters - segment.ptr);
+    return slice_eq(segment, SLICE_LIT(".")) || slice_eq(segment, SLICE_LIT("..")) ||
+           (parameters != NULL && segment.len == 0);
 }
 
 /* The byte that the three at `at` encode may stand in a segment. */
-static bool escape_good(struct slice path, size_t at)
+static bool read_escape(struct slice path, size_t at, char *byte)
 {
-    char byte;
     size_t n;
 
-    if (path.len - at < 3 || !http_percent_decode((struct slice){path.ptr + at, 3}, &byte, 1, &n))
+    if (path.len - at < 3 || !http_percent_decode((struct slice){path.ptr + at, 3}, byte, 1, &n))
         return false;
-    return (unsigned char)byte >= 0x20 && byte != 0x7f && strchr("/.\\%", byte) == NULL;
+    return (unsigned char)*byte >= 0x20 && *byte != 0x7f && strchr("/.\\%", *byte) == NULL;
 }
 
 /* path starts with a slash. A trailing one is an empty segment only to look at. */
 static bool unambiguous(struct slice path)
 {
+    struct utf8_check text; /* of the decoded path */
     size_t from = 1;
 
+    utf8_check_init(&text);
     for (size_t i = 1; i <= path.len; i++) {
         char c = i < path.len ? path.ptr[i] : '/';
         struct slice segment = {path.ptr + from, i - from};
@@ -42,9 +51,13 @@ static bool unambiguous(struct slice path)
             from = i + 1;
         } else if (c == '\\' || (unsigned char)c <= 0x20 || (unsigned char)c >= 0x7f) {
             return false;
-        } else if (c == '%' && !escape_good(path, i)) {
-            return false;
+        } else if (c == '%') {
+            if (!read_escape(path, i, &c))
+                return false;
+            i += 2;
         }
+        if (!utf8_check_feed(&text, &c, 1))
+            return false;
     }
     return true;
 }
@@ -140,7 +153,7 @@ bool im_path_listed(const char *const *routes, enum http_method method, struct s
     return false;
 }
 
-bool im_path_is_logout(struct slice call)
+static bool is_call(struct slice call, struct slice name)
 {
     char decoded[16];
     size_t n;
@@ -148,7 +161,17 @@ bool im_path_is_logout(struct slice call)
     if (call.len > 0 && call.ptr[call.len - 1] == '/')
         call.len--;
     return http_percent_decode(call, decoded, sizeof decoded, &n) &&
-           slice_eq_nocase((struct slice){decoded, n}, SLICE_LIT("logout"));
+           slice_eq_nocase((struct slice){decoded, n}, name);
+}
+
+bool im_path_is_login(struct slice call)
+{
+    return is_call(call, SLICE_LIT("login"));
+}
+
+bool im_path_is_logout(struct slice call)
+{
+    return is_call(call, SLICE_LIT("logout"));
 }
 
 /* Of a listed route, which has no percent sign. */

@@ -67,15 +67,20 @@ bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the
     abort();
 }
 
+void hub_connection_receipt_now(const struct hub_connection *c, struct hub_receipt *out)
+{
+    *out = *hub_connection_receipt(c);
+    if (c->ws != NULL)
+        measure(c, out);
+}
+
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out)
 {
     const struct signalr_options *o = &c->server->options;
     const uint64_t silence = uv_now(c->server->loop) - c->heard_ms;
 
-    *out = *hub_connection_receipt(c);
-    if (c->ws != NULL)
-        measure(c, out);
+    hub_connection_receipt_now(c, out);
     if (c->state == CONN_CLOSING)
         return hub_connection_may_return(c, acks_are_the_clients);
     if (!acks_are_the_clients) /* it has missed a ping: 15 s is every client's default */

@@ -153,7 +153,6 @@ bool hub_connection_is_open(const struct hub_connection *c);
 struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial);
 struct slice hub_connection_user_key(const struct hub_connection *c); /* empty: anonymous */
 void *hub_connection_user_data(const struct hub_connection *c);       /* signalr_user.host_data */
-uint64_t hub_connection_expires_at_ms(const struct hub_connection *c);
 struct slice hub_connection_client_address(const struct hub_connection *c);
 size_t hub_connection_queued_bytes(const struct hub_connection *c);
 uint64_t hub_connection_last_write_ms(const struct hub_connection *c);
@@ -165,7 +164,9 @@ void *hub_connection_data(const struct hub_connection *c);
  * proxy between acknowledges what the client may never get. */
 const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c);
 bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the_clients);
-/* Before that: c may have been lost already. out: its receipt as of now. */
+/* Before that: its receipt as it would be if c ended now. */
+void hub_connection_receipt_now(const struct hub_connection *c, struct hub_receipt *out);
+/* c may have been lost already. out: its receipt as of now. */
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out);
 

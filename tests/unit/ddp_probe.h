@@ -1,6 +1,6 @@
 /* tests/unit/ddp_probe.h - a loop, a client and connectors that write down what they are told. */
-#ifndef TESTS_DDP_PROBE_H
-#define TESTS_DDP_PROBE_H
+#ifndef TESTS_UNIT_DDP_PROBE_H
+#define TESTS_UNIT_DDP_PROBE_H
 
 #include "rocketchat/ddp_connector.h"
 #include <assert.h>

@@ -1,13 +1,12 @@
 /* tests/unit/session_fakes.h - what stands behind the user sessions in their tests.
  *
- * Rocket.Chat's two clients are faked by defining their functions here: the linker takes these and
- * leaves the library's out. The test plays the server: it looks at what was sent (fake_call) and
- * answers it. Cache, room memory, event parsing and encoding are the real ones. The clock is moved
- * by hand (advance). Include once, in the test's only source file. */
+ * Rocket.Chat's two clients and the provisioner are faked: the test plays the server, looks at what
+ * was sent (ddp_pending, rest_pending) and answers it. Cache, room memory, event parsing and
+ * encoding are the real ones. The clock is moved by hand (advance). Include once, in the test's
+ * only source file. */
 #ifndef TESTS_UNIT_SESSION_FAKES_H
 #define TESTS_UNIT_SESSION_FAKES_H
 
-#include "bridge/provisioning/provisioner.h"
 #include "bridge/session/user_session_internal.h"
 #include "cache/memory_cache_internal.h"
 #include "signalr/protocol/hub_buf.h"
@@ -18,262 +17,11 @@
 
 #include <cmocka.h>
 
+#include "ddp_fake.h"
+#include "provision_fake.h"
 #include "rest_fake.h"
 
 #define NSHARDS 3
-#define MAX_CALLS 160
-
-/* ---- DDP ---- */
-
-struct ddp_call {
-    char method[48], params[512];
-    ddp_result_fn fn;
-    void *arg;
-    uint32_t sub_id; /* 0: a method */
-    bool answered;
-};
-
-struct ddp_connector {
-    struct ddp_callbacks cb;
-    void *arg;
-    struct ddp_call calls[MAX_CALLS];
-    unsigned ncalls;
-    char unsubscribed[64]; /* ids, each with a space behind */
-    bool closing, ended;
-};
-
-static struct ddp_connector *conns[256];
-static unsigned nconns;
-static bool ddp_opens = true; /* false: ddp_connector_open says no memory */
-
-struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct ddp_callbacks *cb,
-                                         void *arg)
-{
-    struct ddp_connector *c = calloc(1, sizeof *c);
-
-    (void)client;
-    assert_true(nconns < 256);
-    if (!ddp_opens) {
-        free(c);
-        return NULL;
-    }
-    c->cb = *cb;
-    c->arg = arg;
-    conns[nconns++] = c;
-    return c;
-}
-
-static inline struct ddp_call *ddp_record(struct ddp_connector *c, const char *method,
-                                          struct slice params, ddp_result_fn fn, void *arg)
-{
-    struct ddp_call *call = &c->calls[c->ncalls++];
-
-    assert_true(c->ncalls <= MAX_CALLS && !c->closing && !c->ended);
-    assert_true(params.len < sizeof call->params);
-    snprintf(call->method, sizeof call->method, "%s", method);
-    snprintf(call->params, sizeof call->params, "%.*s", (int)params.len, params.ptr);
-    call->fn = fn;
-    call->arg = arg;
-    return call;
-}
-
-bool ddp_connector_call(struct ddp_connector *c, const char *method, struct slice params,
-                        unsigned timeout_ms, ddp_result_fn fn, void *arg)
-{
-    assert_true(timeout_ms > 0);
-    ddp_record(c, method, params, fn, arg);
-    return true;
-}
-
-uint32_t ddp_connector_subscribe(struct ddp_connector *c, const char *name, struct slice params,
-                                 unsigned timeout_ms, ddp_result_fn fn, void *arg)
-{
-    struct ddp_call *call;
-
-    assert_true(timeout_ms > 0);
-    /* "sub" is one of the session's own; the others go by their stream's name. */
-    if (strcmp(name, "stream-notify-user") == 0)
-        name = "sub";
-    call = ddp_record(c, name, params, fn, arg);
-    call->sub_id = c->ncalls;
-    return call->sub_id;
-}
-
-void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id)
-{
-    char text[16];
-
-    assert_in_range(sub_id, 1, c->ncalls);
-    assert_true(c->calls[sub_id - 1].answered);
-    snprintf(text, sizeof text, "%u ", (unsigned)sub_id);
-    assert_true(strlen(c->unsubscribed) + strlen(text) < sizeof c->unsubscribed);
-    strcat(c->unsubscribed, text);
-}
-
-void ddp_connector_close(struct ddp_connector *c)
-{
-    assert_false(c->ended);
-    c->closing = true;
-}
-
-bool ddp_connector_is_monolith(const struct ddp_connector *c)
-{
-    (void)c;
-    return true;
-}
-
-int ddp_client_new(uv_loop_t *l, const struct ddp_client_options *options, struct ddp_client **out)
-{
-    (void)l;
-    (void)options;
-    (void)out;
-    return UV_ENOSYS;
-}
-
-void ddp_client_free(struct ddp_client *client, void (*done)(void *), void *arg)
-{
-    (void)client;
-    (void)done;
-    (void)arg;
-}
-
-static inline void ddp_end(struct ddp_connector *c, enum ddp_end how)
-{
-    struct rc_error error;
-
-    assert_false(c->ended);
-    rc_error_of(&error, how == DDP_END_LOCAL ? RC_CANCELLED : RC_UNREACHABLE);
-    for (unsigned i = 0; i < c->ncalls; i++)
-        if (!c->calls[i].answered) {
-            c->calls[i].answered = true;
-            c->calls[i].fn(c->calls[i].arg, (struct slice){0}, &error);
-        }
-    c->ended = true;
-    c->cb.on_end(c->arg, how, 1006, NULL);
-}
-
-/* ---- the provisioner ---- */
-
-struct provision {
-    provision_fn ensured;
-    provision_login_fn logged_in;
-    void *arg;
-    char username[64], profile[64];
-    bool answered, cancelled;
-};
-
-/* In a test that provisions: options.provisioner of the table. */
-struct provisioner {
-    bool creates, logs_in, busy;
-    struct provision *ops[16];
-    unsigned nops, follows;
-    char followed[64]; /* the last profile */
-};
-static struct provisioner provisioner;
-
-bool provisioner_creates(const struct provisioner *p)
-{
-    return p->creates;
-}
-
-bool provisioner_is_busy(const struct provisioner *p)
-{
-    return p->busy;
-}
-
-bool provisioner_logs_in(const struct provisioner *p)
-{
-    return p->logs_in;
-}
-
-static inline struct provision *provision_record(struct provisioner *p,
-                                                 const struct provision_user *user, void *arg)
-{
-    struct provision *op = calloc(1, sizeof *op);
-
-    assert_true(p->nops < 16);
-    p->ops[p->nops++] = op;
-    op->arg = arg;
-    snprintf(op->username, sizeof op->username, "%.*s", (int)user->username.len,
-             user->username.ptr);
-    if (user->profile.len > 0)
-        snprintf(op->profile, sizeof op->profile, "%.*s", (int)user->profile.len,
-                 user->profile.ptr);
-    return op;
-}
-
-struct provision *provisioner_ensure(struct provisioner *p, const struct provision_user *user,
-                                     provision_fn fn, void *arg)
-{
-    struct provision *op = provision_record(p, user, arg);
-
-    op->ensured = fn;
-    return op;
-}
-
-struct provision *provisioner_login(struct provisioner *p, const struct provision_user *user,
-                                    provision_login_fn fn, void *arg)
-{
-    struct provision *op = provision_record(p, user, arg);
-
-    op->logged_in = fn;
-    return op;
-}
-
-void provision_cancel(struct provision *op)
-{
-    op->cancelled = true;
-}
-
-void provisioner_follow(struct provisioner *p, const struct provision_user *user)
-{
-    p->follows++;
-    snprintf(p->followed, sizeof p->followed, "%.*s", (int)user->profile.len, user->profile.ptr);
-}
-
-/* The last operation that waits; NULL: none. */
-static inline struct provision *provision_pending(void)
-{
-    for (unsigned i = provisioner.nops; i-- > 0;)
-        if (!provisioner.ops[i]->answered)
-            return provisioner.ops[i];
-    return NULL;
-}
-
-static inline void provision_answer(struct provision *op, enum provision_result result,
-                                    const struct rest_login *login, const struct rc_error *error)
-{
-    assert_false(op->answered);
-    op->answered = true;
-    if (op->ensured != NULL)
-        op->ensured(op->arg, result, error);
-    else
-        op->logged_in(op->arg, login, error);
-}
-
-static inline void provision_fail(struct provision *op, enum rc_result result, const char *code)
-{
-    struct rc_error error = {.result = result};
-
-    snprintf(error.code, sizeof error.code, "%s", code);
-    provision_answer(op, PROVISION_FAILED, NULL, &error);
-}
-
-static inline void provision_answer_cancelled(void)
-{
-    for (unsigned i = 0; i < provisioner.nops; i++)
-        if (provisioner.ops[i]->cancelled && !provisioner.ops[i]->answered)
-            provision_fail(provisioner.ops[i], RC_CANCELLED, "cancelled");
-}
-
-static inline void provision_free_all(void)
-{
-    for (unsigned i = 0; i < provisioner.nops; i++) {
-        assert_true(provisioner.ops[i]->answered);
-        free(provisioner.ops[i]);
-    }
-    memset(&provisioner, 0, sizeof provisioner);
-}
 
 /* ---- the world ---- */
 
@@ -300,6 +48,11 @@ static struct world {
     } checks[16];
     unsigned nchecks;
     bool hold_checks; /* they wait for the test */
+    struct ask {
+        unsigned shard;
+        uint64_t ticket;
+    } asks[16]; /* what has been received; the test answers */
+    unsigned nasks;
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
@@ -331,6 +84,13 @@ static inline void on_check(void *arg, unsigned shard, struct slice key, uint64_
     (void)arg;
     assert_true(key.len > 0 && shard < NSHARDS && w.nchecks < 16);
     w.checks[w.nchecks++] = (struct check){shard, client, ticket};
+}
+
+static inline void on_ask_received(void *arg, unsigned shard, struct slice key, uint64_t ticket)
+{
+    (void)arg;
+    assert_true(key.len > 0 && shard < NSHARDS);
+    w.asks[w.nasks++ % 16] = (struct ask){shard, ticket};
 }
 
 static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key,
@@ -531,8 +291,8 @@ static inline void world_start(void)
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,
-        .host = {on_check, on_attached, on_push, on_push_to_connection, on_push_to_connection,
-                 on_close_user, NULL},
+        .host = {on_check, on_ask_received, on_attached, on_push, on_push_to_connection,
+                 on_push_to_connection, on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
         .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
         .calls = {on_call_answer, NULL},
@@ -586,6 +346,21 @@ static inline void world_stop(void)
     provision_free_all();
     metrics_free(w.metrics);
     assert_int_equal(uv_loop_close(&w.loop), 0);
+}
+
+/* cmocka's fixtures: a world for each test. */
+static inline int start_world(void **state)
+{
+    (void)state;
+    world_start();
+    return 0;
+}
+
+static inline int stop_world(void **state)
+{
+    (void)state;
+    world_stop();
+    return 0;
 }
 
 /* ---- a user, and the server's usual answers ---- */
@@ -704,32 +479,7 @@ static inline void lists(const char *subscriptions, const char *rooms)
 
 #define RESUMED "{\"id\":\"u9\",\"token\":\"tok1\",\"type\":\"resume\"}"
 
-/* A first tab, all the way to LIVE. */
-static inline void go_live_with(const char *subscriptions, const char *rooms)
-{
-    attach(0, 1);
-    ok_login("u9", "tok1", "ana");
-    connected("ddp1");
-    ddp_ok("login", RESUMED);
-    all_ready();
-    lists(subscriptions, rooms);
-    check_state(SESSION_LIVE);
-}
-
-static inline void go_live_now(void)
-{
-    go_live_with("[]", "[]");
-}
-
-static inline void event(const char *name, const char *args)
-{
-    char event_name[64];
-    struct ddp_event e = {.collection = SLICE_LIT("stream-notify-user"), .args = slice_of(args)};
-
-    snprintf(event_name, sizeof event_name, "u9/%s", name);
-    e.event_name = slice_of(event_name);
-    link_now()->cb.on_event(link_now()->arg, &e);
-}
+/* ---- the entry in the cache ---- */
 
 /* Reads the entry of the user out of the cache. */
 static struct seen_entry {
@@ -782,6 +532,71 @@ static inline void remove_entry(enum token_removal reason)
     assert_true(token_cache_remove(w.cache, slice_of(user_key), NULL, reason, NULL,
                                    session_ignore_cache, NULL));
     settle();
+}
+
+/* ---- the ways of a session ---- */
+
+/* A first tab: its user is logged in and connected, and the resume waits for its answer. */
+static inline void connect_first(void)
+{
+    attach(0, 1);
+    ok_login("u9", "tok1", "ana");
+    connected("ddp1");
+}
+
+/* The same with a token that the cache has. */
+static inline void connect_with(const char *token)
+{
+    write_entry(NULL, token, "");
+    attach(0, 1);
+    connected("ddp1");
+}
+
+/* Connected, resumed and subscribed; about to ask for the lists. */
+static inline void resumed(const char *ddp_session)
+{
+    connected(ddp_session);
+    ddp_ok("login", RESUMED);
+    all_ready();
+}
+
+static inline void lose_connection(void)
+{
+    ddp_end(link_now(), DDP_END_CLOSED);
+    settle();
+}
+
+/* A user's document, as Rocket.Chat publishes it about a login. */
+static inline void see_user(const char *id, const char *fields)
+{
+    link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
+                               slice_of(id), slice_of(fields));
+    settle();
+}
+
+/* A first tab, all the way to LIVE. */
+static inline void go_live_with(const char *subscriptions, const char *rooms)
+{
+    attach(0, 1);
+    ok_login("u9", "tok1", "ana");
+    resumed("ddp1");
+    lists(subscriptions, rooms);
+    check_state(SESSION_LIVE);
+}
+
+static inline void go_live_now(void)
+{
+    go_live_with("[]", "[]");
+}
+
+static inline void event(const char *name, const char *args)
+{
+    char event_name[64];
+    struct ddp_event e = {.collection = SLICE_LIT("stream-notify-user"), .args = slice_of(args)};
+
+    snprintf(event_name, sizeof event_name, "u9/%s", name);
+    e.event_name = slice_of(event_name);
+    link_now()->cb.on_event(link_now()->arg, &e);
 }
 
 static inline bool was_pushed(unsigned shard, const char *text)

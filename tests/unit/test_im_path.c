@@ -18,6 +18,7 @@ static const struct {
     {"/im/api/v1/rooms.upload/R1", IM_PATH_OK, "rooms.upload/R1"},
     {"/im/api/v1/a%20b%C3%A9", IM_PATH_OK, "a%20b%C3%A9"},
     {"/im/api/v1/a/", IM_PATH_OK, "a/"},
+    {"/im/api/v1/a;b=c", IM_PATH_OK, "a;b=c"},
     {"/im/api/v1/..a", IM_PATH_OK, "..a"},
     {"/im/api/v1/a...b", IM_PATH_OK, "a...b"},
     {"/", IM_PATH_OTHER, NULL},
@@ -51,6 +52,14 @@ static const struct {
     {"/im/api/v1/a\\b", IM_PATH_BAD, NULL},
     {"/im/api/v1/a b", IM_PATH_BAD, NULL},
     {"/im/api/v1/a\xc3", IM_PATH_BAD, NULL},
+    {"/im/api/v1/..;a/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/.;", IM_PATH_BAD, NULL},
+    {"/im/api/v1/;a/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%c0%ae", IM_PATH_BAD, NULL},
+    {"/im/api/v1/%c0%af..", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%C3/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%C3", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%ED%A0%80", IM_PATH_BAD, NULL},
 };
 
 static void test_paths(void **state)
@@ -155,12 +164,24 @@ static void test_logout(void **state)
         assert_false(im_path_is_logout(slice_of(are_none[i])));
 }
 
+static void test_login(void **state)
+{
+    static const char *const are[] = {"login", "LOGIN", "login/", "%6cogin"};
+    static const char *const are_none[] = {"", "logi", "logins", "logout", "login/x", "x.login"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof are / sizeof are[0]; i++)
+        assert_true(im_path_is_login(slice_of(are[i])));
+    for (size_t i = 0; i < sizeof are_none / sizeof are_none[0]; i++)
+        assert_false(im_path_is_login(slice_of(are_none[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),  cmocka_unit_test(test_targets),
         cmocka_unit_test(test_listed), cmocka_unit_test(test_routes_as_settings),
-        cmocka_unit_test(test_logout),
+        cmocka_unit_test(test_logout), cmocka_unit_test(test_login),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,20 +3,6 @@
 #include "bridge/hub/hub_method.h"
 #include "session_fakes.h"
 
-static int start(void **state)
-{
-    (void)state;
-    world_start();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 static void call_as(const char *key, unsigned shard, uint64_t serial, uint64_t number,
                     const char *method, const char *args)
 {
@@ -111,8 +97,7 @@ static void test_errors(void **state)
     ddp_fail("deleteMessage", "timed-out", 0);
     check_answer("error timed-out: Rocket.Chat answered with an error");
     call("DeleteMessage", "[\"r1\",\"m1\"]");
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     check_answer("error unreachable: the connection to Rocket.Chat was lost before it answered");
 }
 
@@ -216,8 +201,7 @@ static void test_running_bound(void **state)
     assert_string_equal(w.answered, "");
     call("Typing", "[\"r\"]");
     check_answer("error overload: too many calls under way");
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     w.answered[0] = '\0';
 }
 
@@ -472,7 +456,7 @@ static void test_named(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start_world, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_a_call_and_its_answer),
         T(test_errors),

@@ -2,20 +2,6 @@
 #include "base/json_slice.h"
 #include "session_fakes.h"
 
-static int start(void **state)
-{
-    (void)state;
-    world_start();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 #define MESSAGE(id, ts, updated)                                                                   \
     "{\"_id\":\"" id "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":{\"$date\":" ts                      \
     "},\"_updatedAt\":{\"$date\":" updated "}}"
@@ -90,7 +76,7 @@ static void test_later_versions(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         if (i > 0)
-            start(state);
+            start_world(state);
         w.settings.events.updates = cases[i].updates;
         go_live_with(subscriptions, rooms);
         room_event(ROOM("2", "1700000010010", M2));
@@ -103,7 +89,7 @@ static void test_later_versions(void **state)
         room_event(ROOM("2", "1700000020010", M2_EDITED)); /* once */
         check_silence();
         if (i + 1 < sizeof cases / sizeof cases[0])
-            stop(state);
+            stop_world(state);
     }
 }
 
@@ -113,12 +99,9 @@ static void test_memory_outlives_the_connection(void **state)
     (void)state;
     go_live_with(subscriptions, rooms);
     room_event(ROOM("2", "1700000010010", M2));
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     advance(1100);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp2");
     forget_pushes();
     lists(subscriptions, "[" ROOM("2", "1700000010010", M2) "]");
     room_event(ROOM("2", "1700000010030", M2));
@@ -132,9 +115,7 @@ static void test_event_between_ready_and_the_lists(void **state)
     (void)state;
     attach(0, 1);
     ok_login("u9", "tok1", "ana");
-    connected("ddp1");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp1");
     room_event(ROOM("2", "1700000010010", M2)); /* just written: it can't be old */
     check_push("getRoomMessageNotification", M2);
     lists(subscriptions, "[" ROOM("2", "1700000010010", M2) "]");
@@ -320,12 +301,9 @@ static void test_report(void **state)
     assert_non_null(strstr(json.data, "\"login\":\"has a token\",\"lastError\":null"));
     assert_null(strstr(json.data, "tok1")); /* no secrets */
     byte_buf_clear(&json);
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     advance(1100);
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp2");
     assert_true(session_table_describe(w.table, key, &json));
     byte_buf_putc(&json, '\0');
     assert_true(json_valid(json.data, json.len - 1, 10));
@@ -351,7 +329,7 @@ static void test_resync_and_stats(void **state)
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define T(test) cmocka_unit_test_setup_teardown(test, start_world, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_message_once_at_first_sight),
         T(test_no_message),

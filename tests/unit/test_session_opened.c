@@ -12,13 +12,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 static void call(const char *method, const char *rid, unsigned shard, uint64_t serial)
 {
     char args[300];
@@ -276,9 +269,7 @@ static void test_bounds(void **state)
 static void go_live_again(const char *ddp_session, const char *subs)
 {
     advance(31000);
-    connected(ddp_session);
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed(ddp_session);
     lists(subs, "[{\"_id\":\"r1\",\"msgs\":0}]");
     check_state(SESSION_LIVE);
 }
@@ -394,7 +385,7 @@ static void test_no_deletions_wanted(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_opened_and_closed),
         T(test_a_members_room),

@@ -10,13 +10,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 static void attach_with(const char *profile, uint64_t serial)
 {
     struct session_who who = {
@@ -120,8 +113,7 @@ static void test_by_ddp_on_the_same_connection(void **state)
     check_state(SESSION_AUTHENTICATING);
     assert_int_equal(w.dones, 0);
     ensured(PROVISION_CREATED);
-    link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
-                               SLICE_LIT("u9"), SLICE_LIT("{\"username\":\"ana\"}"));
+    see_user("u9", "{\"username\":\"ana\"}");
     ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
     check_state(SESSION_SUBSCRIBING);
     assert_int_equal(nconns, 1);
@@ -134,8 +126,7 @@ static void test_the_connection_is_lost_meanwhile(void **state)
     attach_with("mail", 1);
     connected("ddp1");
     ddp_fail("login", "403", 0);
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     check_state(SESSION_BACKOFF);
     assert_int_equal(w.dones, 1);
     assert_true(provisioner.ops[0]->cancelled && provisioner.ops[0]->answered);
@@ -208,6 +199,20 @@ static void test_looked_at_first_for_nobody(void **state)
     assert_int_equal(w.dones, 1);
     assert_int_equal(w.last_done, RC_CANCELLED);
     assert_null(rest_pending(REST_LOGIN));
+}
+
+/* Refused, and answered: nothing more comes on the connection that could be waited for. */
+static void test_nobody_waits_any_more_on_the_connection(void **state)
+{
+    (void)state;
+    w.road = LOGIN_ROAD_DDP;
+    attach_with("mail", 1);
+    connected("ddp1");
+    ddp_fail("login", "403", 0);
+    assert_true(session_table_revoke(w.table, slice_of(user_key), SESSION_LOGGED_OUT));
+    settle();
+    check_state(SESSION_IDLE);
+    assert_null(link_now());
 }
 
 /* ---- by users.createToken ---- */
@@ -292,7 +297,7 @@ static void test_profiles_are_followed(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define T(name) cmocka_unit_test_setup_teardown(name, start, stop_world)
     const struct CMUnitTest tests[] = {
         T(test_an_unknown_user_is_created_and_logged_in),
         T(test_a_known_user_has_another_password),
@@ -308,6 +313,7 @@ int main(void)
         T(test_looked_at_first_in_vain),
         T(test_looked_at_first_for_ddp),
         T(test_looked_at_first_for_nobody),
+        T(test_nobody_waits_any_more_on_the_connection),
         T(test_login_by_token),
         T(test_a_token_of_another_account),
         T(test_the_administrators_trouble_is_not_the_users),

@@ -2,20 +2,6 @@
  * order, and what the tabs are told when it can't be kept. */
 #include "session_fakes.h"
 
-static int start(void **state)
-{
-    (void)state;
-    world_start();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 /* Message N of room r1 was written N seconds after the beginning. */
 #define DATE(n) "{\"$date\":17000000" #n "000}"
 #define MESSAGE(n)                                                                                 \
@@ -134,19 +120,11 @@ static void test_nonsense_is_a_failure(void **state)
     expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
 }
 
-static void lose_connection(void)
-{
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
-}
-
 /* Back again, and about to ask for the lists. */
 static void resume(void)
 {
     advance(2000); /* longer than the first pause, shorter than anything waits */
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp2");
 }
 
 static void reconnect(const char *rooms)
@@ -201,9 +179,7 @@ static void test_late_in_a_room_without_a_counter(void **state)
     (void)state;
     attach(0, 1);
     ok_login("u9", "tok1", "ana");
-    connected("ddp1");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp1");
     ddp_fail("subscriptions/get", "too-many-requests", 0);
     forget_pushes();
     changed(ROOM(13));
@@ -474,7 +450,7 @@ static void test_nothing_behind_the_own_leave(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start_world, stop_world)
     const struct CMUnitTest tests[] = {
         TEST(test_missed_ones_come_first),
         TEST(test_nothing_waits_longer_than_three_seconds),

@@ -100,9 +100,7 @@ static void restart(void)
 static void go_live_again(const char *rooms)
 {
     ok_login("u9", "tok2", "ana");
-    connected("ddp2");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp2");
     lists(subscriptions, rooms);
     check_state(SESSION_LIVE);
 }

@@ -20,13 +20,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    world_stop();
-    return 0;
-}
-
 static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
 {
     (void)arg;
@@ -104,9 +97,7 @@ static void test_a_tab_meanwhile_gets_its_connection(void **state)
     ok_login("u9", "tok1", "ana");
     assert_int_equal(lent.loans, 1);
     check_state(SESSION_CONNECTING);
-    connected("ddp1");
-    ddp_ok("login", RESUMED);
-    all_ready();
+    resumed("ddp1");
     check_state(SESSION_LIVE);
     borrow();
     assert_int_equal(lent.loans, 2);
@@ -119,8 +110,7 @@ static void test_by_ddp_the_connection_ends_with_the_login(void **state)
     w.road = LOGIN_ROAD_DDP;
     borrow();
     connected("ddp1");
-    link_now()->cb.on_document(link_now()->arg, SLICE_LIT("added"), SLICE_LIT("users"),
-                               SLICE_LIT("u9"), SLICE_LIT("{\"username\":\"ana\"}"));
+    see_user("u9", "{\"username\":\"ana\"}");
     assert_int_equal(lent.loans, 0);
     ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
     assert_int_equal(lent.loans, 1);
@@ -280,8 +270,7 @@ static void test_a_kept_token_is_lent_while_ddp_is_away(void **state)
 {
     (void)state;
     go_live_now();
-    ddp_end(link_now(), DDP_END_CLOSED);
-    settle();
+    lose_connection();
     check_state(SESSION_BACKOFF);
     borrow();
     assert_int_equal(lent.loans, 1);
@@ -511,7 +500,7 @@ static void test_the_end_comes_during_the_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define T(name) cmocka_unit_test_setup_teardown(name, start, stop_world)
         T(test_a_login_without_a_connection),
         T(test_a_tab_meanwhile_gets_its_connection),
         T(test_by_ddp_the_connection_ends_with_the_login),
