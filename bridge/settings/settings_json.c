@@ -193,15 +193,16 @@ static int safe_length(const char *message)
     return (int)(near == NULL ? strlen(message) : (size_t)(near - message));
 }
 
-void settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
+bool settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
                         struct byte_buf *errors)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     struct reader r = {.name = name, .map = map, .errors = errors};
     char *copy;
-    json_t *root;
+    json_t *root = NULL;
     json_error_t error;
     size_t bad_line;
+    bool is_object;
 
     if (len >= 3 && memcmp(text, byte_order_mark, 3) == 0) {
         text += 3;
@@ -222,8 +223,10 @@ void settings_json_read(const char *name, const char *text, size_t len, struct s
         byte_buf_printf(errors, "%s: must be one JSON object\n", name);
     else
         walk(&r, "", root, 0);
-    json_decref(root);
 done:
+    is_object = json_is_object(root);
+    json_decref(root);
     explicit_bzero(copy, len);
     free(copy);
+    return is_object;
 }

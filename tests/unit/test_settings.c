@@ -402,6 +402,9 @@ static void test_needed(void **state)
         {"{}", "Authentication:JwtBearer:SecurityKey: is not set, but an HMAC algorithm is in "
                "PushBridge:Auth:Algorithms\n"
                "Im:DefaultPassword: is not set; no user can be logged in to Rocket.Chat\n"},
+        /* Of what is no JSON nothing else can be said. */
+        {"{\"Im\":{}", "f: line 1, column 8: '}' expected\n"},
+        {"[]", "f: must be one JSON object\n"},
         {"{\"Authentication\":{\"JwtBearer\":{\"IsEnabled\":false}}}",
          "Authentication:JwtBearer:IsEnabled: false needs PushBridge:Auth:Anonymous=mute: without "
          "tokens "
