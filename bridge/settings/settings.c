@@ -95,7 +95,7 @@ static bool kind_fits(const struct settings_row *row, enum settings_value_kind k
     case SETTING_LISTEN:
         return kind == VALUE_TEXT || kind == VALUE_INTEGER;
     default:
-        return kind != VALUE_EMPTY_LIST;
+        return kind != VALUE_EMPTY_LIST && kind != VALUE_EMPTY_OBJECT;
     }
 }
 
@@ -321,7 +321,8 @@ static void report_unknown(struct loader *l)
         const struct settings_entry *e = &l->map.entries[i];
         const char *nearest;
 
-        if (e->used || settings_scope_of(e->key) != SCOPE_OURS)
+        if (e->used || settings_scope_of(e->key) != SCOPE_OURS ||
+            (e->kind == VALUE_EMPTY_OBJECT && is_section(e->key)))
             continue;
         settings_put_key(errors, e->key); /* not the value: it may be a mistyped secret's */
         nearest = settings_nearest(e->key);

@@ -155,7 +155,7 @@ static void walk(struct reader *r, const char *path, json_t *value, unsigned dep
         byte_buf_puts(r->errors, " is nested too deeply\n");
         return;
     }
-    if (json_is_object(value)) {
+    if (json_object_size(value) > 0 || depth == 0) {
         walk_object(r, path, value, depth);
         return;
     }
@@ -178,8 +178,10 @@ static void walk(struct reader *r, const char *path, json_t *value, unsigned dep
     case JSON_FALSE:
         put(r, path, json_is_true(value) ? "true" : "false", VALUE_BOOL);
         break;
-    case JSON_NULL: /* as if it were not there */
     case JSON_OBJECT:
+        put(r, path, "{}", VALUE_EMPTY_OBJECT);
+        break;
+    case JSON_NULL: /* as if it were not there */
         break;
     }
 }
