@@ -1,16 +1,9 @@
 /* How a connection becomes its user's, and leaves: over real mailboxes between the connection's
  * shard and the session's. Both on one loop; the session and the hub are faked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "loop_shards.h"
 
 #include "bridge/hub/audience.h"
 #include "bridge/identity/user.h"
-#include "bridge/program.h"
-#include "bridge/shard.h"
 #include "signalr/hub/signalr_server.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,20 +242,16 @@ static int start(void **state)
     attached = 0;
     left = false;
     username[0] = '\0';
-    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
+    program = (struct program){.settings = &settings};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
     conn.user = malloc(sizeof *conn.user + 4);
     conn.user->refused = NULL;
     conn.user->profile_len = 0;
     conn.user->client = 77;
     memcpy(conn.user->username, "Ana", 4);
-    assert_int_equal(uv_loop_init(&loop), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        shards[i].index = i;
-        shards[i].program = &program;
+    loop_shards_open(&loop, &program, shards, 2, 2, 4096);
+    for (unsigned i = 0; i < 2; i++)
         shards[i].signalr = (struct signalr_server *)&program;
-        assert_int_equal(mailbox_new(&loop, 2, 4096, &shards[i], &shards[i].mailbox), 0);
-    }
     return 0;
 }
 
@@ -273,12 +262,7 @@ static int stop(void **state)
         assert_null(shards[i].audience.ended);
         audience_close(&shards[i].audience);
     }
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(&loop, shards, 2);
     free(conn.user);
     return 0;
 }
