@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROBE_LIMIT_MS = 15000 };
+enum { PROBE_LIMIT_MS = 60000 };
 
 struct probe {
     struct ddp_connector *c; /* NULL after the end */
