@@ -382,8 +382,10 @@ bool room_memory_subscription_inserted(struct room_memory *m, const struct rc_su
     if (r != NULL) {
         if (first && r->since_ms == RC_NO_DATE) {
             r->since_ms = sub->ts_ms;
-            if (r->seen) /* the room's own event came first: it could not tell what is news */
+            if (r->seen) { /* the room's own event came first: it could not tell what is news */
+                r->last = 0;
                 room_lack_from(r, sub->ts_ms);
+            }
         }
         r->told = 1;
     }

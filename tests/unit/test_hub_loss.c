@@ -303,15 +303,9 @@ int main(void)
     static const uint8_t key[16] = "a fixed test key";
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_a_reset),
-        T(test_nothing_was_lost),
-        T(test_what_never_left),
-        T(test_good_byes),
-        T(test_given_up_after_a_stall),
-        T(test_alive_after_a_stall),
-        T(test_on_its_way),
-        T(test_too_old_to_be_on_its_way),
-        T(test_in_doubt_before_its_end),
+        T(test_a_reset),    T(test_nothing_was_lost),         T(test_what_never_left),
+        T(test_good_byes),  T(test_given_up_after_a_stall),   T(test_alive_after_a_stall),
+        T(test_on_its_way), T(test_too_old_to_be_on_its_way), T(test_in_doubt_before_its_end),
     };
 
     hash_seed(key);
