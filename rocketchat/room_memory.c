@@ -299,7 +299,7 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
 
     if (hint == NULL)
         hint = &unasked;
-    *hint = (struct room_hint){0};
+    *hint = (struct room_hint){.told_ms = RC_NO_DATE};
     if (action == RC_REMOVED) {
         room_deleted(m, room->id);
         return ROOM_SIGHT_NONE;
@@ -316,7 +316,9 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
             room_memory_remember(m, id, msg->updated_ms);
     }
     if (r != NULL) {
+        hint->told_ms = r->told_ms;
         judge(r, room, sight, hint);
+        room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
     }
     return sight;
@@ -348,6 +350,7 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
     if (r != NULL) {
+        room_note_told(r, msg, sight);
         room_count_ahead(r, msg, sight);
         room_raise(&r->mark_ms, msg->updated_ms);
         if (r->last == id)

@@ -10,6 +10,7 @@ enum { ROOM_NO_COUNT = -1 };
 
 struct room {
     int64_t mark_ms;         /* RC_NO_DATE: no message seen */
+    int64_t told_ms;         /* when the newest that was news was written; RC_NO_DATE */
     int64_t changed_ms;      /* _updatedAt of the room as last shown; RC_NO_DATE */
     int64_t last_updated_ms; /* of last */
     int64_t since_ms;        /* what was written before is not told: the user joined then, or the

@@ -34,7 +34,7 @@ struct session_repair {
     uint64_t lacking_since_ms; /* our clock; 0: not asked for yet */
     int64_t since_ms;          /* server time: a burst's look goes back to here at least */
     int64_t asked_ms;          /* server time: what was asked for begins here */
-    int64_t passed_ms;         /* server time: the newest message that went out since */
+    int64_t passed_ms;         /* server time: the newest message that has gone out */
     struct room_hold hold;     /* its bytes are part of the session's */
     uint8_t tries;
     bool holding;  /* what comes waits */
@@ -79,7 +79,7 @@ static void rearm(struct user_session *s)
     session_rearm(s);
 }
 
-static struct session_repair *add(struct user_session *s, struct slice rid)
+static struct session_repair *add(struct user_session *s, struct slice rid, int64_t told_ms)
 {
     struct session_repair *r = NULL;
 
@@ -88,7 +88,8 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     if (r == NULL)
         return NULL;
     r->session = s;
-    r->since_ms = r->asked_ms = r->passed_ms = r->shown_ms = r->missed_ms = RC_NO_DATE;
+    r->since_ms = r->asked_ms = r->shown_ms = r->missed_ms = RC_NO_DATE;
+    r->passed_ms = told_ms;
     room_hold_init(&r->hold);
     r->begun_ms = session_now_ms(s->table);
     r->rid_len = (uint16_t)rid.len;
@@ -189,7 +190,7 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
 
     if (r == NULL && !hint->lacking && !hint->burst)
         return NULL;
-    if (r == NULL && (r = add(s, room->id)) == NULL) {
+    if (r == NULL && (r = add(s, room->id, hint->told_ms)) == NULL) {
         give_up(s, room->id, "overload");
         return NULL;
     }
@@ -253,14 +254,9 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     session_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
     session_saw_leave(s, message, sight);
-    if (s->table->settings->message_source == SOURCE_REPAIR) {
-        bool begun = find(s, e->room.id) != NULL;
-
+    if (s->table->settings->message_source == SOURCE_REPAIR)
         r = note(s, &e->room, &hint);
-        /* It went out while the room's counter was not known; what comes from before it is late. */
-        if (r != NULL && !begun && sight == ROOM_SIGHT_REPEAT)
-            session_note_passed(message, ROOM_SIGHT_FIRST, &r->passed_ms);
-    } else if (sight == ROOM_SIGHT_REPEAT)
+    else if (sight == ROOM_SIGHT_REPEAT)
         sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
     if (r == NULL)
         session_tell_message(s, message, sight, born);
@@ -285,7 +281,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
 {
     struct session_repair *r = find(s, rid);
 
-    if (r == NULL && (r = add(s, rid)) == NULL) {
+    if (r == NULL && (r = add(s, rid, room_memory_told_ms(s->rooms, rid))) == NULL) {
         give_up(s, rid, "overload");
         return;
     }
@@ -420,7 +416,6 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     r->tries = 0;
     r->cut = r->holding = false;
     r->lacking_since_ms = 0;
-    r->passed_ms = RC_NO_DATE;
     if (r->missed_ms > covers_ms) { /* shown after the query went out */
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         ask(r);

@@ -350,7 +350,7 @@ struct held *session_take_held(struct user_session *s, struct room_hold *hold);
 
 /* ---- session_merge.c ---- */
 /* Sends on what of the answer is news, and what is held, in the room's order. asked_ms: what was
- * asked for begins there; *passed_ms: the newest message of the room that went out since. False:
+ * asked for begins there; *passed_ms: the newest message of the room that has gone out. False:
  * json is no answer, and nothing was done. */
 bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
                    struct room_hold *hold, int64_t *passed_ms);
