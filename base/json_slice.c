@@ -244,6 +244,14 @@ bool json_enter_object(struct json_reader *r)
     return enter(r, JSON_KIND_OBJECT);
 }
 
+bool json_enter_object_or_skip(struct json_reader *r)
+{
+    if (next_kind(r) == JSON_KIND_OBJECT)
+        return json_enter_object(r);
+    json_skip(r);
+    return false;
+}
+
 bool json_enter_array(struct json_reader *r)
 {
     return enter(r, JSON_KIND_ARRAY);

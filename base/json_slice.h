@@ -59,6 +59,7 @@ enum json_kind json_peek(struct json_reader *r);
  * value, which MUST then be consumed by one read, enter or skip. next_*: false at the end (the
  * closing bracket is consumed) and on error. */
 bool json_enter_object(struct json_reader *r);
+bool json_enter_object_or_skip(struct json_reader *r); /* false: skipped a value of another kind */
 bool json_next_key(struct json_reader *r, struct slice *raw_key);
 bool json_enter_array(struct json_reader *r);
 bool json_next_item(struct json_reader *r);

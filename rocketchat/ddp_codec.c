@@ -26,11 +26,8 @@ static void read_fields(struct json_reader *r, struct ddp_frame *f)
     struct json_key key;
     const char *mark = json_mark(r);
 
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (json_key_is(&key, "eventName"))
             json_read_if(r, JSON_KIND_STRING, &f->event_name);
@@ -85,18 +82,12 @@ bool ddp_frame_parse(struct slice text, struct ddp_frame *out)
 bool ddp_id_parse(struct slice raw, uint32_t *id)
 {
     char text[10]; /* 4294967295 */
-    uint64_t value = 0;
+    uint64_t value;
     size_t len;
 
     /* Unescaped first: "\u0037" is the 7 we sent. */
-    if (!json_string_unescape(raw, text, sizeof text, &len) || len == 0 || text[0] == '0')
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(text[i] - '0');
-    }
-    if (value > UINT32_MAX)
+    if (!json_string_unescape(raw, text, sizeof text, &len) || len == 0 || text[0] == '0' ||
+        !slice_read_digits((struct slice){text, len}, UINT32_MAX, &value))
         return false;
     *id = (uint32_t)value;
     return true;

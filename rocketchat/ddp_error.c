@@ -11,11 +11,8 @@ static uint64_t read_wait(struct json_reader *r)
     struct slice number;
     uint64_t ms = 0;
 
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return 0;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (!json_key_is(&key, "timeToReset")) {
             json_skip(r);

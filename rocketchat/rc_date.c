@@ -106,17 +106,12 @@ int64_t rc_date_of_iso(struct slice s)
 /* An integer in range; fractions and exponents are no dates. */
 static int64_t ms_of(struct slice number_text)
 {
-    bool negative = number_text.ptr[0] == '-';
-    int64_t value = 0;
+    const bool negative = slice_cut_prefix(&number_text, SLICE_LIT("-"));
+    uint64_t value;
 
-    for (size_t i = negative; i < number_text.len; i++) {
-        if (number_text.ptr[i] < '0' || number_text.ptr[i] > '9')
-            return RC_NO_DATE;
-        value = value * 10 + (number_text.ptr[i] - '0');
-        if (value > DATE_MAX_MS)
-            return RC_NO_DATE;
-    }
-    return negative ? -value : value;
+    if (!slice_read_digits(number_text, DATE_MAX_MS, &value))
+        return RC_NO_DATE;
+    return negative ? -(int64_t)value : (int64_t)value;
 }
 
 int64_t rc_date_read(struct json_reader *r)

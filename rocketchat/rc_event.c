@@ -17,11 +17,8 @@ void rc_message_read(struct json_reader *r, struct rc_message *out)
     const char *mark = json_mark(r);
 
     *out = (struct rc_message){.updated_ms = RC_NO_DATE, .ts_ms = RC_NO_DATE};
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (json_key_is(&key, "_id"))
             json_read_if(r, JSON_KIND_STRING, &out->id);
@@ -71,11 +68,8 @@ void rc_subscription_read(struct json_reader *r, struct rc_subscription *out)
     const char *mark = json_mark(r);
 
     *out = (struct rc_subscription){.ts_ms = RC_NO_DATE};
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (json_key_is(&key, "_id"))
             json_read_if(r, JSON_KIND_STRING, &out->id);
@@ -94,16 +88,13 @@ void rc_subscription_read(struct json_reader *r, struct rc_subscription *out)
 static int64_t read_count(struct json_reader *r)
 {
     struct slice text;
-    int64_t count = 0;
+    uint64_t count;
 
-    if (!json_read_if(r, JSON_KIND_NUMBER, &text) || text.len > 15) /* exact in JavaScript too */
+    /* 2^53 - 1: exact in JavaScript, too */
+    if (!json_read_if(r, JSON_KIND_NUMBER, &text) ||
+        !slice_read_digits(text, UINT64_C(9007199254740991), &count))
         return RC_NO_COUNT;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return RC_NO_COUNT;
-        count = count * 10 + (text.ptr[i] - '0');
-    }
-    return count;
+    return (int64_t)count;
 }
 
 void rc_room_read(struct json_reader *r, struct rc_room *out)
@@ -112,11 +103,8 @@ void rc_room_read(struct json_reader *r, struct rc_room *out)
     const char *mark = json_mark(r);
 
     *out = (struct rc_room){.msgs = RC_NO_COUNT, .updated_ms = RC_NO_DATE};
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (json_key_is(&key, "_id"))
             json_read_if(r, JSON_KIND_STRING, &out->id);
@@ -207,11 +195,8 @@ static bool read_participant(struct json_reader *r)
     struct json_key key;
     bool participant = true;
 
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return true;
-    }
-    json_enter_object(r);
     while (json_next_plain_key(r, &key)) {
         if (json_key_is(&key, "roomParticipant"))
             participant = json_peek(r) != JSON_KIND_FALSE;

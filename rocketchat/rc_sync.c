@@ -24,11 +24,8 @@ static void read_deleted(struct json_reader *r, const struct rc_sync_sink *sink)
         struct slice id = {0};
         int64_t deleted_ms = RC_NO_DATE;
 
-        if (json_peek(r) != JSON_KIND_OBJECT) {
-            json_skip(r);
+        if (!json_enter_object_or_skip(r))
             continue;
-        }
-        json_enter_object(r);
         while (json_next_plain_key(r, &key)) {
             if (json_key_is(&key, "_id"))
                 json_read_if(r, JSON_KIND_STRING, &id);

@@ -10,30 +10,14 @@
 
 /* ---- headers ---- */
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 /* Digits only; up to 10^15, which keeps all sums of ours from overflowing. */
 static bool read_number(struct slice s, int64_t *out)
 {
-    int64_t n = 0;
+    uint64_t n;
 
-    if (s.len == 0 || s.len > 15)
+    if (!slice_read_digits(s, UINT64_C(1000000000000000), &n))
         return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-        n = n * 10 + (s.ptr[i] - '0');
-    }
-    *out = n;
+    *out = (int64_t)n;
     return true;
 }
 
@@ -73,7 +57,7 @@ void rest_headers_line(struct rest_headers *h, struct slice line)
     if (colon == NULL)
         return;
     name = (struct slice){line.ptr, (size_t)(colon - line.ptr)};
-    value = trim((struct slice){colon + 1, line.len - name.len - 1});
+    value = slice_trim((struct slice){colon + 1, line.len - name.len - 1}, " \t\r\n");
     if (slice_eq_nocase(name, SLICE_LIT("X-RateLimit-Limit")))
         h->has_limit = read_number(value, &h->limit);
     else if (slice_eq_nocase(name, SLICE_LIT("X-RateLimit-Remaining")))
@@ -144,11 +128,8 @@ static void read_details(struct json_reader *r, struct error_parts *p)
 {
     struct slice key;
 
-    if (json_peek(r) != JSON_KIND_OBJECT) {
-        json_skip(r);
+    if (!json_enter_object_or_skip(r))
         return;
-    }
-    json_enter_object(r);
     while (json_next_key(r, &key)) {
         if (json_string_is(key, "error") || json_string_is(key, "errorType") ||
             json_string_is(key, "code")) {

@@ -103,17 +103,6 @@ void rest_stream_go_on(struct rest_stream *st)
 
 /* ---- the answer ---- */
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 static void read_status(struct rest_stream *st, struct slice line)
 {
     const char *space = memchr(line.ptr, ' ', line.len);
@@ -129,18 +118,10 @@ static void read_status(struct rest_stream *st, struct slice line)
 /* As libcurl reads them: chunks win, and a bad number counts for nothing. */
 static void read_length(struct rest_stream *st, struct slice name, struct slice value)
 {
-    uint64_t n = 0;
-
     if (slice_eq_nocase(name, SLICE_LIT("transfer-encoding")))
         st->chunked = true;
-    if (!slice_eq_nocase(name, SLICE_LIT("content-length")) || value.len == 0 || value.len > 18)
-        return;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!isdigit((unsigned char)value.ptr[i]))
-            return;
-        n = n * 10 + (uint64_t)(value.ptr[i] - '0');
-    }
-    st->length = n;
+    else if (slice_eq_nocase(name, SLICE_LIT("content-length")))
+        slice_read_digits(value, INT64_MAX, &st->length);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
@@ -161,7 +142,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     }
     if (st->status < 200) /* interim: another block follows */
         return size * n;
-    if (trim(line).len == 0) {
+    if (slice_trim(line, "\r\n").len == 0) {
         if (st->status > STATUS_MAX)
             return 0;
         st->head_told = true;
@@ -172,7 +153,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     if (colon == NULL || line.ptr[0] == ' ' || line.ptr[0] == '\t') /* folded: nobody needs it */
         return size * n;
     name = (struct slice){line.ptr, (size_t)(colon - line.ptr)};
-    value = trim((struct slice){colon + 1, line.len - name.len - 1});
+    value = slice_trim((struct slice){colon + 1, line.len - name.len - 1}, " \t\r\n");
     read_length(st, name, value);
     st->events.header(st->arg, name, value);
     return size * n;

@@ -1,5 +1,6 @@
-/* rocketchat/room_memory_internal.h - what room_memory.c (events, lists) and room_repair.c (what is
- * lacking, and its repair) share. */
+/* rocketchat/room_memory_internal.h - what room_memory.c (events, lists), room_messages.c (the
+ * messages known), room_repair.c (what is lacking, and its repair) and room_state.c (over a
+ * restart) share. */
 #ifndef ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
 #define ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
 

@@ -39,24 +39,6 @@ static bool key_is_right(const struct settings *settings, const struct http_view
            CRYPTO_memcmp(given.ptr, expected.ptr, expected.len) == 0;
 }
 
-static bool cut_prefix(struct slice *text, struct slice prefix)
-{
-    if (text->len < prefix.len || memcmp(text->ptr, prefix.ptr, prefix.len) != 0)
-        return false;
-    text->ptr += prefix.len;
-    text->len -= prefix.len;
-    return true;
-}
-
-static bool cut_suffix(struct slice *text, struct slice suffix)
-{
-    if (text->len < suffix.len ||
-        memcmp(text->ptr + text->len - suffix.len, suffix.ptr, suffix.len) != 0)
-        return false;
-    text->len -= suffix.len;
-    return true;
-}
-
 static void ask(struct shard *s, struct http_request *req, enum admin_action action,
                 struct slice who)
 {
@@ -88,7 +70,7 @@ static void ask(struct shard *s, struct http_request *req, enum admin_action act
 static bool handle_user(struct shard *s, struct http_request *req, struct slice who)
 {
     const enum http_method method = http_request_view(req)->method;
-    const bool session = cut_suffix(&who, SLICE_LIT("/session"));
+    const bool session = slice_cut_suffix(&who, SLICE_LIT("/session"));
 
     if (who.len == 0 || memchr(who.ptr, '/', who.len) != NULL)
         return false;
@@ -107,13 +89,13 @@ bool admin_routes_handle(struct shard *s, struct http_request *req)
     const struct http_view *v = http_request_view(req);
     struct slice path = v->path;
 
-    if (settings->admin_api_key[0] == '\0' || !cut_prefix(&path, SLICE_LIT("/admin/")))
+    if (settings->admin_api_key[0] == '\0' || !slice_cut_prefix(&path, SLICE_LIT("/admin/")))
         return false;
     if (!key_is_right(settings, v)) {
         admin_respond(req, 401, (struct slice){0});
         return true;
     }
-    if (cut_prefix(&path, SLICE_LIT("users/")))
+    if (slice_cut_prefix(&path, SLICE_LIT("users/")))
         return handle_user(s, req, path);
     return admin_push_handle(s, req);
 }

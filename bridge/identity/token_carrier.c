@@ -4,6 +4,7 @@
 #include "bridge/identity/enc_token.h"
 #include "signalr/http/http_server.h"
 
+#define BLANKS " \t"
 #define ENCRYPTED_MAX_BYTES (BASE64_LEN(JWT_MAX_BYTES + 16))
 
 static bool is_none(struct slice value)
@@ -12,26 +13,15 @@ static bool is_none(struct slice value)
            slice_eq(value, SLICE_LIT("undefined"));
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 /* Empty unless the scheme is Bearer. */
 static struct slice bearer(struct slice authorization)
 {
     static const struct slice scheme = SLICE_LIT("Bearer ");
-    struct slice value = trim(authorization);
+    struct slice value = slice_trim(authorization, BLANKS);
 
     if (value.len <= scheme.len || !slice_eq_nocase((struct slice){value.ptr, scheme.len}, scheme))
         return (struct slice){0};
-    return trim((struct slice){value.ptr + scheme.len, value.len - scheme.len});
+    return slice_trim((struct slice){value.ptr + scheme.len, value.len - scheme.len}, BLANKS);
 }
 
 static bool open_encrypted(const struct enc_token *enc, struct slice raw,

@@ -170,12 +170,10 @@ static void on_done(void *arg, const struct rc_error *error)
 static uint64_t announced(const struct http_view *v)
 {
     struct slice length;
-    uint64_t n = 0;
+    uint64_t n = REST_LENGTH_UNKNOWN;
 
-    if (!http_view_header(v, "content-length", &length))
-        return REST_LENGTH_UNKNOWN;
-    for (size_t i = 0; i < length.len; i++) /* digits: the server has looked */
-        n = n * 10 + (uint64_t)(length.ptr[i] - '0');
+    if (http_view_header(v, "content-length", &length))
+        slice_read_digits(length, INT64_MAX, &n);
     return n;
 }
 

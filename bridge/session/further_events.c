@@ -15,20 +15,6 @@ static const struct {
     [FURTHER_ROOM_CHANGED] = {"room-changed", "getRoomChangedNotification"},
 };
 
-const char *further_event_name(enum further_event which)
-{
-    return events[which].name;
-}
-
-static bool cut_suffix(struct slice *text, struct slice suffix)
-{
-    if (text->len < suffix.len ||
-        memcmp(text->ptr + text->len - suffix.len, suffix.ptr, suffix.len) != 0)
-        return false;
-    text->len -= suffix.len;
-    return true;
-}
-
 /* What .NET's clients take for a method's name, and more. */
 static bool is_target(struct slice text)
 {
@@ -41,7 +27,7 @@ static bool is_target(struct slice text)
 
 const char *further_map_add(struct further_map *map, struct slice item)
 {
-    const bool as_args = cut_suffix(&item, SLICE_LIT(":args"));
+    const bool as_args = slice_cut_suffix(&item, SLICE_LIT(":args"));
     const char *equals = item.len == 0 ? NULL : memchr(item.ptr, '=', item.len);
     struct slice name = {item.ptr, equals == NULL ? item.len : (size_t)(equals - item.ptr)};
     struct slice target = {0};

@@ -46,7 +46,6 @@ struct further_map {
  * behind the item. */
 const char *further_map_add(struct further_map *map, struct slice item);
 
-const char *further_event_name(enum further_event which);
 /* False: e is none of them, or a rooms-changed, which is another event besides. */
 bool further_event_of(const struct rc_event *e, enum further_event *which);
 

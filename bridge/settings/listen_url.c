@@ -1,6 +1,5 @@
 #include "bridge/settings/listen_url.h"
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,16 +9,9 @@ static const char *const bad_host = "the host must be an IPv4 address, [IPv6], l
 
 static const char *parse_port(struct slice text, uint16_t *out)
 {
-    unsigned port = 0;
+    uint64_t port;
 
-    if (text.len == 0 || text.len > 5)
-        return bad_port;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!isdigit((unsigned char)text.ptr[i]))
-            return bad_port;
-        port = port * 10 + (unsigned)(text.ptr[i] - '0');
-    }
-    if (port > UINT16_MAX)
+    if (!slice_read_digits(text, UINT16_MAX, &port))
         return bad_port;
     *out = (uint16_t)port;
     return NULL;

@@ -29,16 +29,9 @@ static bool is_path_char(char c)
 
 static const char *parse_port(struct slice text, uint16_t *out)
 {
-    unsigned port = 0;
+    uint64_t port;
 
-    if (text.len == 0 || text.len > 5)
-        return "the port must be a number from 1 to 65535";
-    for (size_t i = 0; i < text.len; i++) {
-        if (!isdigit((unsigned char)text.ptr[i]))
-            return "the port must be a number from 1 to 65535";
-        port = port * 10 + (unsigned)(text.ptr[i] - '0');
-    }
-    if (port == 0 || port > UINT16_MAX)
+    if (!slice_read_digits(text, UINT16_MAX, &port) || port == 0)
         return "the port must be a number from 1 to 65535";
     *out = (uint16_t)port;
     return NULL;

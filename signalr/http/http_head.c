@@ -28,29 +28,13 @@ bool http_is_tchar(char c)
     return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-struct slice http_trim(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 bool http_list_next(struct slice *rest, struct slice *member)
 {
     while (rest->len > 0) {
         const char *comma = memchr(rest->ptr, ',', rest->len);
         size_t len = comma == NULL ? rest->len : (size_t)(comma - rest->ptr);
 
-        *member = http_trim((struct slice){rest->ptr, len});
+        *member = slice_trim((struct slice){rest->ptr, len}, " \t");
         rest->ptr += comma == NULL ? len : len + 1;
         rest->len -= comma == NULL ? len : len + 1;
         if (member->len > 0)
@@ -96,7 +80,7 @@ static bool check_bytes(struct slice raw, size_t *nlines, struct http_fault *fau
             return fail(fault, 400, "control byte in the head");
         if (i == 0 || raw.ptr[i - 1] != '\r')
             return fail(fault, 400, "line feed without carriage return");
-        if (i + 1 < raw.len && is_blank(raw.ptr[i + 1]))
+        if (i + 1 < raw.len && (raw.ptr[i + 1] == ' ' || raw.ptr[i + 1] == '\t'))
             return fail(fault, 400, "folded header line");
         ++*nlines;
     }
@@ -212,19 +196,6 @@ struct fields {
     bool close, keep_alive, connection_upgrade, websocket;
 };
 
-static bool read_length(struct slice value, uint64_t *out)
-{
-    if (value.len == 0 || value.len > 18) /* 18 digits can't overflow */
-        return false;
-    *out = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return false;
-        *out = *out * 10 + (uint64_t)(value.ptr[i] - '0');
-    }
-    return true;
-}
-
 static bool read_field(const struct http_header *h, struct http_head *head, struct fields *f,
                        struct http_fault *fault)
 {
@@ -232,7 +203,7 @@ static bool read_field(const struct http_header *h, struct http_head *head, stru
         f->hosts++;
         f->host = h->value;
     } else if (slice_eq_nocase(h->name, SLICE_LIT("content-length"))) {
-        if (f->lengths++ > 0 || !read_length(h->value, &head->content_length))
+        if (f->lengths++ > 0 || !slice_read_digits(h->value, INT64_MAX, &head->content_length))
             return fail(fault, 400, "bad or second Content-Length");
         head->has_length = true;
     } else if (slice_eq_nocase(h->name, SLICE_LIT("transfer-encoding"))) {
@@ -316,7 +287,7 @@ bool http_head_read(struct slice raw, struct http_head *head, struct http_fault 
             goto refused;
         }
         to->name = (struct slice){line.ptr, n};
-        to->value = http_trim((struct slice){colon + 1, line.len - n - 1});
+        to->value = slice_trim((struct slice){colon + 1, line.len - n - 1}, " \t");
         if (!read_field(to, &h, &fields, fault))
             goto refused;
     }

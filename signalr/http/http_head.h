@@ -42,8 +42,6 @@ void http_head_free(struct http_head *head);
 bool http_method_find(struct slice name, enum http_method *out); /* case matters: RFC 9110 9.1 */
 bool http_is_tchar(char c);                                      /* RFC 9110 5.6.2 */
 
-struct slice http_trim(struct slice s); /* spaces and tabs around */
-
 /* The next member of a comma-separated list, trimmed; empty members are skipped. False: no more. */
 bool http_list_next(struct slice *rest, struct slice *member);
 

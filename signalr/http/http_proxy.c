@@ -71,7 +71,8 @@ bool http_cidr_parse(struct slice text, struct http_cidr *out)
 {
     const char *slash = text.len == 0 ? NULL : memchr(text.ptr, '/', text.len);
     size_t len = slash == NULL ? text.len : (size_t)(slash - text.ptr);
-    unsigned bits = 0, width;
+    uint64_t bits;
+    unsigned width;
 
     if (!http_addr_parse((struct slice){text.ptr, len}, &out->addr))
         return false;
@@ -81,14 +82,7 @@ bool http_cidr_parse(struct slice text, struct http_cidr *out)
     } else {
         struct slice digits = {slash + 1, text.len - len - 1};
 
-        if (digits.len == 0 || digits.len > 3)
-            return false;
-        for (size_t i = 0; i < digits.len; i++) {
-            if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
-                return false;
-            bits = bits * 10 + (unsigned)(digits.ptr[i] - '0');
-        }
-        if (bits > width)
+        if (digits.len > 3 || !slice_read_digits(digits, width, &bits))
             return false;
     }
     out->bits = (uint8_t)(bits + 128 - width);

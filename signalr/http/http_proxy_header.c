@@ -30,16 +30,9 @@ static bool next_word(struct slice *line, struct slice *word)
 
 static bool port_valid(struct slice text)
 {
-    unsigned port = 0;
+    uint64_t port;
 
-    if (text.len == 0 || text.len > 5)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        port = port * 10 + (unsigned)(text.ptr[i] - '0');
-    }
-    return port <= UINT16_MAX;
+    return text.len <= 5 && slice_read_digits(text, UINT16_MAX, &port);
 }
 
 /* "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443", "PROXY UNKNOWN anything" */

@@ -455,11 +455,6 @@ void *hub_connection_user_data(const struct hub_connection *c)
     return c->user_data;
 }
 
-uint64_t hub_connection_expires_at_ms(const struct hub_connection *c)
-{
-    return c->expires_at_ms;
-}
-
 struct slice hub_connection_client_address(const struct hub_connection *c)
 {
     return slice_of(c->client_address);

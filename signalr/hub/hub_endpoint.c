@@ -94,7 +94,7 @@ static bool accepts(struct slice list, struct slice type)
         const char *semicolon = memchr(item.ptr, ';', item.len);
 
         if (semicolon != NULL)
-            item = http_trim((struct slice){item.ptr, (size_t)(semicolon - item.ptr)});
+            item = slice_trim((struct slice){item.ptr, (size_t)(semicolon - item.ptr)}, " \t");
         if (slice_eq_nocase(item, type))
             return true;
     }

@@ -153,7 +153,6 @@ bool hub_connection_is_open(const struct hub_connection *c);
 struct hub_connection *signalr_server_find_any(struct signalr_server *s, uint64_t serial);
 struct slice hub_connection_user_key(const struct hub_connection *c); /* empty: anonymous */
 void *hub_connection_user_data(const struct hub_connection *c);       /* signalr_user.host_data */
-uint64_t hub_connection_expires_at_ms(const struct hub_connection *c);
 struct slice hub_connection_client_address(const struct hub_connection *c);
 size_t hub_connection_queued_bytes(const struct hub_connection *c);
 uint64_t hub_connection_last_write_ms(const struct hub_connection *c);

@@ -4,40 +4,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && is_space(s.ptr[0]))
-        s = (struct slice){s.ptr + 1, s.len - 1};
-    while (s.len > 0 && is_space(s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 /* As .NET's int.TryParse: white space around, a sign, decimal digits, 32 bits. */
 static bool parse_int32(struct slice s, int32_t *out)
 {
-    int64_t value = 0;
-    bool negative = false;
-    size_t i = 0;
+    uint64_t value;
+    bool negative;
 
-    s = trim(s);
-    if (s.len > 0 && (s.ptr[0] == '-' || s.ptr[0] == '+'))
-        negative = s.ptr[i++] == '-';
-    if (i == s.len)
+    s = slice_trim(s, " \t\n\v\f\r");
+    negative = slice_cut_prefix(&s, SLICE_LIT("-"));
+    if (!negative)
+        slice_cut_prefix(&s, SLICE_LIT("+"));
+    if (!slice_read_digits(s, (uint64_t)INT32_MAX + negative, &value))
         return false;
-    for (; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-        value = value * 10 + (s.ptr[i] - '0');
-        if (value > (int64_t)INT32_MAX + negative)
-            return false;
-    }
-    *out = (int32_t)(negative ? -value : value);
+    *out = (int32_t)(negative ? -(int64_t)value : (int64_t)value);
     return true;
 }
 

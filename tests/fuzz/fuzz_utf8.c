@@ -1,35 +1,10 @@
 /* Any bytes, cut anywhere: the verdict does not depend on the cuts, and a rule written apart
  * agrees. */
 #include "base/utf8.h"
+#include "tests/unit/utf8_reference.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* RFC 3629 as arithmetic: decode, then look at the number. */
-static bool reference(const uint8_t *p, size_t len)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-
-    while (len > 0) {
-        uint32_t c = p[0];
-        size_t n = c < 0x80 ? 1 : c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf8 ? 4 : 0;
-
-        if (n == 0 || n > len)
-            return false;
-        if (n > 1)
-            c &= 0x7fu >> n;
-        for (size_t i = 1; i < n; i++) {
-            if (p[i] >> 6 != 2)
-                return false;
-            c = c << 6 | (p[i] & 0x3f);
-        }
-        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-            return false;
-        p += n;
-        len -= n;
-    }
-    return true;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -39,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct utf8_check u;
     bool fed = true;
 
-    assert(ok == reference(data, len));
+    assert(ok == utf8_reference(data, len));
     utf8_check_init(&u);
     for (size_t i = 0; i < len && fed; i += step) {
         size_t n = len - i < step ? len - i : step;

@@ -295,6 +295,30 @@ static void test_walk(void **state)
     assert_false(json_failed(&r));
 }
 
+static void test_enter_or_skip(void **state)
+{
+    const char text[] = "[[{}],{\"a\":1},\"x\",tru]";
+    struct json_reader r;
+    struct slice s;
+
+    (void)state;
+    json_reader_init(&r, text, sizeof text - 1, 64);
+    assert_true(json_enter_array(&r));
+    assert_true(json_next_item(&r));
+    assert_false(json_enter_object_or_skip(&r)); /* an array is skipped whole */
+    assert_true(json_next_item(&r));
+    assert_true(json_enter_object_or_skip(&r));
+    assert_true(json_next_key(&r, &s));
+    assert_true(json_skip(&r));
+    assert_false(json_next_key(&r, &s));
+    assert_true(json_next_item(&r));
+    assert_false(json_enter_object_or_skip(&r));
+    assert_false(json_failed(&r));
+    assert_true(json_next_item(&r));
+    assert_false(json_enter_object_or_skip(&r)); /* no value at all */
+    assert_true(json_failed(&r));
+}
+
 static void test_sticky(void **state)
 {
     struct json_reader r;
@@ -486,9 +510,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid),        cmocka_unit_test(test_string_steps),
         cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_walk),         cmocka_unit_test(test_sticky),
-        cmocka_unit_test(test_int64),        cmocka_unit_test(test_string_text),
-        cmocka_unit_test(test_write),        cmocka_unit_test(test_mark),
+        cmocka_unit_test(test_walk),         cmocka_unit_test(test_enter_or_skip),
+        cmocka_unit_test(test_sticky),       cmocka_unit_test(test_int64),
+        cmocka_unit_test(test_string_text),  cmocka_unit_test(test_write),
+        cmocka_unit_test(test_mark),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
