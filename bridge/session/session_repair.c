@@ -102,15 +102,18 @@ static struct session_repair *add(struct user_session *s, struct slice rid, int6
     return r;
 }
 
-struct held *session_take_held(struct user_session *s, struct room_hold *hold)
+struct held *session_take_held(struct user_session *s, struct room_hold *hold, int64_t until_ms)
 {
-    s->held_bytes -= (uint32_t)hold->bytes;
-    return room_hold_take(hold);
+    const size_t before = hold->bytes;
+    struct held *held = room_hold_take(hold, until_ms);
+
+    s->held_bytes -= (uint32_t)(before - hold->bytes);
+    return held;
 }
 
 static void release_held(struct session_repair *r)
 {
-    struct held *held = session_take_held(r->session, &r->hold);
+    struct held *held = session_take_held(r->session, &r->hold, INT64_MAX);
 
     r->holding = false;
     for (const struct held *h = held; h != NULL; h = h->next) {
@@ -388,12 +391,21 @@ static void failed(struct session_repair *r, const struct rc_error *error)
     end(r);
 }
 
+static bool take(struct session_repair *r, const struct repair_answer *answer, bool more)
+{
+    const struct session_answer a = {
+        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more};
+
+    return session_merge(r->session, rid_of(r), &a, &r->hold, &r->passed_ms);
+}
+
 void session_table_repair_answered(struct session_table *t, uint64_t ticket, int64_t covers_ms,
                                    struct repair_answer *answer, const struct rc_error *error)
 {
     struct session_repair *r;
     struct user_session *s;
     struct rc_error malformed;
+    bool more;
 
     HASH_FIND(hh, t->repairs, &ticket, sizeof ticket, r);
     if (r == NULL)
@@ -401,8 +413,8 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     s = r->session;
     HASH_DEL(t->repairs, r);
     r->ticket = 0;
-    if (answer != NULL && !session_merge(s, rid_of(r), (struct slice){answer->json, answer->len},
-                                         r->asked_ms, &r->hold, &r->passed_ms)) {
+    more = r->missed_ms > covers_ms; /* shown after the query went out */
+    if (answer != NULL && !take(r, answer, more)) {
         rc_error_of(&malformed, RC_MALFORMED);
         error = &malformed;
         answer = NULL;
@@ -416,7 +428,7 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     r->tries = 0;
     r->cut = r->holding = false;
     r->lacking_since_ms = 0;
-    if (r->missed_ms > covers_ms) { /* shown after the query went out */
+    if (more) {
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         ask(r);
     } else if (r->burst && r->shown_ms > covers_ms) {

@@ -159,8 +159,8 @@ void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
  * A client whose network stalls gives up after a while. What its TCP then still takes in, it drops,
  * and its acknowledgement proves nothing. So the connection is looked at with every ping: when
  * bytes are found unacknowledged then, the receipt of that moment stands until a later look finds
- * them acknowledged and the client alive. Bytes that are younger than the last ping may merely be on
- * their way: then it is looked at again a moment later, when nobody can have given up yet. */
+ * them acknowledged and the client alive. Bytes that are younger than the last ping may merely be
+ * on their way: then it is looked at again a moment later, when nobody can have given up yet. */
 void hub_loss_look(struct hub_connection *c, uint64_t now_ms);
 void hub_loss_look_again(struct hub_connection *c);
 void hub_loss_close(struct hub_connection *c); /* the transport can still be asked */

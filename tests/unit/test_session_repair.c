@@ -275,6 +275,44 @@ static void test_limits_are_waited_for(void **state)
                                      "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
 }
 
+/* More was missed while the query was out: what shows it waits for the next answer. */
+static void test_shown_behind_the_query(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    run();
+    changed(ROOM(16));
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+    assert_int_equal(w.repair_asks, 2);
+    run();
+    changed(ROOM(17));
+    ddp_ok("messages/get",
+           "[" MESSAGE(17) "," MESSAGE(16) "," MESSAGE(15) "," MESSAGE(14) "," MESSAGE(13) "]");
+    expect(NOTIFIED(14) NOTIFIED(15) NOTIFIED(16) NOTIFIED(17));
+    assert_int_equal(w.repair_asks, 2);
+}
+
+/* ... but no longer than three seconds, and then they are late. */
+static void test_shown_behind_a_slow_query(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    run();
+    advance(2000);
+    changed(ROOM(16));
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+    advance(1100);
+    expect(NOTIFIED(16));
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(16) "," MESSAGE(15) "," MESSAGE(14) "]");
+    expect(NOTIFIED(14) NOTIFIED(15) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
 /* Only what went out before its time is late: not what nothing waited for. */
 static void test_a_slow_answer_alone_is_not_late(void **state)
 {
@@ -484,6 +522,8 @@ int main(void)
         TEST(test_limits_are_waited_for),
         TEST(test_late_in_a_room_without_a_counter),
         TEST(test_late_behind_a_counter_that_fitted),
+        TEST(test_shown_behind_the_query),
+        TEST(test_shown_behind_a_slow_query),
         TEST(test_a_slow_answer_alone_is_not_late),
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),
