@@ -5,6 +5,7 @@
 #include "bridge/heap_trim.h"
 #include "bridge/identity/key_refresh.h"
 #include "bridge/im_proxy/im_counts.h"
+#include "bridge/im_proxy/im_logins.h"
 #include "bridge/log/log.h"
 #include "bridge/login/admin_agent.h"
 #include "bridge/routes.h"
@@ -289,6 +290,7 @@ static void program_close(struct run *run)
     metrics_free(p->metrics);
     http_counts_free(p->counts);
     im_counts_free(p->proxied);
+    im_logins_free(p->im_logins);
     im_counts_free(p->abp_counts);
     replay_file_free(&p->replay);
     user_rules_close(&p->rules);
@@ -349,10 +351,11 @@ int program_run(const struct settings *settings, const struct replay_file *repla
     p->metrics = metrics_new(p->nshards);
     p->counts = http_counts_new();
     p->proxied = im_counts_new();
+    p->im_logins = im_logins_new(settings->proxy.logins_per_minute);
     p->abp_counts = im_counts_new();
     p->abp_map = abp_map_new(&settings->abp.routes, &map_error, &map_row);
-    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->abp_counts == NULL ||
-                 p->abp_map == NULL
+    rc = p->metrics == NULL || p->counts == NULL || p->proxied == NULL || p->im_logins == NULL ||
+                 p->abp_counts == NULL || p->abp_map == NULL
              ? UV_ENOMEM
              : open_main_loop(&run);
     if (rc == 0)

@@ -36,6 +36,7 @@ struct program {
     struct metrics *metrics;
     struct http_counts *counts;   /* connections of all shards; */
     struct im_counts *proxied;    /* calls passed on to Rocket.Chat, of all shards; */
+    struct im_logins *im_logins;  /* those of them that are logins; */
     struct signalr_shared shared; /* negotiations, too */
     _Atomic int phase;            /* enum program_phase */
     uint64_t drain_start_ms;      /* uv_hrtime's clock; stands before the first step is told */

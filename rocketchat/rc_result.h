@@ -30,6 +30,10 @@ enum rc_result {
     RC_NRESULTS,
 };
 
+/* How long Rocket.Chat refuses a user or an address it has blocked, by default, counted from the
+ * last failed try, so that every try prolongs it (rocketchat.md 2.3). */
+#define RC_LOGIN_BLOCK_MS (5 * 60 * 1000)
+
 const char *rc_result_name(enum rc_result r); /* "ok", "rate-limited", ... for logs and metrics */
 bool rc_result_is_transient(enum rc_result r);
 

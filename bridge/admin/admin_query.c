@@ -46,6 +46,14 @@ static void query_free(struct admin_query *q)
 
 /* ---- the first round ---- */
 
+/* The session's, and what Authenticate handed out. Without a session, too: then the user is known
+ * by key alone. */
+static void end_tokens(struct shard *s, struct slice key)
+{
+    session_table_revoke(s->sessions, key, SESSION_LOGGED_OUT);
+    session_table_revoke(s->handed, key, SESSION_LOGGED_OUT);
+}
+
 static void find_on_shard(struct shard_ask *ask, struct shard *s)
 {
     const struct admin_query *q = (const struct admin_query *)ask;
@@ -55,15 +63,19 @@ static void find_on_shard(struct shard_ask *ask, struct shard *s)
 
     if (token != NULL)
         part->token = *token;
-    if (!session_table_find(s->sessions, slice_of(q->who), &key))
+    if (!session_table_find(s->sessions, slice_of(q->who), &key)) {
+        if (q->action == ADMIN_END_SESSION &&
+            shard_of_user(s->program, slice_of(q->who)) == s->index)
+            end_tokens(s, slice_of(q->who));
         return;
+    }
     part->key = slice_dup(key);
     part->found = part->key != NULL;
     if (part->found && q->action == ADMIN_DESCRIBE) {
         session_table_describe(s->sessions, key, &part->session);
         session_table_why(s->sessions, key, &part->why);
     } else if (part->found) {
-        session_table_revoke(s->sessions, slice_of(part->key), SESSION_LOGGED_OUT);
+        end_tokens(s, slice_of(part->key));
     }
 }
 

@@ -16,7 +16,12 @@
  * Methods, params and answers: rocketchat.md 5.3 and 6.4, and Rocket.Chat's sources of 6.x to 8.x,
  * apps/meteor/app/lib/server/methods/{sendMessage,updateMessage,deleteMessage,joinRoom,leaveRoom,
  * getSingleMessage}.ts, app/reactions/server/setReaction.ts, server/methods/{readMessages,
- * loadHistory,createDirectMessage}.ts, packages/streamer/src/notifications.module.ts. */
+ * loadHistory,createDirectMessage}.ts, packages/streamer/src/notifications.module.ts.
+ * REST calls that rocketchat.md leaves out, with their bodies (no other keys are taken there):
+ * chat.react {messageId, emoji, shouldReact}, apps/meteor/app/api/server/v1/chat.ts @78da2ffb and
+ * @00daca25, packages/rest-typings/src/v1/chat.ts (indexed id 513969683; a 5.x one, id 775069949,
+ * takes no shouldReact, but that server has the method); channels.join {roomId, joinCode?}, public
+ * channels alone, as the method: v1/channels.ts @062f17bf, ChannelsJoinProps (id 745605619). */
 #ifndef BRIDGE_HUB_METHOD_H
 #define BRIDGE_HUB_METHOD_H
 

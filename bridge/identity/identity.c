@@ -119,7 +119,9 @@ void identity_from_request(const struct identity_options *options, const struct 
     case TOKEN_CARRIER_NONE:
         return;
     case TOKEN_CARRIER_UNREADABLE:
-        result->reason = "no token, and an enc_auth_token that no pass phrase opens";
+        result->outcome = IDENTITY_REFUSED;
+        result->jwt = JWT_MALFORMED;
+        result->reason = "an enc_auth_token that no pass phrase opens, and no other token";
         return;
     case TOKEN_CARRIER_ENCRYPTED:
     case TOKEN_CARRIER_HEADER:

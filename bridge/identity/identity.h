@@ -20,7 +20,7 @@
 /* Built once from the settings; borrows all it points to. Lists are NULL-terminated. */
 struct identity_options {
     struct jwt_rules jwt;
-    const struct enc_token *enc_token; /* NULL: that carrier isn't read */
+    const struct enc_token *enc_token; /* NULL: that carrier can't be opened */
     const char *const *user_id_claims, *const *name_claims, *const *tenant_claims;
 };
 

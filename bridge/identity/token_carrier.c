@@ -24,30 +24,32 @@ static struct slice bearer(struct slice authorization)
     return slice_trim((struct slice){value.ptr + scheme.len, value.len - scheme.len}, BLANKS);
 }
 
-static bool open_encrypted(const struct enc_token *enc, struct slice raw,
-                           char buffer[JWT_MAX_BYTES], size_t *len)
+static enum token_carrier open_encrypted(const struct enc_token *enc, struct slice raw,
+                                         char buffer[JWT_MAX_BYTES], size_t *len)
 {
     char decoded[ENCRYPTED_MAX_BYTES];
-    size_t decoded_len;
+    struct slice value = {decoded, 0};
 
-    return http_percent_decode(raw, decoded, sizeof decoded, &decoded_len) &&
-           enc_token_decrypt(enc, (struct slice){decoded, decoded_len}, buffer, JWT_MAX_BYTES, len);
+    if (!http_percent_decode(raw, decoded, sizeof decoded, &value.len))
+        return TOKEN_CARRIER_UNREADABLE;
+    if (is_none(value))
+        return TOKEN_CARRIER_NONE;
+    return enc != NULL && enc_token_decrypt(enc, value, buffer, JWT_MAX_BYTES, len)
+               ? TOKEN_CARRIER_ENCRYPTED
+               : TOKEN_CARRIER_UNREADABLE;
 }
 
 enum token_carrier token_carrier_find(const struct token_carriers *carriers,
                                       const struct enc_token *enc, char buffer[JWT_MAX_BYTES],
                                       struct slice *token)
 {
-    enum token_carrier none = TOKEN_CARRIER_NONE;
     struct slice header = bearer(carriers->authorization);
     size_t len = 0;
+    enum token_carrier encrypted = open_encrypted(enc, carriers->enc_auth_token, buffer, &len);
 
-    if (enc != NULL && !is_none(carriers->enc_auth_token)) {
-        if (open_encrypted(enc, carriers->enc_auth_token, buffer, &len)) {
-            *token = (struct slice){buffer, len};
-            return TOKEN_CARRIER_ENCRYPTED;
-        }
-        none = TOKEN_CARRIER_UNREADABLE;
+    if (encrypted == TOKEN_CARRIER_ENCRYPTED) {
+        *token = (struct slice){buffer, len};
+        return encrypted;
     }
     if (!is_none(header)) {
         *token = header;
@@ -57,5 +59,5 @@ enum token_carrier token_carrier_find(const struct token_carriers *carriers,
         *token = carriers->access_token;
     else
         *token = (struct slice){buffer, len};
-    return is_none(*token) ? none : TOKEN_CARRIER_QUERY;
+    return is_none(*token) ? encrypted : TOKEN_CARRIER_QUERY;
 }

@@ -3,8 +3,9 @@
  * Carriers, in this order (abp.md 1.6, 2.4 and 4): query enc_auth_token, header Authorization with
  * scheme Bearer, query access_token. The first that carries a token decides; the others aren't
  * looked at. No token: a carrier that is missing, empty, `null` or `undefined` (what frontends send
- * for a missing cookie), an Authorization header of another scheme, an enc_auth_token no pass
- * phrase opens. */
+ * for a missing cookie), an Authorization header of another scheme. An enc_auth_token that no pass
+ * phrase opens, or that none is set for, gives way to the others; alone it is a token that is no
+ * good, or a wrong pass phrase would make users anonymous. */
 #ifndef BRIDGE_TOKEN_CARRIER_H
 #define BRIDGE_TOKEN_CARRIER_H
 
@@ -19,7 +20,7 @@ struct token_carriers {
 
 enum token_carrier {
     TOKEN_CARRIER_NONE,
-    TOKEN_CARRIER_UNREADABLE, /* none, but there was an enc_auth_token nobody could open */
+    TOKEN_CARRIER_UNREADABLE, /* an enc_auth_token nobody can open, and no other; *token: not set */
     TOKEN_CARRIER_ENCRYPTED,
     TOKEN_CARRIER_HEADER,
     TOKEN_CARRIER_QUERY,

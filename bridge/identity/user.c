@@ -264,8 +264,7 @@ bool user_carries_token(const struct shard *s, const struct http_view *request)
     if (!rules->tokens_checked)
         return false;
     find_carriers(request, &carriers);
-    return token_carrier_find(&carriers, rules->enc_token, buffer, &token) >=
-           TOKEN_CARRIER_ENCRYPTED;
+    return token_carrier_find(&carriers, rules->enc_token, buffer, &token) != TOKEN_CARRIER_NONE;
 }
 
 void user_release(void *host_data)

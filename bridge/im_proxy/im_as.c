@@ -20,6 +20,23 @@ static bool use(struct im_exchange *ex, struct slice user_id, struct slice token
     return true;
 }
 
+/* All is there that the call is made with. */
+static void go(struct im_exchange *ex)
+{
+    uint64_t wait = 0;
+
+    if (im_path_is_login(ex->call))
+        wait = im_logins_take(ex->proxy->shard->program->im_logins, uv_hrtime() / 1000000,
+                              slice_of(ex->user_id));
+    if (wait == 0) {
+        im_exchange_send(ex);
+        return;
+    }
+    im_refuse(ex->req, 429, "Error, too many requests. Please slow down.",
+              "error-too-many-requests", wait);
+    im_exchange_over(ex, METRIC_IM_LIMITED);
+}
+
 static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)
 {
     struct im_exchange *ex = arg;
@@ -42,7 +59,7 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
         im_refuse(ex->req, 502, "Token too long", "", 0);
         refused(ex);
     } else {
-        im_exchange_send(ex);
+        go(ex);
     }
 }
 
@@ -82,7 +99,7 @@ static void go_as_caller(struct im_exchange *ex, enum im_identity_answer answer,
         refused(ex);
     } else if (!admin || im_path_is_logout(ex->call)) { /* it ends a token: never the agent's */
         use(ex, slice_of(caller->user_id), slice_of(caller->auth_token));
-        im_exchange_send(ex);
+        go(ex);
     } else if (answer == IM_IDENTITY_ACCEPTED) {
         ex->who.as = IM_AS_ADMIN;
         ask_token(ex, (struct slice){0});

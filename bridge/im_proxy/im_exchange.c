@@ -110,10 +110,11 @@ static void on_header(void *arg, struct slice name, struct slice value)
         rest_headers_line(&ex->limits, (struct slice){line, (size_t)n});
 }
 
-/* A 401 to a token of ours may be the token's end, and not the user's. */
+/* A 401 to a token of ours may be the token's end, and not the user's; that of `login` tells of the
+ * password in its body. */
 static bool may_retry(const struct im_exchange *ex)
 {
-    return !ex->retried && ex->who.as != IM_AS_CALLER && ex->whole;
+    return !ex->retried && !im_path_is_login(ex->call) && ex->who.as != IM_AS_CALLER && ex->whole;
 }
 
 static void on_head(void *arg, int status, uint64_t length)
@@ -123,7 +124,7 @@ static void on_head(void *arg, int status, uint64_t length)
     ex->status = status;
     ex->length = length;
     ex->held = status == 429 || (status == 401 && may_retry(ex));
-    if (status == 401 && ex->who.as == IM_AS_CALLER)
+    if (status == 401 && ex->who.as == IM_AS_CALLER && !im_path_is_login(ex->call))
         im_identity_forget(ex->proxy->identity, slice_of(ex->user_id), slice_of(ex->auth_token));
     if (!ex->held)
         send_head(ex, 0);

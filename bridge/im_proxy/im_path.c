@@ -140,7 +140,7 @@ bool im_path_listed(const char *const *routes, enum http_method method, struct s
     return false;
 }
 
-bool im_path_is_logout(struct slice call)
+static bool is_call(struct slice call, struct slice name)
 {
     char decoded[16];
     size_t n;
@@ -148,7 +148,17 @@ bool im_path_is_logout(struct slice call)
     if (call.len > 0 && call.ptr[call.len - 1] == '/')
         call.len--;
     return http_percent_decode(call, decoded, sizeof decoded, &n) &&
-           slice_eq_nocase((struct slice){decoded, n}, SLICE_LIT("logout"));
+           slice_eq_nocase((struct slice){decoded, n}, name);
+}
+
+bool im_path_is_login(struct slice call)
+{
+    return is_call(call, SLICE_LIT("login"));
+}
+
+bool im_path_is_logout(struct slice call)
+{
+    return is_call(call, SLICE_LIT("logout"));
 }
 
 /* Of a listed route, which has no percent sign. */

@@ -31,8 +31,9 @@ void im_path_target(struct slice call, struct slice query, struct byte_buf *out)
 /* A route an operator lists: "GET channels.list" is that call, "GET channels.list*" every one that
  * begins so. routes: NULL-terminated. */
 bool im_path_listed(const char *const *routes, enum http_method method, struct slice call);
-/* Rocket.Chat's `logout`, which ends the token it comes with; however a router may read it: case
- * folded, letters percent-encoded, a slash behind. */
+/* Rocket.Chat's `login`, and its `logout`, which ends the token it comes with; however a router may
+ * read them: case folded, letters percent-encoded, a slash behind. */
+bool im_path_is_login(struct slice call);
 bool im_path_is_logout(struct slice call);
 /* A route as a setting's check: NULL, or what must be. None may end tokens of the administrator. */
 const char *im_path_check_route(const char *text);

@@ -11,6 +11,7 @@
 #include "bridge/im_proxy/im_counts.h"
 #include "bridge/im_proxy/im_headers.h"
 #include "bridge/im_proxy/im_identity.h"
+#include "bridge/im_proxy/im_logins.h"
 #include "bridge/im_proxy/im_path.h"
 #include "bridge/im_proxy/im_proxy.h"
 #include "bridge/login/token_desk.h"

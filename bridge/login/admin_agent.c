@@ -185,6 +185,8 @@ static void fail(struct admin_agent *a, const struct rc_error *error)
             a->state = ADMIN_LOGGING_IN;
         pause = doubling(BACKOFF_MIN_MS, BACKOFF_MAX_MS, a->failures++);
     }
+    if (error->result == RC_BLOCKED_USER && pause < RC_LOGIN_BLOCK_MS)
+        pause = RC_LOGIN_BLOCK_MS;
     if (error->retry_after_ms > pause)
         pause = error->retry_after_ms;
     again_in(a, jitter(pause));

@@ -13,7 +13,6 @@ enum {
     MINUTE_MS = 60 * 1000,
     REFUSED_FIRST_MS = MINUTE_MS,
     REFUSED_LONGEST_MS = 30 * MINUTE_MS,
-    BLOCKED_USER_MS = 5 * MINUTE_MS, /* how long Rocket.Chat blocks a user, by default */
     PAUSE_FIRST_MS = 5 * MINUTE_MS,
     PAUSE_LONGEST_MS = 30 * MINUTE_MS,
     REFUSALS_TO_PAUSE = 20,
@@ -143,8 +142,8 @@ static void remember_refusal(struct login_governor *g, uint64_t now_ms, struct s
         r->user_len = user.len;
     }
     r->wait_ms = r->wait_ms == 0 ? REFUSED_FIRST_MS : at_most(2 * r->wait_ms, REFUSED_LONGEST_MS);
-    if (why == RC_BLOCKED_USER && r->wait_ms < BLOCKED_USER_MS)
-        r->wait_ms = BLOCKED_USER_MS;
+    if (why == RC_BLOCKED_USER && r->wait_ms < RC_LOGIN_BLOCK_MS)
+        r->wait_ms = RC_LOGIN_BLOCK_MS;
     r->until_ms = now_ms + r->wait_ms;
     r->why = why;
     HASH_ADD_KEYPTR(hh, g->refusals, r->user, r->user_len, r); /* last: the newest */

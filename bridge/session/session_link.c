@@ -94,7 +94,7 @@ static void on_resumed(void *arg, struct slice result, const struct rc_error *er
     else if (error->result == RC_DEACTIVATED || error->result == RC_REFUSED)
         session_refuse(s, error->code, 0);
     else if (error->result == RC_BLOCKED_IP || error->result == RC_BLOCKED_USER)
-        session_back_off(s, error->code, SESSION_BLOCKED_MS); /* to try is to prolong it */
+        session_back_off(s, error->code, RC_LOGIN_BLOCK_MS); /* to try is to prolong it */
     else if (error->result != RC_UNREACHABLE) /* else the connection's end follows and says it */
         session_back_off(s, error->code, error->retry_after_ms);
 }

@@ -126,6 +126,11 @@ void session_logins_abort(struct session_table *t)
         provision_cancel(l->provision);
 }
 
+static uint64_t block_ms(const struct rc_error *error)
+{
+    return error->retry_after_ms > RC_LOGIN_BLOCK_MS ? error->retry_after_ms : RC_LOGIN_BLOCK_MS;
+}
+
 void session_login_fail(struct user_session *s, const struct rc_error *error)
 {
     switch (error->result) {
@@ -134,13 +139,13 @@ void session_login_fail(struct user_session *s, const struct rc_error *error)
     case RC_DEACTIVATED:
     case RC_REFUSED:
     case RC_NOT_ALLOWED:
-    case RC_BLOCKED_USER: /* its block outlasts our first pauses; trying would prolong it */
         session_refuse(s, error->code, error->retry_after_ms);
         break;
+    case RC_BLOCKED_USER:
+        session_refuse(s, error->code, block_ms(error));
+        break;
     case RC_BLOCKED_IP: /* everybody waits for its end (login_governor.h), and is told so */
-        session_back_off(s, error->code,
-                         error->retry_after_ms > SESSION_BLOCKED_MS ? error->retry_after_ms
-                                                                    : SESSION_BLOCKED_MS);
+        session_back_off(s, error->code, block_ms(error));
         break;
     default:
         session_back_off(s, error->code, error->retry_after_ms);

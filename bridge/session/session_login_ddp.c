@@ -41,7 +41,8 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
     free(name);
 }
 
-/* The session has left, and kept the connection for this: the token is nobody's. */
+/* The session has left, or waited long enough, and kept the connection for this: the token is
+ * nobody's. */
 static void take_late_login(struct user_session *s, struct slice result,
                             const struct rc_error *error)
 {
@@ -72,6 +73,9 @@ static void on_ddp_login(void *arg, struct slice result, const struct rc_error *
             take_late_login(s, result, error);
         return; /* else the connection is being closed */
     }
+    l->asked = false;
+    if (s->step_at_ms == l->until_ms)
+        session_arm(s, 0);
     if (error == NULL) {
         session_login_tell_done(l, NULL, NULL);
         take_ddp_login(s, l, result);
@@ -104,8 +108,8 @@ void session_login_by_ddp(struct user_session *s)
     }
     sent = ddp_login_password_params(&params, username,
                                      password_policy_login(set, username, made_up)) &&
-           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params), set->logins.timeout_ms,
-                              on_ddp_login, s);
+           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
+                              set->logins.timeout_ms + SESSION_LATE_LOGIN_MS, on_ddp_login, s);
     explicit_bzero(made_up, sizeof made_up);
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
@@ -116,6 +120,30 @@ void session_login_by_ddp(struct user_session *s)
         return;
     }
     s->login->asked = true;
+    s->login->until_ms = session_now_ms(s->table) + set->logins.timeout_ms;
+    session_arm(s, session_sooner(s->step_at_ms, s->login->until_ms));
+}
+
+/* Rocket.Chat may make the token all the same: the connection stays for a while, so that what comes
+ * late is logged out. */
+bool session_login_gave_up(struct user_session *s)
+{
+    struct session_login *l = s->login;
+    struct rc_error error;
+
+    if (l == NULL || !l->asked)
+        return false;
+    if (session_now_ms(s->table) < l->until_ms) {
+        session_arm(s, l->until_ms);
+        return false;
+    }
+    s->login_due = true;
+    rc_error_of(&error, RC_TIMED_OUT);
+    session_login_tell_done(l, &error, NULL);
+    session_login_free(l);
+    session_login_fail(s, &error);
+    session_tell(s, TOLD_CONNECTING); /* its pause is told when it begins */
+    return true;
 }
 
 void session_login_lost(struct user_session *s, enum rc_result result)

@@ -24,7 +24,8 @@ struct session_login {
     bool told;               /* done was told: on_ensured() only has to free it */
     struct rc_error refusal; /* what made us ask */
     struct rest_rate rate;
-    bool asked;                /* on the DDP road: the password is on its way */
+    bool asked;                /* on the DDP road: the password is on its way ... */
+    uint64_t until_ms;         /* ... and waited for so long */
     char *seen_id, *seen_name; /* of the users document on the DDP road */
 };
 

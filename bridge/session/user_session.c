@@ -157,6 +157,8 @@ void user_session_due(struct user_session *s)
                 session_login_ask_me(s);
                 break;
             }
+            if (session_login_gave_up(s))
+                break;
             session_tell(s, TOLD_CONNECTING);
             break;
         case SESSION_CONNECTING:

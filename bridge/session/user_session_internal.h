@@ -53,13 +53,13 @@ enum {
     SESSION_SLOW_MS = 3000,         /* a start that takes longer is told to the tabs */
     SESSION_REFUSED_MS = 60 * 1000, /* first pause after a refusal, doubling */
     SESSION_REFUSED_MAX_MS = 30 * 60 * 1000,
-    SESSION_DDP_ID_MAX = 128, /* a UUID is 36 bytes long */
-    SESSION_LOGOUT_MS = 2000, /* wait for the answer to a DDP logout */
+    SESSION_DDP_ID_MAX = 128,          /* a UUID is 36 bytes long */
+    SESSION_LOGOUT_MS = 2000,          /* wait for the answer to a DDP logout */
+    SESSION_LATE_LOGIN_MS = 60 * 1000, /* a DDP login's answer is of no use, but may have a token */
     SESSION_CALL_MS = 15 * 1000,
-    SESSION_NAMING_MS = 1000,           /* wait for the users document behind a login's result */
-    SESSION_TOUCH_MS = 5 * 1000,        /* a sliding time to live is restarted no more often ... */
-    SESSION_TOUCHES = 8,                /* ... or, where it is short, this often within it */
-    SESSION_BLOCKED_MS = 5 * 60 * 1000, /* how long Rocket.Chat blocks logins, by default */
+    SESSION_NAMING_MS = 1000,    /* wait for the users document behind a login's result */
+    SESSION_TOUCH_MS = 5 * 1000, /* a sliding time to live is restarted no more often ... */
+    SESSION_TOUCHES = 8,         /* ... or, where it is short, this often within it */
     /* Rocket.Chat: 10 calls of a method in 10 s by one connection. Two stay for others. */
     SESSION_QUERIES = 8,
 };
@@ -311,6 +311,8 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 /* On the DDP road: `connected` came, the users document came, the connection was lost. */
 bool session_login_wants_password(const struct user_session *s);
 void session_login_by_ddp(struct user_session *s);
+/* A step is due: true: the answer was waited for long enough, and the session has left. */
+bool session_login_gave_up(struct user_session *s);
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
 const char *session_login_state(const struct user_session *s); /* for the operator */
 void session_login_ask_me(struct user_session *s);             /* naming took too long */

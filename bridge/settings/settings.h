@@ -147,6 +147,7 @@ struct settings {
         size_t body_bytes;
         uint32_t idle_ms;
         uint32_t calls, calls_per_caller;     /* at once */
+        uint32_t logins_per_minute;           /* Rocket.Chat's `login`, all callers' */
         uint32_t identity_ttl_ms, identities; /* the latter for each shard */
     } proxy;
 

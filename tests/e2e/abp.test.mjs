@@ -38,6 +38,28 @@ async function call(bridge, verb, action, { token, body, query = '', headers = {
 const me = (rc, { accessToken, userId }) => fetch(`${rc.double.url}/api/v1/me`, { headers: { 'X-Auth-Token': accessToken, 'X-User-Id': userId } });
 const logout = (rc, { accessToken, userId }) => fetch(`${rc.double.url}/api/v1/logout`, { method: 'POST', headers: { 'X-Auth-Token': accessToken, 'X-User-Id': userId } });
 
+test('an operator who ends a user\'s session ends what Authenticate handed out, too', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Shards': 3 });
+  const end = async (who) => (await fetch(`${bridge.adminUrl}/admin/users/${who}/session`, { method: 'DELETE', headers: { 'X-Api-Key': 'test-api-key-0123456789' } })).status;
+  const token = tokenFor('alice');
+  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token);
+  await rc.live('alice');
+  const { result } = await call(bridge, 'POST', 'Im/Authenticate', { token });
+  assert.equal((await me(rc, result)).status, 200);
+  assert.equal(await end('alice'), 204);
+  await until('both tokens are gone', () => rc.user('alice').tokens.length === 0);
+  assert.equal((await me(rc, result)).status, 401);
+
+  const handed = (await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('bob') })).result;
+  assert.equal((await me(rc, handed)).status, 200);
+  assert.equal(await end('bob'), 404, 'no session, and a name is no key');
+  assert.equal((await me(rc, handed)).status, 200);
+  assert.equal(await end('id-bob'), 404);
+  await until('the token is gone all the same', () => rc.user('bob').tokens.length === 0);
+  assert.notEqual((await call(bridge, 'POST', 'Im/Authenticate', { token: tokenFor('bob') })).result.accessToken, handed.accessToken);
+});
+
 test('Authenticate hands out a token of its own, and the session keeps its', async (t) => {
   const rc = await startDouble(t);
   const bridge = await startBridge(t, rc.double);
@@ -62,10 +84,7 @@ test('Authenticate hands out a token of its own, and the session keeps its', asy
 
   const third = (await call(bridge, 'POST', 'Im/Authenticate', { token })).result;
   assert.notEqual(third.accessToken, result.accessToken);
-  const ended = await fetch(`${bridge.adminUrl}/admin/users/alice/session`, { method: 'DELETE', headers: { 'X-Api-Key': 'test-api-key-0123456789' } });
-  assert.equal(ended.status, 204);
-  await until('only the handed-out one is left', () => rc.user('alice').tokens.length === 1);
-  assert.equal((await me(rc, third)).status, 200, 'the session ended, the handed-out token did not');
+  assert.equal((await me(rc, third)).status, 200);
   await bridge.stop();
   assert.equal(rc.user('alice').tokens.length, 0, 'logged out at shutdown');
   assert.equal(bridge.logs.join('\n').includes(third.accessToken), false);
@@ -76,14 +95,18 @@ test('rotation of the session spares the handed-out token, whose own time ends i
   const bridge = await startBridge(t, rc.double, {
     'PushBridge:TokenCache:TtlSeconds': 1,
     'PushBridge:TokenCache:OnExpiry': 'login',
-    'PushBridge:Abp:HandedOutTtlSeconds': 10,
+    'PushBridge:Session:LingerSeconds': 0.2,
+    'PushBridge:Abp:HandedOutTtlSeconds': 15,
   });
   const token = tokenFor('alice');
-  await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token);
+  const tab = await Tab.open(t, CLIENTS.latest, bridge.hubUrl, token);
   const { result } = await call(bridge, 'POST', 'Im/Authenticate', { token });
   const logins = () => rc.double.accounts.attempts.filter((a) => a.user === 'alice' && a.type === 'password').length;
   const before = logins();
   await until('two rotations', () => logins() >= before + 2);
+  assert.equal((await me(rc, result)).status, 200);
+  await tab.connection.stop();
+  await until('the session ended, the handed-out token did not', () => rc.user('alice').tokens.length === 1);
   assert.equal((await me(rc, result)).status, 200);
   await until('its own end', async () => (await me(rc, result)).status === 401, 30_000);
 });

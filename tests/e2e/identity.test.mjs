@@ -191,6 +191,23 @@ test('Anonymous=mute: connected, never sent anything, no session; a wrong token 
   assert.deepEqual(await negotiate(bridge, `${tokenFor('alice')}x`), refused);
 });
 
+test('an enc_auth_token that nobody can open is refused, and the log says so, whatever Anonymous says', async (t) => {
+  for (const anonymous of ['refuse', 'mute'])
+    for (const phrases of [[], ['gsKnGZ041HLL4IM8']]) {
+      const bridge = await startBridge(t, null, { 'PushBridge:Auth:Anonymous': anonymous, 'PushBridge:Auth:EncryptedTokenPassPhrases': phrases });
+      const ask = async (query, headers = {}) => {
+        const res = await fetch(`${bridge.url}/signalr/negotiate?negotiateVersion=1${query}`, { method: 'POST', headers });
+        return { status: res.status, body: res.status === 200 ? '' : await res.text() };
+      };
+      assert.deepEqual(await ask('&enc_auth_token=pbttpVEWl2KH3vJXxMJ9kg%3D%3D'), refused, `${anonymous}, ${phrases.length} phrases`);
+      assert.match(bridge.logged('auth_refused').at(-1).reason, /enc_auth_token/);
+      for (const none of ['', 'null', 'undefined']) assert.equal((await ask(`&enc_auth_token=${none}`)).status, anonymous === 'mute' ? 200 : 401, none);
+      assert.equal((await ask('&enc_auth_token=garbage', { Authorization: `Bearer ${tokenFor('alice')}` })).status, 200, 'another carrier has one');
+      const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
+      assert.match(metrics, /^pushbridge_auth_failures_total\{reason="malformed"\} 1$/m);
+    }
+});
+
 test('IsEnabled=false: everybody is anonymous, whatever token they bring', async (t) => {
   const rc = await startDouble(t);
   const bridge = await startBridge(t, rc.double, { 'Authentication:JwtBearer:IsEnabled': false, 'PushBridge:Auth:Anonymous': 'mute' });

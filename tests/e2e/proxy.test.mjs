@@ -288,6 +288,52 @@ test('a logout with a JWT ends nothing, and never reaches Rocket.Chat', async (t
   assert.equal(logins() - before, 1);
 });
 
+test('logins by way of the proxy: a few a minute for all, one for each account, and the bridge has the rest', async (t) => {
+  const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+  const { rc, get, logins, echoes } = await start(t, { 'Im:LoginVia': 'rest' }, { users: names });
+  const logIn = (name, headers, path = 'login') => get(api(path), { ...headers, 'Content-Type': 'application/json' }, { method: 'POST', body: JSON.stringify({ user: name, password: PASSWORD }) });
+  const passed = () => echoes.filter((echo) => /^\/api\/v1\/(login|%6c)/i.test(echo.url)).length;
+  const own = await credentials(rc, 'dave');
+  const before = logins();
+  assert.equal((await logIn('alice', bearer('alice'))).status, 200);
+  for (const path of ['login', 'LOGIN', '%6cogin', 'login/']) {
+    const res = await logIn('alice', bearer('alice'), path);
+    assert.equal(res.status, 429, path);
+    assert.ok(Number(res.headers['retry-after']) > 1, path);
+    assert.equal(res.json().errorType, 'error-too-many-requests');
+  }
+  assert.equal((await logIn('bob', bearer('bob'))).status, 200);
+  // Credentials that are none use nothing up.
+  for (let i = 0; i < 5; i++) assert.equal((await logIn('dave', { ...own.headers, 'X-Auth-Token': `wrong${i}` })).status, 401);
+  assert.equal((await logIn('dave', own.headers)).status, 200);
+  assert.equal((await logIn('carol', bearer('carol'))).status, 429, 'three were let through');
+  assert.equal(passed(), 3);
+  // Alice, bob and carol are logged in by the bridge besides, and what is left is for those who come.
+  assert.equal(logins() - before, 3 + 3);
+  for (const name of ['erin', 'frank']) assert.equal((await get(api('x'), bearer(name))).status, 200, name);
+});
+
+test('a wrong password in a proxied login is no end of the session\'s token', async (t) => {
+  const { rc, get, logins } = await start(t, {}, { echo: false });
+  const asked = () => rc.double.calls.get('GET /api/v1/me') ?? 0;
+  assert.equal((await get(api('me'), bearer('alice'))).status, 200);
+  const [before, looks] = [logins(), asked()];
+  const res = await get(api('login'), { ...bearer('alice'), 'Content-Type': 'application/json' }, { method: 'POST', body: JSON.stringify({ user: 'alice', password: 'wrong' }) });
+  assert.equal(res.status, 401);
+  assert.equal(logins() - before, 1);
+  assert.equal(asked() - looks, 0);
+});
+
+test('an enc_auth_token that nobody can open is a bad JWT, whatever comes beside it', async (t) => {
+  for (const phrases of [[], ['gsKnGZ041HLL4IM8']]) {
+    const { rc, get } = await start(t, { 'PushBridge:Proxy:AnonymousRoutes': ['GET channels.list'], 'PushBridge:Auth:EncryptedTokenPassPhrases': phrases });
+    const own = await credentials(rc, 'bob');
+    for (const headers of [{}, own.headers, own.cookies]) assert.equal((await get(api('channels.list?enc_auth_token=garbage'), headers)).status, 401);
+    assert.equal(echoOf(await get(api('channels.list?enc_auth_token=null'))).user, 'super');
+    assert.equal(echoOf(await get(api('channels.list?enc_auth_token=garbage'), bearer('alice'))).user, 'alice', 'another carrier has one');
+  }
+});
+
 test('a user who ends token after token waits for the next login, and nobody else does', async (t) => {
   const { rc, get } = await start(t, { 'Im:LoginVia': 'ddp' });
   const asks = async (name) => (await get(api('x'), bearer(name))).status;

@@ -155,12 +155,24 @@ static void test_logout(void **state)
         assert_false(im_path_is_logout(slice_of(are_none[i])));
 }
 
+static void test_login(void **state)
+{
+    static const char *const are[] = {"login", "LOGIN", "login/", "%6cogin"};
+    static const char *const are_none[] = {"", "logi", "logins", "logout", "login/x", "x.login"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof are / sizeof are[0]; i++)
+        assert_true(im_path_is_login(slice_of(are[i])));
+    for (size_t i = 0; i < sizeof are_none / sizeof are_none[0]; i++)
+        assert_false(im_path_is_login(slice_of(are_none[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),  cmocka_unit_test(test_targets),
         cmocka_unit_test(test_listed), cmocka_unit_test(test_routes_as_settings),
-        cmocka_unit_test(test_logout),
+        cmocka_unit_test(test_logout), cmocka_unit_test(test_login),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,22 @@ static void test_login_that_fails_for_now(void **state)
     assert_true(was_pushed(0, "{\"state\":\"live\",\"code\":null,\"retryAfter\":null}"));
 }
 
+/* rocketchat.md 2.3: the block lasts 5 minutes, by default. */
+static void test_login_of_a_blocked_user_waits_the_block_out(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    rest_fail(rest_pending(REST_LOGIN), RC_BLOCKED_USER, "error-login-blocked-for-user");
+    settle();
+    check_state(SESSION_REFUSED);
+    assert_true(was_pushed(
+        0, "{\"state\":\"refused\",\"code\":\"error-login-blocked-for-user\",\"retryAfter\":300"));
+    advance(RC_LOGIN_BLOCK_MS - 2000);
+    assert_int_equal(w.acquires, 1);
+    advance(2200);
+    assert_int_equal(w.acquires, 2);
+}
+
 static void test_login_from_a_blocked_address_waits_the_block_out(void **state)
 {
     (void)state;
@@ -137,7 +153,7 @@ static void test_login_from_a_blocked_address_waits_the_block_out(void **state)
     check_state(SESSION_BACKOFF);
     assert_true(was_pushed(
         0, "{\"state\":\"backoff\",\"code\":\"error-login-blocked-for-ip\",\"retryAfter\":30"));
-    advance(SESSION_BLOCKED_MS - 100);
+    advance(RC_LOGIN_BLOCK_MS - 100);
     assert_null(rest_pending(REST_LOGIN));
     advance(1200);
     assert_non_null(rest_pending(REST_LOGIN));
@@ -308,6 +324,7 @@ int main(void)
         T(test_late_tab_hears_of_the_refusal),
         T(test_governor_refuses),
         T(test_login_that_fails_for_now),
+        T(test_login_of_a_blocked_user_waits_the_block_out),
         T(test_login_from_a_blocked_address_waits_the_block_out),
         T(test_limited_login_waits_as_told),
         T(test_answer_for_somebody_else_is_refused),

@@ -193,10 +193,11 @@ static void test_ddp_login_link_lost_gives_the_turn_back(void **state)
 static void leave_during_password_login(void)
 {
     w.road = LOGIN_ROAD_DDP;
+    w.settings.session.linger_ms = 5000;
     attach(0, 1);
     connected("ddp1");
     detach(0, 1);
-    advance(91 * 1000);
+    advance(5100);
     check_state(SESSION_CLOSING);
     assert_int_equal(w.dones, 1); /* nobody else waits for it */
     assert_int_equal(w.last_done, RC_CANCELLED);
@@ -234,6 +235,55 @@ static void test_returning_during_a_password_login(void **state)
     ddp_ok("logout", "");
     check_state(SESSION_CONNECTING); /* for a login of its own */
     assert_int_equal(w.acquires, 2);
+}
+
+static void time_out_a_password_login(void)
+{
+    w.road = LOGIN_ROAD_DDP;
+    attach(0, 1);
+    connected("ddp1");
+    advance(19 * 1000);
+    check_state(SESSION_AUTHENTICATING);
+    advance(1200);
+    check_state(SESSION_CLOSING);
+    assert_int_equal(w.dones, 1); /* nobody else waits for it */
+    assert_int_equal(w.last_done, RC_TIMED_OUT);
+    assert_false(link_now()->closing);
+}
+
+/* Its token would stay at Rocket.Chat for 90 days. */
+static void test_password_login_answered_after_its_time(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    advance(30 * 1000);
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_ok("logout", "");
+    check_state(SESSION_BACKOFF);
+    assert_true(was_pushed(0, "{\"state\":\"backoff\",\"code\":\"timed-out\""));
+    assert_int_equal(rest_count(REST_LOGOUT), 0);
+    assert_false(entry()->is);
+    advance(1100);
+    assert_int_equal(w.acquires, 2);
+}
+
+static void test_password_login_answered_after_its_time_and_not_logged_out(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_fail("logout", "500", 0);
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
+    check_state(SESSION_BACKOFF);
+}
+
+static void test_password_login_that_is_never_answered(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    ddp_fail("login", "timed-out", 0); /* the connector's own */
+    check_state(SESSION_BACKOFF);
+    assert_null(link_now());
 }
 
 static void test_password_login_lost_while_leaving(void **state)
@@ -276,6 +326,9 @@ int main(void)
         T(test_leaving_during_a_password_login),
         T(test_leaving_during_a_password_login_that_fails),
         T(test_returning_during_a_password_login),
+        T(test_password_login_answered_after_its_time),
+        T(test_password_login_answered_after_its_time_and_not_logged_out),
+        T(test_password_login_that_is_never_answered),
         T(test_password_login_lost_while_leaving),
         T(test_drain_during_a_password_login),
     };

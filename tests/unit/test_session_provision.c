@@ -201,6 +201,20 @@ static void test_looked_at_first_for_nobody(void **state)
     assert_null(rest_pending(REST_LOGIN));
 }
 
+/* Refused, and answered: nothing more comes on the connection that could be waited for. */
+static void test_nobody_waits_any_more_on_the_connection(void **state)
+{
+    (void)state;
+    w.road = LOGIN_ROAD_DDP;
+    attach_with("mail", 1);
+    connected("ddp1");
+    ddp_fail("login", "403", 0);
+    assert_true(session_table_revoke(w.table, slice_of(user_key), SESSION_LOGGED_OUT));
+    settle();
+    check_state(SESSION_IDLE);
+    assert_null(link_now());
+}
+
 /* ---- by users.createToken ---- */
 
 static void token_made(const char *username)
@@ -299,6 +313,7 @@ int main(void)
         T(test_looked_at_first_in_vain),
         T(test_looked_at_first_for_ddp),
         T(test_looked_at_first_for_nobody),
+        T(test_nobody_waits_any_more_on_the_connection),
         T(test_login_by_token),
         T(test_a_token_of_another_account),
         T(test_the_administrators_trouble_is_not_the_users),
