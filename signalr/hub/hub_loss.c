@@ -95,15 +95,12 @@ bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out)
 {
-    const struct signalr_options *o = &c->server->options;
-    const uint64_t silence = uv_now(c->server->loop) - c->heard_ms;
-
     *out = *hub_connection_receipt(c);
     if (c->ws != NULL)
         measure(c, out);
     if (c->state == CONN_CLOSING)
         return hub_connection_may_return(c, acks_are_the_clients);
-    if (!acks_are_the_clients) /* it has missed a ping: 15 s is every client's default */
-        return silence > o->keepalive_ms + o->keepalive_ms / 4;
+    if (!acks_are_the_clients) /* what it was sent since it last lived for certain */
+        return out->alive < out->last || (out->torn && out->alive == out->first);
     return c->doubt != NULL || !hub_receipt_is_complete(out);
 }

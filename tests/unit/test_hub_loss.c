@@ -289,12 +289,17 @@ static void test_in_doubt_before_its_end(void **state)
     say(2);
     hear(2);
     assert_false(hub_connection_in_doubt(w->last, true, &now));
+    assert_true(hub_connection_in_doubt(w->last, false, &now)); /* it lived right behind it */
+    assert_int_equal(now.alive, 1);
+    for (int i = 0; i < 2; i++)
+        hub_receipt_heard(&w->last->receipt, w->last->receipt.heard_ms + HUB_RECEIPT_TRIP_MS);
     assert_false(hub_connection_in_doubt(w->last, false, &now));
     set_cut(true);
     say(3);
     assert_true(hub_connection_in_doubt(w->last, true, &now));
     assert_int_equal(hub_receipt_before(&now, now.unacked, length_of, NULL), 2);
-    assert_false(hub_connection_in_doubt(w->last, false, &now)); /* it was heard just now */
+    assert_true(hub_connection_in_doubt(w->last, false, &now));
+    assert_int_equal(now.alive, 2);
     reset();
 }
 
