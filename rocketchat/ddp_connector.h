@@ -95,7 +95,7 @@ struct byte_buf;
 bool ddp_login_resume_params(struct byte_buf *out, struct slice token);
 bool ddp_login_password_params(struct byte_buf *out, struct slice username, struct slice password);
 
-/* What a successful login answered; strings are raw JSON text between quotes. */
+/* What a successful login answered: printable ASCII, without spaces and escapes. */
 struct ddp_login_result {
     struct slice user_id, token;
 };

@@ -28,6 +28,15 @@ bool ddp_login_password_params(struct byte_buf *out, struct slice username, stru
     return !byte_buf_failed(out);
 }
 
+/* Ids and tokens travel in request headers, too; and in JSON as they are. */
+static bool is_plain(struct slice raw)
+{
+    for (size_t i = 0; i < raw.len; i++)
+        if (raw.ptr[i] <= ' ' || raw.ptr[i] >= 0x7f || raw.ptr[i] == '\\')
+            return false;
+    return raw.len > 0;
+}
+
 bool ddp_login_result_parse(struct slice result, struct ddp_login_result *out)
 {
     struct json_reader r;
@@ -45,5 +54,5 @@ bool ddp_login_result_parse(struct slice result, struct ddp_login_result *out)
         else
             json_skip(&r);
     }
-    return json_end(&r) && out->user_id.len > 0 && out->token.len > 0;
+    return json_end(&r) && is_plain(out->user_id) && is_plain(out->token);
 }

@@ -10,7 +10,9 @@
  * that was sent into such a one is lost, so none is used that has been idle for so long. */
 #define MAX_IDLE_S 3L
 #define TICK_MS 200    /* how exact the idle time is */
-#define STATUS_MAX 599 /* others are invalid (RFC 9110 15), and no caller's business */
+#define STATUS_MIN 100 /* others are invalid (RFC 9110 15), and no caller's business */
+#define STATUS_MAX 599
+#define STATUS_SWITCHING 101 /* nobody asked for it, and libcurl takes it for the last word */
 
 struct rest_stream_client {
     uv_loop_t *loop;
@@ -115,6 +117,11 @@ static void read_status(struct rest_stream *st, struct slice line)
         st->status = st->status * 10 + (line.ptr[i] - '0');
 }
 
+static bool is_answer(int status)
+{
+    return status >= STATUS_MIN && status <= STATUS_MAX && status != STATUS_SWITCHING;
+}
+
 /* As libcurl reads them: chunks win, and a bad number counts for nothing. */
 static void read_length(struct rest_stream *st, struct slice name, struct slice value)
 {
@@ -138,13 +145,11 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
         return size * n;
     if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
         read_status(st, line);
-        return size * n;
+        return is_answer(st->status) ? size * n : 0;
     }
     if (st->status < 200) /* interim: another block follows */
         return size * n;
     if (slice_trim(line, "\r\n").len == 0) {
-        if (st->status > STATUS_MAX)
-            return 0;
         st->head_told = true;
         st->events.head(st->arg, st->status, st->chunked ? REST_LENGTH_UNKNOWN : st->length);
         return size * n;
@@ -194,7 +199,7 @@ static void on_finished(void *arg, CURL *easy, CURLcode code)
 
     (void)arg;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&st);
-    if (!st->head_told && (result == RC_OK || st->status > STATUS_MAX))
+    if (!st->head_told && (result == RC_OK || (st->header_bytes > 0 && !is_answer(st->status))))
         finish(st, RC_MALFORMED, "http-broken");
     else
         finish(st, result, word);

@@ -37,7 +37,9 @@ struct rest_stream_request {
 
 enum rest_stream_read { REST_STREAM_DATA, REST_STREAM_EMPTY, REST_STREAM_END };
 
-/* None of them may cancel the exchange. */
+/* None of them may cancel the exchange; none but done() may begin or cancel others of the client
+ * (libcurl is inside of one). read() may be asked anew before rest_stream_more(): a kept connection
+ * turned out to be dead, and the request goes out on another. */
 struct rest_stream_events {
     /* The next bytes of the request's body, at most cap; DATA: *n > 0. */
     enum rest_stream_read (*read)(void *arg, char *to, size_t cap, size_t *n);

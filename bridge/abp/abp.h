@@ -4,8 +4,8 @@
  * Abp:BasePath, and what the operator maps (abp_map.h). Each call knows its caller by the JWT, does
  * one thing at the session's shard or at Rocket.Chat, and answers in ABP's envelope within
  * Abp:TimeoutSeconds, whatever Rocket.Chat does. Facts: abp.md 2, 6. */
-#ifndef BRIDGE_ABP_H
-#define BRIDGE_ABP_H
+#ifndef BRIDGE_ABP_ABP_H
+#define BRIDGE_ABP_ABP_H
 
 #include <stdbool.h>
 

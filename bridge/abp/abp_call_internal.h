@@ -3,8 +3,8 @@
  *   abp.c       which route, who may
  *   abp_call.c  its life: a token lent, one call of Rocket.Chat's, the answer in time
  */
-#ifndef BRIDGE_ABP_CALL_INTERNAL_H
-#define BRIDGE_ABP_CALL_INTERNAL_H
+#ifndef BRIDGE_ABP_ABP_CALL_INTERNAL_H
+#define BRIDGE_ABP_ABP_CALL_INTERNAL_H
 
 #include "base/byte_buf.h"
 #include "bridge/abp/abp.h"

@@ -5,8 +5,8 @@
  *    "validationErrors":[{"message":M,"members":["name"]}]|null},...}
  *
  * Pure. Facts: abp.md 2.1. */
-#ifndef BRIDGE_ABP_ENVELOPE_H
-#define BRIDGE_ABP_ENVELOPE_H
+#ifndef BRIDGE_ABP_ABP_ENVELOPE_H
+#define BRIDGE_ABP_ABP_ENVELOPE_H
 
 #include "base/byte_buf.h"
 

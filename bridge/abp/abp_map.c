@@ -18,7 +18,7 @@ static const char *const verbs[] = {
     [HTTP_OPTIONS_] = "OPTIONS",
 };
 
-/* What the bridge answers itself (abp_routes.c). */
+/* What the bridge answers itself (abp.c). */
 static const char *const built_in[] = {"Im/Authenticate", "Im/Logout", "Im/CreateUser",
                                        "Im/DeleteUser", "Im/GetStatus"};
 

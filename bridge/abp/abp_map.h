@@ -10,8 +10,8 @@
  * user: called as the caller's own Rocket.Chat user; admin: as the bridge's account, and then the
  * caller needs one of the roles (without role=: one of PushBridge:Abp:AdminRoles). Service/Action
  * is matched without case, like ABP's routes (abp.md 2.2). Pure. */
-#ifndef BRIDGE_ABP_MAP_H
-#define BRIDGE_ABP_MAP_H
+#ifndef BRIDGE_ABP_ABP_MAP_H
+#define BRIDGE_ABP_ABP_MAP_H
 
 #include "bridge/settings/settings.h"
 #include "signalr/http/http_server.h"

@@ -2,8 +2,8 @@
  *
  * Both are the caller's bytes, so what goes on is encoded anew or checked to be JSON, and the
  * caller's own credentials (access_token, enc_auth_token) never go on. Pure. */
-#ifndef BRIDGE_ABP_PARAMS_H
-#define BRIDGE_ABP_PARAMS_H
+#ifndef BRIDGE_ABP_ABP_PARAMS_H
+#define BRIDGE_ABP_ABP_PARAMS_H
 
 #include "base/byte_buf.h"
 

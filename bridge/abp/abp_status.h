@@ -1,6 +1,6 @@
 /* bridge/abp/abp_status.h - how a user's session stands, asked of its shard from any other. */
-#ifndef BRIDGE_ABP_STATUS_H
-#define BRIDGE_ABP_STATUS_H
+#ifndef BRIDGE_ABP_ABP_STATUS_H
+#define BRIDGE_ABP_ABP_STATUS_H
 
 #include "bridge/session/session_table.h"
 

@@ -15,8 +15,8 @@
  * A user key is the token's user id, with "@tenant" behind it where the token has a tenant: ABP's
  * UserIdentifier (abp.md 1.5). Users in groups are kept until taken out or until the process ends.
  */
-#ifndef BRIDGE_ADMIN_PUSH_H
-#define BRIDGE_ADMIN_PUSH_H
+#ifndef BRIDGE_ADMIN_ADMIN_PUSH_H
+#define BRIDGE_ADMIN_ADMIN_PUSH_H
 
 #include <stdbool.h>
 

@@ -11,8 +11,8 @@
  *   queue-stuck                         a tab takes nothing
  *   ok                                  nothing is wrong
  */
-#ifndef BRIDGE_ADMIN_QUERY_H
-#define BRIDGE_ADMIN_QUERY_H
+#ifndef BRIDGE_ADMIN_ADMIN_QUERY_H
+#define BRIDGE_ADMIN_ADMIN_QUERY_H
 
 #include "base/slice.h"
 

@@ -2,8 +2,8 @@
  *
  * A request that waits for the shards has an admin_reply, which outlives the request: when the peer
  * leaves first, the answer goes nowhere. */
-#ifndef BRIDGE_ADMIN_REPLY_H
-#define BRIDGE_ADMIN_REPLY_H
+#ifndef BRIDGE_ADMIN_ADMIN_REPLY_H
+#define BRIDGE_ADMIN_ADMIN_REPLY_H
 
 #include "base/slice.h"
 

@@ -8,8 +8,8 @@
  * and those of admin_push.h. {name or id}: user key, Rocket.Chat user name or Rocket.Chat user id,
  * percent-encoded. 404 for all of it while no key is set, 401 without the right one in X-Api-Key.
  */
-#ifndef BRIDGE_ADMIN_ROUTES_H
-#define BRIDGE_ADMIN_ROUTES_H
+#ifndef BRIDGE_ADMIN_ADMIN_ROUTES_H
+#define BRIDGE_ADMIN_ADMIN_ROUTES_H
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
  * {"status":"ok|degraded|starting|draining","reasons":["..."]}. Ready is false only while starting
  * or draining: a load balancer that took every instance out over a sick Rocket.Chat would turn its
  * outage into a dead frontend. */
-#ifndef BRIDGE_HEALTH_H
-#define BRIDGE_HEALTH_H
+#ifndef BRIDGE_ADMIN_HEALTH_H
+#define BRIDGE_ADMIN_HEALTH_H
 
 #include <stdbool.h>
 

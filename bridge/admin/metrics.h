@@ -6,8 +6,8 @@
  * written by any thread, with the _shared functions. The scraper sums all blocks, from any thread.
  *
  * Text format: Prometheus exposition format 0.0.4. */
-#ifndef BRIDGE_METRICS_H
-#define BRIDGE_METRICS_H
+#ifndef BRIDGE_ADMIN_METRICS_H
+#define BRIDGE_ADMIN_METRICS_H
 
 #include "base/byte_buf.h"
 #include <stdatomic.h>

@@ -9,8 +9,8 @@
  *
  * Pure: no I/O. Texts are written to a block the request owns; arguments are borrowed from body.
  */
-#ifndef BRIDGE_PUSH_REQUEST_H
-#define BRIDGE_PUSH_REQUEST_H
+#ifndef BRIDGE_ADMIN_PUSH_REQUEST_H
+#define BRIDGE_ADMIN_PUSH_REQUEST_H
 
 #include "base/slice.h"
 #include "signalr/hub/hub_address.h"

@@ -29,10 +29,21 @@ void doctor_say(struct doctor *d, enum doctor_mark mark, const char *check, cons
     fflush(stdout);
 }
 
+/* A turn begins with the timers that are due. What one of them ended is not waited for any more. */
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    struct doctor *d = prepare->data;
+
+    if (d->awaited != NULL && *d->awaited)
+        uv_stop(&d->loop);
+}
+
 void doctor_wait(struct doctor *d, const bool *done)
 {
+    d->awaited = done;
     while (!*done)
         uv_run(&d->loop, UV_RUN_ONCE);
+    d->awaited = NULL;
 }
 
 int64_t doctor_wall_ms(void)
@@ -148,9 +159,13 @@ int doctor_run(const struct settings *settings, const char *token)
     }
     if (uv_loop_init(&d.loop) != 0)
         return DOCTOR_EXIT_FAIL;
+    uv_prepare_init(&d.loop, &d.before_sleep); /* cannot fail in libuv 1.x */
+    d.before_sleep.data = &d;
+    uv_prepare_start(&d.before_sleep, on_before_sleep);
     if (open_parts(&d))
         run_checks(&d);
     close_parts(&d);
+    uv_close((uv_handle_t *)&d.before_sleep, NULL);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);
     byte_buf_free(&given);

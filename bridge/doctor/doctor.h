@@ -5,8 +5,8 @@
  * do. No line holds a token, a key or a password. What it logs in it logs out. The token's user
  * shows as online meanwhile, and one room of the user becomes a favourite and is put back, which
  * nobody else sees. Blocking: a program of its own, not for a thread that serves. */
-#ifndef BRIDGE_DOCTOR_H
-#define BRIDGE_DOCTOR_H
+#ifndef BRIDGE_DOCTOR_DOCTOR_H
+#define BRIDGE_DOCTOR_DOCTOR_H
 
 struct settings;
 

@@ -32,6 +32,8 @@ struct doctor {
     char username[RC_ACCOUNT_MAX_BYTES + 1]; /* Rocket.Chat's, of the token's user; empty: none */
 
     uv_loop_t loop;
+    uv_prepare_t before_sleep;
+    const bool *awaited; /* by doctor_wait() */
     struct ddp_client *ddp;
     struct rest_client *rest;
     char rest_url[RC_ADDRESS_URL_MAX];

@@ -4,6 +4,7 @@
 #include "bridge/identity/user.h"
 #include "bridge/program.h"
 #include "bridge/replay/lost_slots.h"
+#include "bridge/replay/replay_tail.h"
 #include "bridge/settings/settings.h"
 #include "bridge/shard.h"
 #include "signalr/hub/signalr_server.h"
@@ -201,33 +202,54 @@ void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
         hub_connection_close(c, NULL, true);
 }
 
-/* ---- who may be lost ---- */
+/* ---- what the session asks ---- */
 
-enum { DOUBTS_MAX = LOST_SLOTS_MAX };
+enum { RECEIPTS_MAX = LOST_SLOTS_MAX };
 
-struct checked_mail {
+/* An answer: so many items, of one kind, and the key behind them. */
+struct answer_mail {
     struct mail mail;
     unsigned from; /* the connections' shard */
     uint64_t ticket;
+    uint64_t lowest; /* of session_received */
     size_t count, key_len;
-    struct session_doubt doubts[]; /* and the key behind them */
+    char *key; /* into the mail, like the items */
+    uint64_t items[];
 };
+
+static struct answer_mail *answer_mail_new(const struct shard *s, struct slice key, uint64_t ticket,
+                                           const void *items, size_t count, size_t size)
+{
+    struct answer_mail *m = mail_alloc(sizeof *m + count * size + key.len);
+
+    m->mail.discard = mail_free;
+    m->mail.control = true;
+    m->from = s->index;
+    m->ticket = ticket;
+    m->count = count;
+    m->key_len = key.len;
+    m->key = (char *)m->items + count * size;
+    memcpy(m->items, items, count * size);
+    memcpy(m->key, key.ptr, key.len);
+    return m;
+}
+
+/* ---- ... who may be lost */
 
 struct check {
     uint64_t client;
     bool acks_are_the_clients;
     size_t count;
-    struct session_doubt doubts[DOUBTS_MAX];
+    struct session_doubt doubts[RECEIPTS_MAX];
 };
 
 static void checked_deliver(struct mail *mail, void *consumer)
 {
-    struct checked_mail *m = (struct checked_mail *)mail;
+    struct answer_mail *m = (struct answer_mail *)mail;
     struct shard *s = consumer;
 
-    struct slice key = {(const char *)&m->doubts[m->count], m->key_len};
-
-    session_table_checked(s->sessions, key, m->ticket, m->from, m->doubts, m->count);
+    session_table_checked(s->sessions, (struct slice){m->key, m->key_len}, m->ticket, m->from,
+                          (const struct session_doubt *)(void *)m->items, m->count);
     free(m);
 }
 
@@ -242,7 +264,7 @@ static void check_one(struct hub_connection *c, void *arg)
     struct check *check = arg;
     struct session_doubt *doubt = &check->doubts[check->count];
 
-    if (check->count == DOUBTS_MAX || hub_connection_data(c) != &attached_mark ||
+    if (check->count == RECEIPTS_MAX || hub_connection_data(c) != &attached_mark ||
         user->client != check->client ||
         !hub_connection_in_doubt(c, check->acks_are_the_clients, &doubt->receipt))
         return;
@@ -255,20 +277,71 @@ void audience_check(struct shard *s, unsigned session_shard, struct slice key, u
                     uint64_t ticket)
 {
     struct check check = {.client = client, .acks_are_the_clients = acks_are_the_clients(s)};
-    struct checked_mail *m;
-    size_t bytes;
+    struct answer_mail *m;
 
     if (s->signalr != NULL)
         signalr_server_each_known(s->signalr, key, check_one, &check);
-    bytes = check.count * sizeof check.doubts[0];
-    m = mail_alloc(sizeof *m + bytes + key.len);
-    m->mail = (struct mail){.deliver = checked_deliver, .discard = mail_free, .control = true};
-    m->from = s->index;
-    m->ticket = ticket;
-    m->count = check.count;
-    m->key_len = key.len;
-    memcpy(m->doubts, check.doubts, bytes);
-    memcpy((char *)m->doubts + bytes, key.ptr, key.len);
+    m = answer_mail_new(s, key, ticket, check.doubts, check.count, sizeof check.doubts[0]);
+    m->mail.deliver = checked_deliver;
+    shard_post(s, session_shard, &m->mail);
+}
+
+/* ---- ... and what has been received */
+
+struct receipts {
+    enum settings_replay_tail tail;
+    uint64_t lowest;
+    size_t count;
+    struct hub_receipt items[RECEIPTS_MAX];
+};
+
+static void received_deliver(struct mail *mail, void *consumer)
+{
+    struct answer_mail *m = (struct answer_mail *)mail;
+    struct shard *s = consumer;
+    const struct session_received received = {
+        m->lowest, (const struct hub_receipt *)(void *)m->items, m->count};
+
+    session_table_received(s->sessions, (struct slice){m->key, m->key_len}, m->ticket, &received);
+    free(m);
+}
+
+/* Most have it all, and their number says it. What the others lack is told by the messages'
+ * lengths, which the session knows. */
+static void take_receipt(struct hub_connection *c, void *arg)
+{
+    struct receipts *r = arg;
+    struct hub_receipt receipt;
+    uint64_t number;
+
+    if (hub_connection_data(c) != &attached_mark)
+        return; /* the session speaks for it, or doesn't know it any more */
+    hub_connection_receipt_now(c, &receipt);
+    number = replay_tail_position(r->tail, &receipt, 0, NULL, NULL);
+    if (number == HUB_RECEIPT_UNKNOWN && r->count < RECEIPTS_MAX) {
+        r->items[r->count++] = receipt;
+        return;
+    }
+    if (number == HUB_RECEIPT_UNKNOWN)
+        number = receipt.first;
+    if (number < r->lowest)
+        r->lowest = number;
+}
+
+void audience_ask_received(struct shard *s, unsigned session_shard, struct slice key,
+                           uint64_t ticket)
+{
+    struct receipts r;
+    struct answer_mail *m;
+
+    r.tail = s->program->settings->replay.tail;
+    r.lowest = UINT64_MAX;
+    r.count = 0; /* the items are large, and few are used */
+    if (s->signalr != NULL)
+        signalr_server_each_known(s->signalr, key, take_receipt, &r);
+    m = answer_mail_new(s, key, ticket, r.items, r.count, sizeof r.items[0]);
+    m->mail.deliver = received_deliver;
+    m->lowest = r.lowest;
     shard_post(s, session_shard, &m->mail);
 }
 

@@ -38,6 +38,10 @@ void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
 void audience_check(struct shard *s, unsigned session_shard, struct slice key, uint64_t client,
                     uint64_t ticket);
 
+/* The session asks what the user's connections here have received; it is answered by mail. */
+void audience_ask_received(struct shard *s, unsigned session_shard, struct slice key,
+                           uint64_t ticket);
+
 void audience_close(struct audience *a); /* no answer is to be expected any more */
 
 #endif

@@ -3,8 +3,8 @@
  * On the connection's shard: which method, may this caller call it, how fast, how many, with what
  * arguments. What passes travels by mail to the session of the user, and the answer back to that
  * connection alone (call_gate.h). The pages of a stream are fed to the client as it takes them. */
-#ifndef BRIDGE_HUB_CALLER_H
-#define BRIDGE_HUB_CALLER_H
+#ifndef BRIDGE_HUB_HUB_CALLER_H
+#define BRIDGE_HUB_HUB_CALLER_H
 
 #include "bridge/session/call_gate.h"
 #include "signalr/hub/signalr_server.h"

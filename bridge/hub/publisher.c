@@ -22,17 +22,25 @@ struct publisher_gap {
     char id[]; /* target shard (2 bytes), then the user key */
 };
 
-enum push_kind { PUSH_ATTACHED, PUSH_USER, PUSH_ONE, PUSH_OPENER, PUSH_CLOSE, PUSH_CHECK };
+enum push_kind {
+    PUSH_ATTACHED,
+    PUSH_USER,
+    PUSH_ONE,
+    PUSH_OPENER,
+    PUSH_CLOSE,
+    PUSH_CHECK,
+    PUSH_ASK_RECEIVED
+};
 
 struct push_mail {
     struct mail mail;
     enum push_kind kind;
     unsigned from;
     uint64_t serial;
-    struct hub_buf *message; /* a reference; NULL for attached and close */
+    struct hub_buf *message; /* a reference; NULL for those without */
     enum session_revoke why;
     struct session_start start; /* of attached */
-    uint64_t client;            /* of check, whose ticket is the serial */
+    uint64_t client;            /* of check; the ticket of a question is the serial */
     size_t key_len;
     char key[];
 };
@@ -72,6 +80,7 @@ static void push_to_connections(struct shard *s, struct push_mail *p)
         break;
     case PUSH_ATTACHED:
     case PUSH_CHECK:
+    case PUSH_ASK_RECEIVED:
         abort();
     }
 }
@@ -86,6 +95,8 @@ static void push_deliver(struct mail *mail, void *consumer)
         audience_attached(s, p->from, (struct slice){p->key, p->key_len}, p->serial, &p->start);
     else if (p->kind == PUSH_CHECK)
         audience_check(s, p->from, (struct slice){p->key, p->key_len}, p->client, p->serial);
+    else if (p->kind == PUSH_ASK_RECEIVED)
+        audience_ask_received(s, p->from, (struct slice){p->key, p->key_len}, p->serial);
     else if (s->signalr != NULL)
         push_to_connections(s, p);
     push_free(mail);
@@ -203,6 +214,14 @@ static void host_check(void *arg, unsigned shard, struct slice key, uint64_t cli
     post(arg, shard, push);
 }
 
+static void host_ask_received(void *arg, unsigned shard, struct slice key, uint64_t ticket)
+{
+    struct push_mail *push = push_new(arg, PUSH_ASK_RECEIVED, key, NULL);
+
+    push->serial = ticket;
+    post(arg, shard, push);
+}
+
 static void host_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
 {
     struct push_mail *push = push_new(arg, PUSH_USER, key, message);
@@ -248,6 +267,7 @@ static void host_close_user(void *arg, unsigned shard, struct slice key, enum se
 struct session_host publisher_session_host(struct publisher *p)
 {
     return (struct session_host){.check = host_check,
+                                 .ask_received = host_ask_received,
                                  .attached = host_attached,
                                  .push = host_push,
                                  .push_to_connection = host_push_to_connection,

@@ -6,8 +6,8 @@
  * the user is remembered; as soon as the lane has room again the session sends resyncRequired
  * behind whatever got through, so that a gap is never silent (design section 2).
  */
-#ifndef BRIDGE_PUBLISHER_H
-#define BRIDGE_PUBLISHER_H
+#ifndef BRIDGE_HUB_PUBLISHER_H
+#define BRIDGE_HUB_PUBLISHER_H
 
 #include "bridge/session/session_table.h"
 #include <uv.h>

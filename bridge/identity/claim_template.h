@@ -3,8 +3,8 @@
  * Literal text and {name}, {id}, {tenant} (of struct identity), {sub} (that claim), {claim:NAME}
  * (any claim; NAME runs to the next '}', so URIs are fine). A claim is a string or a whole number.
  * Immutable once made; threads share it. */
-#ifndef BRIDGE_CLAIM_TEMPLATE_H
-#define BRIDGE_CLAIM_TEMPLATE_H
+#ifndef BRIDGE_IDENTITY_CLAIM_TEMPLATE_H
+#define BRIDGE_IDENTITY_CLAIM_TEMPLATE_H
 
 #include "base/byte_buf.h"
 

@@ -10,8 +10,8 @@
  *
  * Keys are derived once, here: a thousand rounds per request would be a lever for strangers.
  * Immutable after enc_token_new(); threads share it. Source: abp.md section 4. */
-#ifndef BRIDGE_ENC_TOKEN_H
-#define BRIDGE_ENC_TOKEN_H
+#ifndef BRIDGE_IDENTITY_ENC_TOKEN_H
+#define BRIDGE_IDENTITY_ENC_TOKEN_H
 
 #include "base/slice.h"
 

@@ -5,8 +5,8 @@
  * passed over: another kty or curve, "use" other than "sig", key_ops without "verify", an alg that
  * is not served or not of the key's kind, members of the wrong type, sizes jwt_key.h refuses. Keys
  * are counted, in the set's order; kid becomes the label. Members may not repeat. */
-#ifndef BRIDGE_JWKS_H
-#define BRIDGE_JWKS_H
+#ifndef BRIDGE_IDENTITY_JWKS_H
+#define BRIDGE_IDENTITY_JWKS_H
 
 #include "base/slice.h"
 

@@ -9,8 +9,8 @@
  * Anybody can make up a kid, so jwks_source_hint() leads to a fetch at most every min_gap_ms.
  *
  * curl_global_init() must have run. */
-#ifndef BRIDGE_JWKS_SOURCE_H
-#define BRIDGE_JWKS_SOURCE_H
+#ifndef BRIDGE_IDENTITY_JWKS_SOURCE_H
+#define BRIDGE_IDENTITY_JWKS_SOURCE_H
 
 #include "bridge/identity/jwt_keys.h"
 

@@ -19,8 +19,8 @@
  *   token_type  1 (ASP.NET Zero's refresh token), number or string, is refused
  *
  * Members may not repeat; NUL in strings and integers beyond 64 bits make a token malformed. */
-#ifndef BRIDGE_JWT_H
-#define BRIDGE_JWT_H
+#ifndef BRIDGE_IDENTITY_JWT_H
+#define BRIDGE_IDENTITY_JWT_H
 
 #include "bridge/identity/jwt_keys.h"
 

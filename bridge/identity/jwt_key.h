@@ -12,8 +12,8 @@
  *
  * All cryptography is OpenSSL's. Its per-thread error queue is left empty: TLS code on the same
  * thread reads that queue to explain its own results. */
-#ifndef BRIDGE_JWT_KEY_H
-#define BRIDGE_JWT_KEY_H
+#ifndef BRIDGE_IDENTITY_JWT_KEY_H
+#define BRIDGE_IDENTITY_JWT_KEY_H
 
 #include "base/slice.h"
 #include <stdint.h>

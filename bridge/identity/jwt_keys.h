@@ -7,8 +7,8 @@
  *
  * Keys have an index in their set, for counters, and a label that outlives the set. Copies keep the
  * order, so the settings' keys have the same index in every set. */
-#ifndef BRIDGE_JWT_KEYS_H
-#define BRIDGE_JWT_KEYS_H
+#ifndef BRIDGE_IDENTITY_JWT_KEYS_H
+#define BRIDGE_IDENTITY_JWT_KEYS_H
 
 #include "bridge/identity/jwt_key.h"
 

@@ -3,8 +3,8 @@
  * The source (jwks_source.h) lives on shard 0. Each new snapshot goes to all shards by mail; a
  * shard that meets a token of an unknown key asks shard 0 to look again (at most every 30 s there).
  * The request that asked is refused meanwhile, as ASP.NET Core does it: its client tries again. */
-#ifndef BRIDGE_KEY_REFRESH_H
-#define BRIDGE_KEY_REFRESH_H
+#ifndef BRIDGE_IDENTITY_KEY_REFRESH_H
+#define BRIDGE_IDENTITY_KEY_REFRESH_H
 
 #include "bridge/identity/jwks_source.h"
 

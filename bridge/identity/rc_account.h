@@ -9,8 +9,8 @@
  * Folded are ASCII letters and the only two other characters that fold to ASCII, U+212A (k) and
  * U+017F (s): Rocket.Chat looks names up without case, so "K" must not reach "k". Other scripts are
  * compared exactly; the check of the answer stands behind this one. */
-#ifndef BRIDGE_RC_ACCOUNT_H
-#define BRIDGE_RC_ACCOUNT_H
+#ifndef BRIDGE_IDENTITY_RC_ACCOUNT_H
+#define BRIDGE_IDENTITY_RC_ACCOUNT_H
 
 #include "base/slice.h"
 

@@ -4,8 +4,8 @@
  * What a refused token says is proven by nothing: it is shown, and decides nothing. Bounded: the
  * oldest makes room, and one user refused for the same reason again takes no further place. One a
  * shard; zeroed is empty. */
-#ifndef BRIDGE_REFUSED_TOKENS_H
-#define BRIDGE_REFUSED_TOKENS_H
+#ifndef BRIDGE_IDENTITY_REFUSED_TOKENS_H
+#define BRIDGE_IDENTITY_REFUSED_TOKENS_H
 
 #include "base/slice.h"
 #include <stdint.h>

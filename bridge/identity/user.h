@@ -3,8 +3,8 @@
  *
  * What the SignalR server asks on negotiate and on every transport request. Refusals look the same
  * to the peer whatever was wrong (401, empty body); the log says which check failed. */
-#ifndef BRIDGE_USER_H
-#define BRIDGE_USER_H
+#ifndef BRIDGE_IDENTITY_USER_H
+#define BRIDGE_IDENTITY_USER_H
 
 #include "bridge/identity/identity.h"
 #include "bridge/identity/jwt_keys.h"

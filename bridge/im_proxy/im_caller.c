@@ -20,6 +20,14 @@ static bool take(struct slice value, char *out, size_t cap)
     return true;
 }
 
+/* Quotes around a value are no part of it (RFC 6265 4.1.1). */
+static struct slice unquoted(struct slice value)
+{
+    if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+        return (struct slice){value.ptr + 1, value.len - 2};
+    return value;
+}
+
 /* The first cookie of that name, as sent: more special paths come first (RFC 6265 5.4). */
 static struct slice cookie(const struct http_view *v, const char *name)
 {
@@ -42,7 +50,7 @@ static struct slice cookie(const struct http_view *v, const char *name)
             }
             if (pair.len > want.len && pair.ptr[want.len] == '=' &&
                 memcmp(pair.ptr, want.ptr, want.len) == 0)
-                return (struct slice){pair.ptr + want.len + 1, pair.len - want.len - 1};
+                return unquoted((struct slice){pair.ptr + want.len + 1, pair.len - want.len - 1});
         }
     }
     return (struct slice){0};

@@ -4,8 +4,8 @@
  * keeps them (abp.md 2.4). Both of a pair, or it isn't one. `null`, `undefined` and "" are what
  * frontends send for nothing. Cookies come without the page's doing, so a request that has nothing
  * better must come from a page that may act for the user. */
-#ifndef BRIDGE_IM_CALLER_H
-#define BRIDGE_IM_CALLER_H
+#ifndef BRIDGE_IM_PROXY_IM_CALLER_H
+#define BRIDGE_IM_PROXY_IM_CALLER_H
 
 #include "signalr/http/http_server.h"
 

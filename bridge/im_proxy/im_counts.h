@@ -3,8 +3,8 @@
  *
  * The shards of the process share one, so that the limits hold wherever a caller's sockets are.
  * Any thread; touched when a call comes and goes. */
-#ifndef BRIDGE_IM_COUNTS_H
-#define BRIDGE_IM_COUNTS_H
+#ifndef BRIDGE_IM_PROXY_IM_COUNTS_H
+#define BRIDGE_IM_PROXY_IM_COUNTS_H
 
 #include "base/slice.h"
 

@@ -3,8 +3,8 @@
  *   im_exchange.c   the caller's side and Rocket.Chat's: the request there, the answer back
  *   im_as.c         the token it is made with
  */
-#ifndef BRIDGE_IM_EXCHANGE_INTERNAL_H
-#define BRIDGE_IM_EXCHANGE_INTERNAL_H
+#ifndef BRIDGE_IM_PROXY_IM_EXCHANGE_INTERNAL_H
+#define BRIDGE_IM_PROXY_IM_EXCHANGE_INTERNAL_H
 
 #include "bridge/admin/metrics.h"
 #include "bridge/im_proxy/im_proxy_internal.h"

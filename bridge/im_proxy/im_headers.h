@@ -5,8 +5,8 @@
  * frontends put the JWT (abp.md 2.4); so do headers that say who the client is, or another method
  * than the one that was looked at. Back: nothing that
  * speaks to the browser about this origin (cookies, CORS, HSTS and the like). */
-#ifndef BRIDGE_IM_HEADERS_H
-#define BRIDGE_IM_HEADERS_H
+#ifndef BRIDGE_IM_PROXY_IM_HEADERS_H
+#define BRIDGE_IM_PROXY_IM_HEADERS_H
 
 #include "base/byte_buf.h"
 #include "signalr/http/http_head.h"

@@ -3,8 +3,8 @@
  * Asked by `me`, once for all who wait with the same ones, and remembered: what was accepted for
  * ttl_ms, what was refused for a few seconds. Kept is a hash of id and token, never the token. At
  * most max_entries; the oldest gives way. Single-threaded. */
-#ifndef BRIDGE_IM_IDENTITY_H
-#define BRIDGE_IM_IDENTITY_H
+#ifndef BRIDGE_IM_PROXY_IM_IDENTITY_H
+#define BRIDGE_IM_PROXY_IM_IDENTITY_H
 
 #include "rocketchat/rest_client.h"
 

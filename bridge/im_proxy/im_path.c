@@ -1,4 +1,6 @@
 #include "bridge/im_proxy/im_path.h"
+
+#include "base/utf8.h"
 #include <strings.h>
 
 static bool starts_with(struct slice s, struct slice with)
@@ -11,27 +13,34 @@ static struct slice behind(struct slice s, size_t n)
     return (struct slice){s.ptr + n, s.len - n};
 }
 
+/* Some servers cut a segment's parameters off before they look at it: "..;x" is ".." to them. */
 static bool is_dots(struct slice segment)
 {
-    return slice_eq(segment, SLICE_LIT(".")) || slice_eq(segment, SLICE_LIT(".."));
+    const char *parameters = memchr(segment.ptr, ';', segment.len);
+
+    if (parameters != NULL)
+        segment.len = (size_t)(parameters - segment.ptr);
+    return slice_eq(segment, SLICE_LIT(".")) || slice_eq(segment, SLICE_LIT("..")) ||
+           (parameters != NULL && segment.len == 0);
 }
 
 /* The byte that the three at `at` encode may stand in a segment. */
-static bool escape_good(struct slice path, size_t at)
+static bool read_escape(struct slice path, size_t at, char *byte)
 {
-    char byte;
     size_t n;
 
-    if (path.len - at < 3 || !http_percent_decode((struct slice){path.ptr + at, 3}, &byte, 1, &n))
+    if (path.len - at < 3 || !http_percent_decode((struct slice){path.ptr + at, 3}, byte, 1, &n))
         return false;
-    return (unsigned char)byte >= 0x20 && byte != 0x7f && strchr("/.\\%", byte) == NULL;
+    return (unsigned char)*byte >= 0x20 && *byte != 0x7f && strchr("/.\\%", *byte) == NULL;
 }
 
 /* path starts with a slash. A trailing one is an empty segment only to look at. */
 static bool unambiguous(struct slice path)
 {
+    struct utf8_check text; /* of the decoded path */
     size_t from = 1;
 
+    utf8_check_init(&text);
     for (size_t i = 1; i <= path.len; i++) {
         char c = i < path.len ? path.ptr[i] : '/';
         struct slice segment = {path.ptr + from, i - from};
@@ -42,9 +51,13 @@ static bool unambiguous(struct slice path)
             from = i + 1;
         } else if (c == '\\' || (unsigned char)c <= 0x20 || (unsigned char)c >= 0x7f) {
             return false;
-        } else if (c == '%' && !escape_good(path, i)) {
-            return false;
+        } else if (c == '%') {
+            if (!read_escape(path, i, &c))
+                return false;
+            i += 2;
         }
+        if (!utf8_check_feed(&text, &c, 1))
+            return false;
     }
     return true;
 }

@@ -4,9 +4,11 @@
  *   {prefix}/api/v1/{call}[?query]   ─▶   /api/v1/{call}[?query]
  *
  * Pure. The call goes on as it was sent, byte for byte. So that no server behind reads another path
- * out of it, whatever may be read two ways is refused: empty segments, "." and "..", backslashes,
- * and percent-encoded slashes, dots, percent signs, backslashes and control bytes (RFC 3986 6.2.2
- * needs none of these encoded). The query loses the parameters that carry the caller's JWT. */
+ * out of it, whatever may be read two ways is refused: empty segments, "." and ".." (with
+ * parameters behind a semicolon, too), backslashes, percent-encoded slashes, dots, percent signs,
+ * backslashes and control bytes (RFC 3986 6.2.2 needs none of these encoded), and encoded bytes
+ * that are no UTF-8, as overlong forms of all these. The query loses the parameters that carry the
+ * caller's JWT. */
 #ifndef BRIDGE_IM_PATH_H
 #define BRIDGE_IM_PATH_H
 

@@ -16,8 +16,8 @@
  * (im_path.h), headers by im_headers.h. An answer of 401 to a token of ours is looked into, and the
  * call sent once more with a new one, where its body can be. Our own answers wear Rocket.Chat's
  * envelope. One a shard, on its thread; a call stays where its socket is. */
-#ifndef BRIDGE_IM_PROXY_H
-#define BRIDGE_IM_PROXY_H
+#ifndef BRIDGE_IM_PROXY_IM_PROXY_H
+#define BRIDGE_IM_PROXY_IM_PROXY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
  * of the last ten seconds (same event, texts and ids; numbers may differ) is held back, and the
  * last of its kind comes with repeated=N when the time is over. Before log_start() and after
  * log_stop() lines are written directly. Any thread may log at any time. */
-#ifndef BRIDGE_LOG_H
-#define BRIDGE_LOG_H
+#ifndef BRIDGE_LOG_LOG_H
+#define BRIDGE_LOG_LOG_H
 
 #include "bridge/log/log_format.h"
 #include <stdatomic.h>

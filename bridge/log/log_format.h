@@ -7,8 +7,8 @@
  * terminal's cursor: control characters, line separators, direction marks and bytes that are not
  * UTF-8 are escaped. A value longer than LOG_VALUE_MAX is cut, and a field that finds no room is
  * left out with cut=true at the end, so that a JSON line is always whole. */
-#ifndef BRIDGE_LOG_FORMAT_H
-#define BRIDGE_LOG_FORMAT_H
+#ifndef BRIDGE_LOG_LOG_FORMAT_H
+#define BRIDGE_LOG_LOG_FORMAT_H
 
 #include "base/slice.h"
 #include "bridge/settings/settings.h"

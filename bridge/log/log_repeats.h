@@ -1,8 +1,8 @@
 /* bridge/log/log_repeats.h - holds back log lines that say what was just said.
  *
  * A table of recent lines by hash; time is passed in. Not thread-safe: the log's lock guards it. */
-#ifndef BRIDGE_LOG_REPEATS_H
-#define BRIDGE_LOG_REPEATS_H
+#ifndef BRIDGE_LOG_LOG_REPEATS_H
+#define BRIDGE_LOG_LOG_REPEATS_H
 
 #include "bridge/log/log_format.h"
 

@@ -4,8 +4,8 @@
  * given, and keeps trying while Rocket.Chat is down: the bridge serves meanwhile and says degraded.
  * Renews its token before the entry's TTL ends and logs out at stop. One per process, on the shard
  * of the governor. A user's failed login never falls back to it. */
-#ifndef BRIDGE_ADMIN_AGENT_H
-#define BRIDGE_ADMIN_AGENT_H
+#ifndef BRIDGE_LOGIN_ADMIN_AGENT_H
+#define BRIDGE_LOGIN_ADMIN_AGENT_H
 
 #include "bridge/login/login_gate.h"
 #include "bridge/session/session_table.h"

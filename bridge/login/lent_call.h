@@ -3,8 +3,8 @@
  * As a user (token_desk_ask()) or as the bridge's own account (token_desk_ask_admin()). Where
  * Rocket.Chat answers 401 the token is asked for again, and the call made once more if another one
  * comes. */
-#ifndef BRIDGE_LENT_CALL_H
-#define BRIDGE_LENT_CALL_H
+#ifndef BRIDGE_LOGIN_LENT_CALL_H
+#define BRIDGE_LOGIN_LENT_CALL_H
 
 #include "bridge/session/session_table.h"
 #include "rocketchat/rest_client.h"

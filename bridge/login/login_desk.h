@@ -2,8 +2,8 @@
  *
  * The governor (login_governor.h) and the admin agent live on shard 0. A session asks through its
  * shard's gate: acquire, cancel and done travel there by mail, grants and refusals travel back. */
-#ifndef BRIDGE_LOGIN_DESK_H
-#define BRIDGE_LOGIN_DESK_H
+#ifndef BRIDGE_LOGIN_LOGIN_DESK_H
+#define BRIDGE_LOGIN_LOGIN_DESK_H
 
 #include "base/slice.h"
 #include "bridge/login/login_gate.h"

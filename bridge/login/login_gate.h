@@ -7,8 +7,8 @@
  * and done the login occupies the governor; every grant is followed by exactly one done. cancel
  * gives up an acquire that is not answered yet; a grant that crosses it is answered by done with
  * RC_CANCELLED. */
-#ifndef BRIDGE_LOGIN_GATE_H
-#define BRIDGE_LOGIN_GATE_H
+#ifndef BRIDGE_LOGIN_LOGIN_GATE_H
+#define BRIDGE_LOGIN_LOGIN_GATE_H
 
 #include "base/slice.h"
 #include "rocketchat/rc_result.h"

@@ -17,8 +17,8 @@
  * Successes are paced by user (login_pace.h).
  *
  * Sources: rocketchat.md 2.3, 5.2, 7.1. */
-#ifndef BRIDGE_LOGIN_GOVERNOR_H
-#define BRIDGE_LOGIN_GOVERNOR_H
+#ifndef BRIDGE_LOGIN_LOGIN_GOVERNOR_H
+#define BRIDGE_LOGIN_LOGIN_GOVERNOR_H
 
 #include "base/slice.h"
 #include "bridge/login/login_gate.h"

@@ -7,8 +7,8 @@
  *
  * Pure; no memory of its own. A fixed number of users is remembered, whatever their number: where
  * more log in at once than fit, those with the fewest logins are forgotten. */
-#ifndef BRIDGE_LOGIN_PACE_H
-#define BRIDGE_LOGIN_PACE_H
+#ifndef BRIDGE_LOGIN_LOGIN_PACE_H
+#define BRIDGE_LOGIN_LOGIN_PACE_H
 
 #include "base/slice.h"
 #include <stdint.h>

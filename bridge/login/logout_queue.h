@@ -5,8 +5,8 @@
  * every route: a 429 pauses the queue for as long as the server says; other failures that may pass
  * are tried three times. A full queue drops the token (it ends by itself after 90 days) and says
  * so. */
-#ifndef BRIDGE_LOGOUT_QUEUE_H
-#define BRIDGE_LOGOUT_QUEUE_H
+#ifndef BRIDGE_LOGIN_LOGOUT_QUEUE_H
+#define BRIDGE_LOGIN_LOGOUT_QUEUE_H
 
 #include "base/slice.h"
 #include <uv.h>

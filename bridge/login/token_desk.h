@@ -4,8 +4,8 @@
  * The question travels by mail to the user's session (session_table_lend()) or to the admin agent
  * on shard 0, and the answer comes back. Tokens travel inside the process only and are wiped behind
  * the answer. Waiting requests are bounded by Limits:TokenRequests. */
-#ifndef BRIDGE_TOKEN_DESK_H
-#define BRIDGE_TOKEN_DESK_H
+#ifndef BRIDGE_LOGIN_TOKEN_DESK_H
+#define BRIDGE_LOGIN_TOKEN_DESK_H
 
 #include "bridge/session/session_table.h"
 

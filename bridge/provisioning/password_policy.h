@@ -6,8 +6,8 @@
  * characters of base64url and "aA1!", so that it fits a policy that asks for one of each kind token
  * none: logins go by users.createToken, and new accounts get a random one nobody knows
  */
-#ifndef BRIDGE_PASSWORD_POLICY_H
-#define BRIDGE_PASSWORD_POLICY_H
+#ifndef BRIDGE_PROVISIONING_PASSWORD_POLICY_H
+#define BRIDGE_PROVISIONING_PASSWORD_POLICY_H
 
 #include "base/slice.h"
 #include "bridge/settings/settings.h"

@@ -7,8 +7,8 @@
  *   email NUL name NUL role NUL role NUL ...
  *
  * Empty as a whole while provisioning is off. */
-#ifndef BRIDGE_PROFILE_H
-#define BRIDGE_PROFILE_H
+#ifndef BRIDGE_PROVISIONING_PROFILE_H
+#define BRIDGE_PROVISIONING_PROFILE_H
 
 #include "base/byte_buf.h"
 #include "bridge/settings/settings.h"

@@ -2,8 +2,8 @@
  * answers.
  *
  * Pure. Facts: rocketchat.md 5.3 (users.info, users.create, users.update, users.createToken). */
-#ifndef BRIDGE_PROVISION_JSON_H
-#define BRIDGE_PROVISION_JSON_H
+#ifndef BRIDGE_PROVISIONING_PROVISION_JSON_H
+#define BRIDGE_PROVISIONING_PROVISION_JSON_H
 
 #include "base/byte_buf.h"
 #include "bridge/provisioning/profile.h"

@@ -8,8 +8,8 @@
  *
  * All of it as the administrator: whatever fails here, the user gets nothing but their own refusal.
  * One a shard; single-threaded. Settings: PushBridge:Provisioning. */
-#ifndef BRIDGE_PROVISIONER_H
-#define BRIDGE_PROVISIONER_H
+#ifndef BRIDGE_PROVISIONING_PROVISIONER_H
+#define BRIDGE_PROVISIONING_PROVISIONER_H
 
 #include "rocketchat/rest_client.h"
 

@@ -3,8 +3,8 @@
  *   provisioner.c        one operation, call by call
  *   provision_follow.c   whose profile is looked at, and when
  */
-#ifndef BRIDGE_PROVISIONER_INTERNAL_H
-#define BRIDGE_PROVISIONER_INTERNAL_H
+#ifndef BRIDGE_PROVISIONING_PROVISIONER_INTERNAL_H
+#define BRIDGE_PROVISIONING_PROVISIONER_INTERNAL_H
 
 #include "bridge/provisioning/provision_json.h"
 #include "bridge/provisioning/provisioner.h"

@@ -5,8 +5,8 @@
  * its writer's key; then its users' records go to their shards, and once the bridge serves the file
  * is removed: it acts once. One that is broken, or too old to be of use, is a warning. Stop: the
  * shards' records come to the main thread, and the file is written when the last has come. */
-#ifndef BRIDGE_REPLAY_FILE_H
-#define BRIDGE_REPLAY_FILE_H
+#ifndef BRIDGE_REPLAY_REPLAY_FILE_H
+#define BRIDGE_REPLAY_REPLAY_FILE_H
 
 #include "base/byte_buf.h"
 #include "bridge/replay/replay_state.h"

@@ -42,9 +42,8 @@ void replay_ring_free(struct replay_ring *r)
         drop_oldest(r);
 }
 
-static bool grow(struct replay_ring *r)
+static bool resize(struct replay_ring *r, uint32_t capacity)
 {
-    uint32_t capacity = r->capacity == 0 ? FIRST_CAPACITY : r->capacity * 2;
     struct replay_event *events = malloc(capacity * sizeof *events);
 
     if (events == NULL)
@@ -68,7 +67,7 @@ void replay_ring_add(struct replay_ring *r, struct hub_buf *message, uint64_t no
         drop_oldest(r);
     if (max_events == 0 || len > max_bytes)
         return;
-    if (r->count == r->capacity && !grow(r)) {
+    if (r->count == r->capacity && !resize(r, r->count == 0 ? FIRST_CAPACITY : r->count * 2)) {
         replay_ring_free(r);
         return;
     }
@@ -76,10 +75,28 @@ void replay_ring_add(struct replay_ring *r, struct hub_buf *message, uint64_t no
     r->bytes += len;
 }
 
+static void shrink(struct replay_ring *r)
+{
+    uint32_t capacity = r->capacity;
+
+    while (capacity > FIRST_CAPACITY && r->count <= capacity / 4)
+        capacity /= 2;
+    if (capacity < r->capacity)
+        resize(r, capacity); /* no memory: then it stays as it is */
+}
+
 void replay_ring_trim(struct replay_ring *r, uint64_t before_ms, uint64_t upto)
 {
-    while (r->count > 0 && at(r, 0)->at_ms < before_ms && r->last - r->count < upto)
+    while (r->count > 0 && at(r, 0)->at_ms < before_ms && replay_ring_base(r) < upto)
         drop_oldest(r);
+    shrink(r);
+}
+
+void replay_ring_release(struct replay_ring *r, uint64_t upto)
+{
+    replay_ring_trim(r, UINT64_MAX, upto);
+    if (upto > r->released)
+        r->released = upto < r->last ? upto : r->last;
 }
 
 struct hub_buf *replay_ring_at(const struct replay_ring *r, uint64_t number)

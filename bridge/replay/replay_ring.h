@@ -22,8 +22,9 @@ struct replay_event {
 struct replay_ring {
     struct replay_event *events; /* a circle; NULL while there are none */
     uint32_t head, count, capacity;
-    uint64_t last; /* number of the newest event, kept or not */
-    size_t bytes;  /* of the messages kept */
+    uint64_t last;     /* number of the newest event, kept or not */
+    uint64_t released; /* nobody will ask for what came up to here */
+    size_t bytes;      /* of the messages kept */
 };
 
 void replay_ring_init(struct replay_ring *r);
@@ -36,7 +37,14 @@ void replay_ring_add(struct replay_ring *r, struct hub_buf *message, uint64_t no
                      uint32_t max_events, size_t max_bytes);
 /* Drops what came before before_ms, up to the number `upto`. */
 void replay_ring_trim(struct replay_ring *r, uint64_t before_ms, uint64_t upto);
+/* Drops what came up to that number. */
+void replay_ring_release(struct replay_ring *r, uint64_t upto);
 
+/* The number before the oldest that is kept. */
+static inline uint64_t replay_ring_base(const struct replay_ring *r)
+{
+    return r->last - r->count;
+}
 struct hub_buf *replay_ring_at(const struct replay_ring *r, uint64_t number); /* NULL: not kept */
 /* Everything past `position` is kept. */
 bool replay_ring_reaches(const struct replay_ring *r, uint64_t position);

@@ -9,8 +9,8 @@
  *
  * Times are wall clock, ms. The hash key is the process's (base/hash.h): message ids are kept as
  * hashes under it. Pure. */
-#ifndef BRIDGE_REPLAY_STATE_H
-#define BRIDGE_REPLAY_STATE_H
+#ifndef BRIDGE_REPLAY_REPLAY_STATE_H
+#define BRIDGE_REPLAY_REPLAY_STATE_H
 
 #include "base/slice.h"
 #include "bridge/replay/lost_slots.h"

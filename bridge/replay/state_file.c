@@ -51,6 +51,8 @@ static int read_all(int fd, struct byte_buf *out)
         return errno;
     if (!S_ISREG(st.st_mode))
         return EINVAL;
+    if (st.st_uid != geteuid())
+        return EPERM;
     if (st.st_size > STATE_FILE_MAX_BYTES)
         return EFBIG;
     if (!byte_buf_reserve(out, (size_t)st.st_size))

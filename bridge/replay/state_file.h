@@ -11,7 +11,7 @@
 /* Puts the content in the place of whatever is at path, in one step, mode 0600. */
 int state_file_write(const char *path, struct slice content);
 /* Appends the file's content to *out. ENOENT: there is none; EFBIG: more than the bound; EINVAL: it
- * is not a regular file. */
+ * is not a regular file; EPERM: another user's, who may have put anything into it. */
 int state_file_read(const char *path, struct byte_buf *out);
 
 #endif

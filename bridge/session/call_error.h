@@ -7,8 +7,8 @@
  *
  * where code is Rocket.Chat's own ("error-not-allowed", "403") or one of the bridge's, without a
  * space or colon in it, and N is in whole seconds. Pure. */
-#ifndef BRIDGE_CALL_ERROR_H
-#define BRIDGE_CALL_ERROR_H
+#ifndef BRIDGE_SESSION_CALL_ERROR_H
+#define BRIDGE_SESSION_CALL_ERROR_H
 
 #include "base/byte_buf.h"
 #include "rocketchat/rc_result.h"

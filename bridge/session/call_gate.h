@@ -5,8 +5,8 @@
  * says all there is to say, and so is its answer. Each call is answered once, also when the
  * connection is gone meanwhile: then the answer finds nobody. A call that got no answer can be
  * repeated; SendMessage is told from its repetition by the message's id. */
-#ifndef BRIDGE_CALL_GATE_H
-#define BRIDGE_CALL_GATE_H
+#ifndef BRIDGE_SESSION_CALL_GATE_H
+#define BRIDGE_SESSION_CALL_GATE_H
 
 #include "base/slice.h"
 #include <stdint.h>

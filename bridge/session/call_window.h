@@ -4,8 +4,8 @@
  * subscriptions included; beyond that it answers with an error, which counts as well (rocketchat.md
  * 7.1). Here no span of that length ever sees more, so a caller hears from us how long to wait.
  * Methods that the session itself needs leave it a part. Pure. */
-#ifndef BRIDGE_CALL_WINDOW_H
-#define BRIDGE_CALL_WINDOW_H
+#ifndef BRIDGE_SESSION_CALL_WINDOW_H
+#define BRIDGE_SESSION_CALL_WINDOW_H
 
 #include <stdint.h>
 

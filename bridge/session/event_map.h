@@ -15,8 +15,8 @@
  * converted before: Events:Dates), with one exception: a removed subscription's
  * document without a rid gets it as its first member. Each function returns one reference, the
  * caller's; NULL: no memory. Rules: design section 5. */
-#ifndef BRIDGE_EVENT_MAP_H
-#define BRIDGE_EVENT_MAP_H
+#ifndef BRIDGE_SESSION_EVENT_MAP_H
+#define BRIDGE_SESSION_EVENT_MAP_H
 
 #include "bridge/settings/settings.h"
 #include "rocketchat/rc_event.h"

@@ -13,8 +13,8 @@
  * nothing. A runner that is slow gets a second beside it: the first answer serves all.
  *
  * Rules: design section 5. */
-#ifndef BRIDGE_REPAIR_DESK_H
-#define BRIDGE_REPAIR_DESK_H
+#ifndef BRIDGE_SESSION_REPAIR_DESK_H
+#define BRIDGE_SESSION_REPAIR_DESK_H
 
 #include "bridge/session/repair_gate.h"
 

@@ -8,8 +8,8 @@
  * unless it cancels. In between one of the askers is told to run the query
  * (session_table_repair_run()), and reports its end by done, unless it cancels. Only askers are
  * answered, so nobody hears of a room that their own events did not show them. */
-#ifndef BRIDGE_REPAIR_GATE_H
-#define BRIDGE_REPAIR_GATE_H
+#ifndef BRIDGE_SESSION_REPAIR_GATE_H
+#define BRIDGE_SESSION_REPAIR_GATE_H
 
 #include "base/slice.h"
 #include "rocketchat/rc_result.h"

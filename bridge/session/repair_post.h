@@ -2,8 +2,8 @@
  *
  * A room's desk is on shard hash(rid) % N. All mail here is control mail: few (bounded by the rooms
  * under repair), and a lost one would leave a session waiting. */
-#ifndef BRIDGE_REPAIR_POST_H
-#define BRIDGE_REPAIR_POST_H
+#ifndef BRIDGE_SESSION_REPAIR_POST_H
+#define BRIDGE_SESSION_REPAIR_POST_H
 
 #include "bridge/session/repair_desk.h"
 #include <uv.h>

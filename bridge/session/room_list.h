@@ -4,8 +4,8 @@
  *   [{"rid":"r1","unread":2,"alert":true,"subscription":{...},"room":{...} or null}, ...]
  *
  * in the order of the subscriptions. Documents stand as Rocket.Chat wrote them. Pure. */
-#ifndef BRIDGE_ROOM_LIST_H
-#define BRIDGE_ROOM_LIST_H
+#ifndef BRIDGE_SESSION_ROOM_LIST_H
+#define BRIDGE_SESSION_ROOM_LIST_H
 
 #include "base/byte_buf.h"
 

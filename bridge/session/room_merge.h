@@ -3,8 +3,8 @@
  * Pure. Messages of an answer and messages that waited, each with what it is to the session; the
  * order is (ts, _id), versions of one message as they came to be, and deletions behind all of it.
  * Rule: rocketchat.md 6.3. */
-#ifndef BRIDGE_ROOM_MERGE_H
-#define BRIDGE_ROOM_MERGE_H
+#ifndef BRIDGE_SESSION_ROOM_MERGE_H
+#define BRIDGE_SESSION_ROOM_MERGE_H
 
 #include "rocketchat/room_memory.h"
 

@@ -5,8 +5,8 @@
  *   session_ask.c      one question to Rocket.Chat, by DDP or by REST
  *   session_methods.c  what each hub method asks, and what becomes of the answers
  *   session_opened.c   OpenRoom and CloseRoom */
-#ifndef BRIDGE_SESSION_CALLS_INTERNAL_H
-#define BRIDGE_SESSION_CALLS_INTERNAL_H
+#ifndef BRIDGE_SESSION_SESSION_CALLS_INTERNAL_H
+#define BRIDGE_SESSION_SESSION_CALLS_INTERNAL_H
 
 #include "bridge/hub/hub_method.h"
 #include "bridge/session/user_session_internal.h"

@@ -2,6 +2,7 @@
  * kept, a lost connection leaves a slot with its place among them, and the user's next connection
  * of that kind of client is sent what followed before it hears anything newer. Design section 5. */
 #include "bridge/log/log.h"
+#include "bridge/replay/replay_tail.h"
 #include "bridge/session/event_map.h"
 #include "bridge/session/user_session_internal.h"
 #include <assert.h>
@@ -42,7 +43,7 @@ static void note_bytes(struct user_session *s, size_t before)
     metrics_set(s->table->options.metrics, METRIC_REPLAY_BYTES, s->table->replay_bytes);
 }
 
-static void rearm(struct user_session *s)
+void session_replay_rearm(struct user_session *s)
 {
     const struct settings *settings = s->table->settings;
     uint64_t oldest = replay_ring_oldest_ms(&s->ring);
@@ -50,6 +51,7 @@ static void rearm(struct user_session *s)
     s->replay_at_ms = lost_slots_first_end_ms(&s->slots);
     if (s->replay_at_ms == 0 && oldest != 0)
         s->replay_at_ms = oldest + KEEP_TIMEOUTS * settings->hub.client_timeout_ms + KEEP_SLACK_MS;
+    s->replay_at_ms = session_sooner(s->replay_at_ms, session_release_at_ms(s));
     session_rearm(s);
 }
 
@@ -57,6 +59,7 @@ void session_replay_keep(struct user_session *s, struct hub_buf *message)
 {
     const struct settings *settings = s->table->settings;
     size_t before = s->ring.bytes, most = settings->replay.ring_bytes, room = room_in_shard(s);
+    uint64_t release_at_ms;
 
     if (most > settings->limits.queue_bytes)
         most = settings->limits.queue_bytes; /* a replay makes nobody a slow consumer */
@@ -67,8 +70,27 @@ void session_replay_keep(struct user_session *s, struct hub_buf *message)
     replay_ring_add(&s->ring, message, session_now_ms(s->table), settings->replay.ring_events,
                     most < room ? most : room);
     note_bytes(s, before);
-    if (s->replay_at_ms == 0)
-        rearm(s);
+    release_at_ms = session_release_at_ms(s);
+    if (s->replay_at_ms == 0 || (release_at_ms != 0 && release_at_ms < s->replay_at_ms))
+        session_replay_rearm(s);
+}
+
+uint64_t session_replay_needed_after(const struct user_session *s)
+{
+    uint64_t lowest = lost_slots_needed_after(&s->slots);
+
+    for (const struct session_arrival *a = s->arrivals; a != NULL; a = a->next)
+        if (a->from < lowest)
+            lowest = a->from;
+    return lowest;
+}
+
+void session_replay_release(struct user_session *s, uint64_t upto)
+{
+    size_t before = s->ring.bytes;
+
+    replay_ring_release(&s->ring, upto);
+    note_bytes(s, before);
 }
 
 void session_replay_due(struct user_session *s)
@@ -76,13 +98,17 @@ void session_replay_due(struct user_session *s)
     const uint64_t now = session_now_ms(s->table);
     const uint64_t keep = KEEP_TIMEOUTS * s->table->settings->hub.client_timeout_ms + KEEP_SLACK_MS;
     size_t before = s->ring.bytes;
+    uint64_t release_at_ms;
 
     count(s, METRIC_REPLAY_SLOTS_EXPIRED, lost_slots_expire(&s->slots, now));
-    replay_ring_trim(&s->ring, now > keep ? now - keep : 0, lost_slots_needed_after(&s->slots));
+    replay_ring_trim(&s->ring, now > keep ? now - keep : 0, session_replay_needed_after(s));
     if (s->connections == 0 && s->slots.count == 0)
         replay_ring_free(&s->ring);
     note_bytes(s, before);
-    rearm(s);
+    release_at_ms = session_release_at_ms(s);
+    if (release_at_ms != 0 && now >= release_at_ms)
+        session_release_ask(s);
+    session_replay_rearm(s);
 }
 
 void session_replay_free(struct user_session *s)
@@ -114,21 +140,11 @@ static uint32_t length_of(void *arg, uint64_t number)
     return (uint32_t)len;
 }
 
-static uint64_t received(struct user_session *s, const struct hub_receipt *r)
+uint64_t session_replay_position(const struct user_session *s, const struct hub_receipt *r)
 {
-    uint64_t number = 0;
+    uint64_t number = replay_tail_position(s->table->settings->replay.tail, r, s->ring.released,
+                                           length_of, (void *)s);
 
-    switch (s->table->settings->replay.tail) {
-    case REPLAY_TAIL_ACKED:
-        number = hub_receipt_before(r, r->unacked, length_of, s);
-        break;
-    case REPLAY_TAIL_LAST_PING:
-        number = r->torn && r->alive <= r->first ? HUB_RECEIPT_UNKNOWN : r->alive;
-        break;
-    case REPLAY_TAIL_NONE:
-        number = hub_receipt_before(r, r->unsent, length_of, s);
-        break;
-    }
     return number == HUB_RECEIPT_UNKNOWN ? LOST_SLOT_UNKNOWN : number;
 }
 
@@ -145,7 +161,7 @@ static unsigned shard_of(uint64_t connection)
 static struct lost_slot slot_of(struct user_session *s, uint64_t client,
                                 const struct hub_receipt *receipt)
 {
-    return (struct lost_slot){.position = received(s, receipt),
+    return (struct lost_slot){.position = session_replay_position(s, receipt),
                               .client = client,
                               .until_ms =
                                   session_now_ms(s->table) + s->table->settings->replay.seconds_ms};
@@ -174,7 +190,7 @@ void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_s
         if (!lost_slots_add(&s->slots, &slot))
             count(s, METRIC_REPLAY_SLOTS_EXPIRED, 1);
     }
-    rearm(s);
+    session_replay_rearm(s);
 }
 
 /* ---- a connection comes ---- */
@@ -186,7 +202,6 @@ static struct session_start claim(struct user_session *s, uint64_t client, uint6
 
     if (lost_slots_claim(&s->slots, client, &position)) {
         count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
-        rearm(s);
         if (position < from) /* LOST_SLOT_UNKNOWN, too */
             from = position;
     }
@@ -223,6 +238,8 @@ static void answer(struct user_session *s, unsigned shard, uint64_t conn_serial,
     const struct session_host *host = &s->table->options.host;
     const struct session_start start = claim(s, client, from);
 
+    session_release_attached(s, start.from);
+    session_replay_rearm(s);
     host->attached(host->arg, shard, conn_serial, slice_of(s->key), &start);
     if (start.torn)
         send_resync(s, shard, conn_serial);

@@ -7,9 +7,10 @@
  * Single-threaded, on the shard's loop. Host callbacks may run inside any call here: they post to
  * mailboxes and return; they never call back into the table.
  *
- * FIFO: attached(), push() and push_to_connection() for one shard must be carried in the order of
- * the calls. A connection is addressable once its attached() has arrived, so that nothing overtakes
- * and nothing doubles.
+ * FIFO: attached(), push(), push_to_connection() and ask_received() for one shard must be carried
+ * in the order of the calls, and what comes back from it in the order in which it was said there. A
+ * connection is addressable once its attached() has arrived, so that nothing overtakes and nothing
+ * doubles.
  *
  * A shard has a second table, with a cache of its own, for the tokens handed out to browsers:
  * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
@@ -68,6 +69,13 @@ struct session_doubt {
     struct hub_receipt receipt;
 };
 
+/* What the user's connections on a shard have received, in the sense of PushBridge:Replay:Tail. */
+struct session_received {
+    uint64_t lowest; /* of those whose receipt alone tells it; UINT64_MAX: there is none */
+    const struct hub_receipt *receipts; /* the others', as of now; borrowed */
+    size_t count;
+};
+
 enum session_revoke {
     SESSION_LOGGED_OUT, /* the user, or the operator, ended the session in good order */
     SESSION_REVOKED,    /* the entry was taken away: the user must prove who they are again */
@@ -77,6 +85,9 @@ struct session_host {
     /* A client of that kind has come: which of the user's connections of its kind on this shard may
      * have been lost? The answer is session_table_checked(), later and once. */
     void (*check)(void *arg, unsigned shard, struct slice key, uint64_t client, uint64_t ticket);
+    /* What have the user's connections on this shard received? Those are meant that attached() was
+     * carried to before this. The answer is session_table_received(), later and once. */
+    void (*ask_received)(void *arg, unsigned shard, struct slice key, uint64_t ticket);
     /* The answer to an attach. */
     void (*attached)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                      const struct session_start *start);
@@ -170,6 +181,10 @@ void session_table_lend(struct session_table *t, const struct session_ask *ask, 
  * unknown by now: nothing. */
 void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
                            unsigned shard, const struct session_doubt *doubts, size_t count);
+
+/* The answer to host.ask_received, likewise. */
+void session_table_received(struct session_table *t, struct slice key, uint64_t ticket,
+                            const struct session_received *received);
 
 /* The governor's answer to gate.acquire. An unknown ticket (cancelled meanwhile) is given back by
  * gate.done with RC_CANCELLED. refused: no login now, for error's reason; tried again later. */

@@ -9,8 +9,8 @@
  *
  * with BACKOFF (something failed, a retry is due) and REFUSED (Rocket.Chat, or we, won't have this
  * user; the retry is minutes away) beside it. */
-#ifndef BRIDGE_USER_SESSION_H
-#define BRIDGE_USER_SESSION_H
+#ifndef BRIDGE_SESSION_USER_SESSION_H
+#define BRIDGE_SESSION_USER_SESSION_H
 
 enum session_state {
     SESSION_IDLE,       /* nothing held but, perhaps, a cached token */

@@ -14,6 +14,7 @@
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
  *   session_replay.c  events kept for connections that were lost
+ *   session_release.c and no longer than one of them may ask for them
  *   session_state.c   what of that outlives the process
  *   session_events.c  what Rocket.Chat sends and what the tabs are told
  *   session_report.c  what the operator sees
@@ -85,6 +86,15 @@ struct session_repair;
 struct session_restored;
 struct session_arrival;
 
+/* The tabs are asked how far they have received what is kept. */
+struct session_release {
+    uint64_t asked_ms; /* the last time; 0: never */
+    uint64_t ticket;
+    uint64_t upto;      /* while asked: the lowest answer so far */
+    uint32_t waits;     /* for so many shards; 0: nothing is asked */
+    uint32_t kept_then; /* bytes that the last answer left */
+};
+
 struct user_session {
     UT_hash_handle hh; /* in table->sessions, by key */
     struct session_table *table;
@@ -95,7 +105,7 @@ struct user_session {
     uint64_t calls_at_ms;     /* the first waiting call's time is over; 0: none waits */
     uint64_t opened_at_ms;    /* Rocket.Chat takes the next subscription; 0: none waits */
     uint64_t further_at_ms;   /* the same */
-    uint64_t replay_at_ms;    /* a slot ends, or events are too old to keep; 0: neither */
+    uint64_t replay_at_ms;    /* a slot ends, events are too old to keep, tabs are to be asked */
     uint64_t queries_ms[SESSION_QUERIES]; /* when the last ones of messages/get left; 0: none */
     uint64_t lost_at_ms;                  /* the last DDP connection that was logged in */
     struct session_repair *repairs;       /* rooms being repaired */
@@ -107,6 +117,7 @@ struct user_session {
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */
     struct replay_ring ring;     /* numbers what all tabs are sent */
+    struct session_release release;
     struct lost_slots slots;
     struct session_arrival *arrivals; /* connections not answered yet */
     struct room_memory *rooms;        /* delivery memory; outlives DDP connections */
@@ -424,7 +435,22 @@ void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_s
 void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
                            uint64_t client);
 void session_replay_due(struct user_session *s);
+/* A lost connection, or one that comes, may ask for what follows this number; UINT64_MAX: nobody.
+ */
+uint64_t session_replay_needed_after(const struct user_session *s);
+/* What a connection counts as having received; LOST_SLOT_UNKNOWN: nobody can say. */
+uint64_t session_replay_position(const struct user_session *s, const struct hub_receipt *receipt);
+void session_replay_release(struct user_session *s,
+                            uint64_t upto); /* nobody asks for that any more */
+void session_replay_rearm(struct user_session *s);
 void session_replay_free(struct user_session *s);
+
+/* ---- session_release.c ---- */
+/* When to ask the tabs what they have received; 0: there is no use in it now. */
+uint64_t session_release_at_ms(const struct user_session *s);
+void session_release_ask(struct user_session *s);
+/* A connection was answered that begins to hear behind this number. */
+void session_release_attached(struct user_session *s, uint64_t from);
 
 /* ---- session_further.c ---- */
 void session_further_live(struct user_session *s);

@@ -4,8 +4,8 @@
  *
  * Port 80 where none is given, as in ASP.NET Core; 0 lets the kernel choose. Other schemes, names,
  * paths, user info, queries and fragments are refused. */
-#ifndef BRIDGE_LISTEN_URL_H
-#define BRIDGE_LISTEN_URL_H
+#ifndef BRIDGE_SETTINGS_LISTEN_URL_H
+#define BRIDGE_SETTINGS_LISTEN_URL_H
 
 #include "base/slice.h"
 #include <sys/socket.h>

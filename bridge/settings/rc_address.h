@@ -8,8 +8,8 @@
  * are refused: Rocket.Chat's streamer serves /websocket exactly, and a password in a URL leaks. A
  * path is kept as written but for its trailing slashes; bytes that would need escaping are refused.
  */
-#ifndef BRIDGE_RC_ADDRESS_H
-#define BRIDGE_RC_ADDRESS_H
+#ifndef BRIDGE_SETTINGS_RC_ADDRESS_H
+#define BRIDGE_SETTINGS_RC_ADDRESS_H
 
 #include "base/slice.h"
 #include <stdint.h>

@@ -18,7 +18,7 @@ struct loader {
     struct settings_notes *notes;
 };
 
-/* The values given for one row, as row_set() takes them. */
+/* The values given for one row, as settings_row_set() takes them. */
 struct given {
     char **texts; /* owned, items too */
     size_t count;

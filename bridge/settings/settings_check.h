@@ -1,7 +1,7 @@
 /* bridge/settings/settings_check.h - what no single setting can tell: the ones that need or exclude
  * each other, files that must be readable, and what is worked out from several. */
-#ifndef BRIDGE_SETTINGS_CHECK_H
-#define BRIDGE_SETTINGS_CHECK_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_CHECK_H
+#define BRIDGE_SETTINGS_SETTINGS_CHECK_H
 
 #include "bridge/settings/settings.h"
 

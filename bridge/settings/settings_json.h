@@ -1,7 +1,7 @@
 /* bridge/settings/settings_json.h - a settings file as .NET writes it: JSON with // and block
  * comments and with commas behind the last item. */
-#ifndef BRIDGE_SETTINGS_JSON_H
-#define BRIDGE_SETTINGS_JSON_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_JSON_H
+#define BRIDGE_SETTINGS_SETTINGS_JSON_H
 
 #include "bridge/settings/settings_map.h"
 

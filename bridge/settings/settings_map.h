@@ -5,8 +5,8 @@
  * earlier ones. Only what lies in our sections gets in.
  *
  * Running out of memory here ends the process: this runs once, at start. */
-#ifndef BRIDGE_SETTINGS_MAP_H
-#define BRIDGE_SETTINGS_MAP_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_MAP_H
+#define BRIDGE_SETTINGS_SETTINGS_MAP_H
 
 #include "base/byte_buf.h"
 #include "base/slice.h"

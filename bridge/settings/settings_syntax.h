@@ -2,8 +2,8 @@
  *
  * Each checks one value and normalises it in place; none makes it longer. NULL: good. Otherwise
  * what is allowed, to stand behind "must be". Pure; the text is not empty. */
-#ifndef BRIDGE_SETTINGS_SYNTAX_H
-#define BRIDGE_SETTINGS_SYNTAX_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_SYNTAX_H
+#define BRIDGE_SETTINGS_SETTINGS_SYNTAX_H
 
 const char *settings_check_text(char *text); /* UTF-8 without control characters */
 const char *settings_check_rest_address(char *text);

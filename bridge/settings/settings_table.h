@@ -2,8 +2,8 @@
  *
  * The row is all there is to a setting: parser, bounds, default, --help and --print-config read it.
  */
-#ifndef BRIDGE_SETTINGS_TABLE_H
-#define BRIDGE_SETTINGS_TABLE_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_TABLE_H
+#define BRIDGE_SETTINGS_SETTINGS_TABLE_H
 
 #include "base/byte_buf.h"
 #include "bridge/settings/settings.h"

@@ -2,8 +2,8 @@
  *
  * Asked at start, so that a wrong one is a wrong setting with a name, and not a connection that
  * fails later, or a program that does not start. */
-#ifndef BRIDGE_SETTINGS_TLS_H
-#define BRIDGE_SETTINGS_TLS_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_TLS_H
+#define BRIDGE_SETTINGS_SETTINGS_TLS_H
 
 /* NULL: fine. Else what is wrong with it, in words that go behind the file's name. */
 const char *settings_tls_authorities(const char *ca_file);

@@ -39,6 +39,7 @@ void http_conn_sock_closed(struct http_conn *c)
     struct http_server *s = c->sock->server;
 
     assert(!c->busy);
+    http_turn_leave(c);
     if (c->state == CONN_STREAMING)
         http_stream_sock_closed(c);
     else if (c->state == CONN_ANSWERING && s->options.on_gone != NULL)
@@ -138,7 +139,7 @@ static void head_in(struct http_conn *c)
         http_conn_continue(c);
 }
 
-/* The request is whole. */
+/* The request is whole: it's the handler's from here on. */
 static void dispatch(struct http_conn *c)
 {
     struct http_server *s = c->sock->server;
@@ -146,7 +147,6 @@ static void dispatch(struct http_conn *c)
 
     req->view.body = http_parse_body(req->parse);
     c->state = CONN_ANSWERING;
-    http_sock_arm(c->sock, 0);
     if (http_cors_is_preflight(&req->view))
         http_respond(req, &(struct http_response){.status = 204});
     else
@@ -221,14 +221,33 @@ static void refuse_bad(struct http_conn *c)
     http_conn_refuse(c, http_parse_fault(c->req->parse));
 }
 
-/* The request's body has begun to come, or there is none: it's the handler's from here on. */
-static void dispatch_stream(struct http_conn *c, bool body_done)
+/* The same, once its body has begun to come, or there is none. */
+static void dispatch_stream(struct http_conn *c)
 {
     struct http_server *s = c->sock->server;
 
     c->state = CONN_STREAMING;
-    http_stream_body_came(c, body_done);
+    http_stream_body_came(c, c->body_done);
     s->options.on_request(s->options.arg, c->req);
+}
+
+static void take_turn(struct http_conn *c)
+{
+    if (c->req->stream != NULL)
+        dispatch_stream(c);
+    else
+        dispatch(c);
+}
+
+static void ready(struct http_conn *c, bool body_done)
+{
+    c->state = CONN_WAITING;
+    c->body_done = body_done;
+    http_sock_arm(c->sock, 0);
+    if (http_turn_take(c->sock->server))
+        take_turn(c);
+    else
+        http_turn_wait(c);
 }
 
 /* One step of reading a request. False: wait for more bytes. */
@@ -249,10 +268,8 @@ static bool read_request(struct http_conn *c)
     case HTTP_PARSE_DONE:
         if (c->state == CONN_STREAMING)
             http_stream_body_came(c, result == HTTP_PARSE_DONE);
-        else if (c->req->stream != NULL)
-            dispatch_stream(c, result == HTTP_PARSE_DONE);
-        else if (result == HTTP_PARSE_DONE)
-            dispatch(c);
+        else if (c->req->stream != NULL || result == HTTP_PARSE_DONE)
+            ready(c, result == HTTP_PARSE_DONE);
         return result == HTTP_PARSE_DONE;
     case HTTP_PARSE_HEAD:
         head_in(c);
@@ -268,7 +285,7 @@ static bool can_read(const struct http_conn *c)
 {
     if (http_sock_closing(c->sock))
         return false;
-    return c->state == CONN_STREAMING ? http_stream_wants_body(c) : c->state < CONN_ANSWERING;
+    return c->state == CONN_STREAMING ? http_stream_wants_body(c) : c->state < CONN_WAITING;
 }
 
 static void stop_reading(struct http_conn *c)
@@ -294,6 +311,8 @@ static void run(struct http_conn *c, struct slice bytes)
 
     c->rest = bytes;
     c->busy = true;
+    if (c->state == CONN_WAITING)
+        take_turn(c);
     /* A body of length zero is complete without another byte. */
     while (going && c->state != CONN_GONE && can_read(c) &&
            (c->rest.len > 0 || c->state == CONN_BODY))
@@ -327,6 +346,11 @@ void http_conn_read(struct http_conn *c, const char *data, size_t len)
     keep_unread(c, (struct slice){data, len});
     if (can_read(c))
         run_unread(c);
+}
+
+void http_conn_turn(struct http_conn *c)
+{
+    run_unread(c);
 }
 
 void http_conn_woken(struct http_conn *c)

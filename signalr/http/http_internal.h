@@ -4,6 +4,7 @@
  *   http_sock      one TCP socket: read, close, linger; speaks for exactly one of the two below
  *   http_conn      requests on a socket: parse, dispatch, answer; freed at an upgrade
  *   http_stream    one request of those whose body or answer comes in pieces
+ *   http_turn      how many requests are handled in one turn of the loop
  *   ws_conn        a WebSocket on a socket
  *
  * Who frees: a socket dies in its close callback and tells its conn or ws there. A conn dies before
@@ -28,6 +29,10 @@ enum {
     HTTP_LINGER_MS = 2000,
     HTTP_LINGER_MAX = 1024,  /* sockets; more are closed at once */
     HTTP_READ_AHEAD = 16384, /* unread bytes behind a request; more stops reading */
+    /* What of newcomers one turn of the loop takes in, so that a crowd of them can't hold up those
+     * who are there: each costs tens of microseconds from its accept to its session. */
+    HTTP_TURN_ACCEPTS = 4,
+    HTTP_TURN_REQUESTS = 4,
 };
 
 enum http_role { HTTP_ROLE_CONN, HTTP_ROLE_WS, HTTP_ROLE_LINGER };
@@ -54,6 +59,13 @@ struct http_listener {
     struct http_listener *next;
 };
 
+/* Requests beyond what a turn takes, first come, first served. */
+struct http_turn {
+    struct http_conn *first, **tail;
+    unsigned taken;  /* in this turn */
+    uv_idle_t awake; /* runs while some wait */
+};
+
 struct http_server {
     uv_loop_t *loop;
     struct http_options options;
@@ -61,7 +73,8 @@ struct http_server {
     size_t ntrusted;
     struct timer_wheel *wheel;
     uv_timer_t tick;
-    uv_prepare_t prepare;
+    uv_prepare_t prepare; /* begins a turn */
+    struct http_turn turn;
     struct http_listener *listeners;
     struct http_sock *socks, *wake;
     struct http_counts *counts;     /* the options', or own_counts */
@@ -84,6 +97,7 @@ enum http_conn_state {
     CONN_IDLE,      /* between requests */
     CONN_HEAD,      /* a request has begun */
     CONN_BODY,      /* its head is in */
+    CONN_WAITING,   /* the handler may have it when its turn comes (http_turn.c) */
     CONN_ANSWERING, /* the handler has it */
     CONN_STREAMING, /* the handler has it, in pieces; or had it, and the rest is written, read */
     CONN_WRITING,   /* the answer did not leave in one go */
@@ -101,7 +115,9 @@ struct http_conn {
     bool busy;    /* http_conn_run() is on the stack */
     bool stopped; /* reading, because enough is unread */
     bool eof, close_after;
+    bool body_done;    /* waiting: all of a streamed request's body is in */
     size_t write_mark; /* bytes unsent when the write deadline was last set */
+    struct http_conn *next_waiting, **waiting_link; /* waiting_link NULL: not waiting */
 };
 
 struct http_request {
@@ -168,6 +184,7 @@ void http_conn_read(struct http_conn *c, const char *data, size_t len);
 void http_conn_eof(struct http_conn *c);
 void http_conn_timer(struct http_conn *c);
 void http_conn_woken(struct http_conn *c);
+void http_conn_turn(struct http_conn *c);        /* its waiting request's turn has come */
 void http_conn_sock_closed(struct http_conn *c); /* frees c */
 /* The socket has been taken away; c is freed now or when http_conn_run() returns. */
 void http_conn_leave(struct http_conn *c);
@@ -177,6 +194,14 @@ void http_conn_written(struct http_conn *c);  /* the answer has left: on to the 
 void http_conn_read_on(struct http_conn *c);  /* there is room again */
 void http_conn_continue(struct http_conn *c); /* asks for the body that was announced */
 void http_request_free(struct http_request *req);
+
+/* ---- http_turn.c ---- */
+void http_turn_open(struct http_server *s);  /* its handle is the caller's to close */
+void http_turn_begin(struct http_server *s); /* those whose turn it is are handled */
+/* One more in this turn? No, while others wait: a connection would overtake them. */
+bool http_turn_take(struct http_server *s);
+void http_turn_wait(struct http_conn *c);
+void http_turn_leave(struct http_conn *c); /* not waiting: nothing */
 
 /* ---- http_stream.c ---- */
 bool http_stream_attach(struct http_request *req, bool body_done); /* false: no memory */

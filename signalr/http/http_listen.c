@@ -7,10 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    BACKLOG = 4096,
-    ACCEPT_BATCH = 128, /* then others get their turn */
-};
+enum { BACKLOG = 4096 };
 
 static socklen_t addr_len(const struct sockaddr *addr)
 {
@@ -148,7 +145,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status != 0)
         return;
-    for (unsigned i = 0; i < ACCEPT_BATCH && !l->server->closing && accept_one(l); i++)
+    for (unsigned i = 0; i < HTTP_TURN_ACCEPTS && !l->server->closing && accept_one(l); i++)
         ;
 }
 

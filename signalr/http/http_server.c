@@ -43,6 +43,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct http_server *s = prepare->data;
 
+    http_turn_begin(s);
     while (s->wake != NULL) {
         struct http_sock *k = s->wake;
 
@@ -110,15 +111,16 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
         rc = uv_translate_sys_error(errno);
         goto fail;
     }
-    /* These four can't fail on valid arguments. Neither handle keeps the loop alive by itself. */
+    /* These can't fail on valid arguments. None of the handles keeps the loop alive by itself. */
     uv_timer_init(loop, &s->tick);
     uv_prepare_init(loop, &s->prepare);
     uv_timer_start(&s->tick, on_tick, HTTP_TICK_MS, HTTP_TICK_MS);
     uv_prepare_start(&s->prepare, on_prepare);
+    http_turn_open(s);
     uv_unref((uv_handle_t *)&s->tick);
     uv_unref((uv_handle_t *)&s->prepare);
     s->tick.data = s->prepare.data = s;
-    s->nhandles = 2;
+    s->nhandles = 3;
     *out = s;
     return 0;
 fail:
@@ -165,4 +167,5 @@ void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg
         http_sock_close(k);
     uv_close((uv_handle_t *)&s->tick, on_own_closed);
     uv_close((uv_handle_t *)&s->prepare, on_own_closed);
+    uv_close((uv_handle_t *)&s->turn.awake, on_own_closed);
 }

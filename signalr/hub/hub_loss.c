@@ -92,12 +92,17 @@ bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the
     abort();
 }
 
-bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
-                             struct hub_receipt *out)
+void hub_connection_receipt_now(const struct hub_connection *c, struct hub_receipt *out)
 {
     *out = *hub_connection_receipt(c);
     if (c->ws != NULL)
         measure(c, out);
+}
+
+bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
+                             struct hub_receipt *out)
+{
+    hub_connection_receipt_now(c, out);
     if (c->state == CONN_CLOSING)
         return hub_connection_may_return(c, acks_are_the_clients);
     if (!acks_are_the_clients) /* what it was sent since it last lived for certain */

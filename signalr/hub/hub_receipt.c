@@ -57,7 +57,7 @@ static uint32_t others_behind(const struct hub_receipt *r, uint64_t number)
     return 0;
 }
 
-uint64_t hub_receipt_before(const struct hub_receipt *r, uint32_t bytes,
+uint64_t hub_receipt_before(const struct hub_receipt *r, uint32_t bytes, uint64_t floor,
                             uint32_t (*length)(void *arg, uint64_t number), void *arg)
 {
     uint64_t number = r->last;
@@ -70,6 +70,8 @@ uint64_t hub_receipt_before(const struct hub_receipt *r, uint32_t bytes,
         bytes -= others;
         if (number == r->first)
             return r->torn ? HUB_RECEIPT_UNKNOWN : number;
+        if (number <= floor)
+            return number;
         len = length(arg, number);
         if (len == 0)
             return HUB_RECEIPT_UNKNOWN;

@@ -57,8 +57,9 @@ static inline bool hub_receipt_is_complete(const struct hub_receipt *r)
     return r->unacked <= r->behind || (r->last == r->first && !r->torn);
 }
 /* The highest number up to which all lie before the last `bytes` of the stream: unacked, or unsent.
- * length: of a numbered message, 0 where it is not known any more; asked from `last` downwards. */
-uint64_t hub_receipt_before(const struct hub_receipt *r, uint32_t bytes,
+ * length: of a numbered message, 0 where it is not known any more; asked from `last` downwards.
+ * floor: up to here all came through, as an earlier answer said; later ones may know less. */
+uint64_t hub_receipt_before(const struct hub_receipt *r, uint32_t bytes, uint64_t floor,
                             uint32_t (*length)(void *arg, uint64_t number), void *arg);
 
 #endif

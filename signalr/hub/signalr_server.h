@@ -164,7 +164,9 @@ void *hub_connection_data(const struct hub_connection *c);
  * proxy between acknowledges what the client may never get. */
 const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c);
 bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the_clients);
-/* Before that: c may have been lost already. out: its receipt as of now. */
+/* Before that: its receipt as it would be if c ended now. */
+void hub_connection_receipt_now(const struct hub_connection *c, struct hub_receipt *out);
+/* c may have been lost already. out: its receipt as of now. */
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out);
 

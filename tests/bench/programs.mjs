@@ -7,6 +7,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { until } from '../lib/wait.mjs';
+
+export { sleep, until } from '../lib/wait.mjs';
 
 export const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const BUILD = path.resolve(process.env.BUILD ?? path.join(ROOT, 'build/bench'));
@@ -14,19 +17,6 @@ export const KEY = 'bench-key-of-no-secret-whatsoever-0123456789';
 export const ISSUER = 'bench';
 const ANSWER_WITHIN_MS = 120_000;
 const STOP_WITHIN_MS = 30_000;
-
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Polls until `probe` returns something truthy, and returns that. */
-export async function until(what, probe, timeoutMs = 60_000) {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await probe();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(20);
-  }
-}
 
 /** The server has core 0 to itself; who loads and measures it shares the last one. */
 export const SERVER_CORE = 0;

@@ -27,7 +27,7 @@ test('logged in at start, kept fresh, logged out at stop', async (t) => {
   const bridge = await startBridge(t, rc.double, { ...BY_PASSWORD, 'PushBridge:TokenCache:TtlSeconds': 1 });
   await until('logged in', () => rc.admin.tokens.length === 1);
   await until('ready', async () => (await readiness(bridge)).status === 'ok');
-  await until('a renewal', () => attemptsOf(rc, 'root').length >= 3, 8000);
+  await until('a renewal', () => attemptsOf(rc, 'root').length >= 3);
   await until('the old tokens are gone', () => rc.admin.tokens.length === 1);
   await bridge.stop();
   assert.equal(rc.admin.tokens.length, 0);
@@ -45,8 +45,8 @@ test('Rocket.Chat is down at start: ready but degraded, and logged in when it co
   assert.equal(tab.connection.state, 'Connected');
   rc.double.options.port = Number(new URL(url).port);
   await rc.double.start();
-  await until('logged in', () => rc.admin.tokens.length === 1, 10_000);
-  await until('ok', async () => (await readiness(bridge)).status === 'ok', 10_000);
+  await until('logged in', () => rc.admin.tokens.length === 1);
+  await until('ok', async () => (await readiness(bridge)).status === 'ok');
   assert.equal(bridge.logged('admin_login_failed').length, 1, 'said once, not at every try');
 });
 

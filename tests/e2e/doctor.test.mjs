@@ -96,6 +96,12 @@ test('a good key gives exit code 0; the token may come from stdin', async (t) =>
   says(seen, 'ok', 'admin', /none is configured/);
 });
 
+test('an answer that is there at once is not slept through', { timeout: 120_000 }, async (t) => {
+  const rc = await withAdmin(t);
+  const settings = { ...BY_PASSWORD, PushBridge: { Session: { ConnectTimeoutSeconds: 300 }, Logins: { TimeoutSeconds: 300 } } };
+  for (let i = 0; i < 25; i++) only(await examine(t, rc.double, { settings, token: tokenFor('alice') }), 'FAIL');
+});
+
 test('the wrong key, and each claim that does not fit', async (t) => {
   const rc = await startDouble(t);
   const wrong = await examine(t, rc.double, { token: tokenFor('alice', { key: 'another key of sixteen bytes' }) });

@@ -122,11 +122,11 @@ test('Events:Dates: texts everywhere, by whichever road; objects by default', as
     // quick ones are merged: what is missing comes by a repair
     double.faults.add({ preset: 'coalesce-rooms', match: { rid: general._id, action: 'updated' } });
     for (const text of ['one', 'two', 'three']) post(general, 'bob', text);
-    await alice.until('the repair', (x) => x.texts().length === 4, 10_000);
+    await alice.until('the repair', (x) => x.texts().length === 4);
     // and over a gap
     await double.restart({ downMs: 300 });
     post(general, 'bob', 'in the gap');
-    await alice.until('caught up', (x) => x.texts().includes('in the gap'), 10_000);
+    await alice.until('caught up', (x) => x.texts().includes('in the gap'));
     const [subscription] = alice.of('getRoomSubscriptionChangedNotification');
     const history = await new Promise((resolve, reject) => {
       const items = [];
@@ -149,7 +149,7 @@ test('a membership that is learnt by REST after a gap has the same dates', async
     await sleep(500); // its first lists
     await double.restart({ downMs: 1 });
     store.createRoom({ name: 'new', owner: user('bob'), members: [user('alice')] });
-    await alice.until('joined', (x) => x.of('getRoomSubscriptionChangedNotification').some(({ msg, method }) => msg.name === 'new' && method === 'insert'), 10_000);
+    await alice.until('joined', (x) => x.of('getRoomSubscriptionChangedNotification').some(({ msg, method }) => msg.name === 'new' && method === 'insert'));
     const { msg } = alice.of('getRoomSubscriptionChangedNotification').find(({ msg: m }) => m.name === 'new');
     assert.ok(is(msg.ts), JSON.stringify(msg));
   }

@@ -83,5 +83,5 @@ test('freed memory is given back once many have left', async (t) => {
   await sleep(2500); // a look at them
   assert.equal(await trims(), 0);
   open.forEach((raw) => raw.destroy());
-  await until('the memory is given back', async () => (await trims()) === 1, 30_000);
+  await until('the memory is given back', async () => (await trims()) === 1);
 });

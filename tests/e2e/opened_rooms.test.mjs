@@ -113,11 +113,11 @@ test('after a lost connection opened rooms are followed again; who is no member 
   post(general, 'bob', 'missed, and caught up with');
   post(open, 'bob', 'missed');
   await live('alice');
-  await until('all streams again', () => streams().length === 6, 10_000);
+  await until('all streams again', () => streams().length === 6);
   await tab.until('the gap', (x) => x.of('resyncRequired').length > 0);
   assert.deepEqual(tab.of('resyncRequired'), [{ rid: open._id, reason: 'reconnected' }]);
   post(open, 'bob', 'heard again');
-  await tab.until('both', (x) => x.texts().length === 2, 15_000);
+  await tab.until('both', (x) => x.texts().length === 2);
   assert.deepEqual(tab.texts().sort(), ['heard again', 'missed, and caught up with']);
 });
 

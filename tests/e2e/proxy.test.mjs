@@ -512,7 +512,7 @@ test('nobody waits for ever: a stalled server, a stalled caller, a caller that l
   await assert.rejects(get(api('x'), { ...bearer('alice'), 'X-Echo': '{"bytes":1000,"stall":100}' }), 'an answer that has begun breaks off');
   const slow = await get(api('x'), { ...bearer('alice'), 'Content-Length': 200_000 }, { method: 'POST', body: (req) => req.write('x'.repeat(100_000)) });
   assert.equal(slow.status, 408);
-  const gone = http.request({ port: new URL(bridge.url).port, path: api('x'), headers: { ...bearer('alice'), 'X-Echo': '{"bytes":100000000}' } }, (res) => res.once('data', () => gone.destroy()));
+  const gone = http.request({ host: '127.0.0.1', port: new URL(bridge.url).port, path: api('x'), headers: { ...bearer('alice'), 'X-Echo': '{"bytes":100000000}' } }, (res) => res.once('data', () => gone.destroy()));
   gone.on('error', () => {});
   gone.end();
   await until('nothing runs any more', async () => (await metric(bridge, 'pushbridge_proxy_calls_running')) === '0');
@@ -542,8 +542,8 @@ test('a storm of calls of every size, many of them cut off by either side, leave
     const steer = { bytes: down, chunked: roll(2) === 1, ...(fate === 2 && down > 1 && { stall: down >> 1 }), ...(fate === 3 && { early: true }) };
     const body = Buffer.alloc(up, i);
     const headers = { ...bearer(name), 'X-Echo': JSON.stringify(steer), ...(roll(2) === 1 && { 'Content-Length': up }) };
-    await new Promise((resolve) => {
-      const req = http.request({ agent, port: new URL(bridge.url).port, path: api(`storm/${i}`), method: 'POST', headers }, (res) => {
+    await new Promise((resolve, reject) => {
+      const req = http.request({ agent, host: '127.0.0.1', port: new URL(bridge.url).port, path: api(`storm/${i}`), method: 'POST', headers }, (res) => {
         let got = 0;
         res.on('data', (chunk) => {
           got += chunk.length;
@@ -556,7 +556,7 @@ test('a storm of calls of every size, many of them cut off by either side, leave
         res.on('close', resolve);
         res.on('error', () => {});
       });
-      req.on('error', resolve);
+      req.on('error', fate > 3 ? reject : resolve);
       if (fate === 0) {
         req.write(body.subarray(0, up >> 1));
         setTimeout(() => req.destroy(), roll(20));
@@ -577,7 +577,7 @@ test('so many calls of one caller, so many in all', async (t) => {
   const { get, bridge } = await start(t, { 'PushBridge:Proxy:CallsPerCaller': 2, 'PushBridge:Proxy:Calls': 3 });
   await get(api('x'), bearer('alice'));
   const hang = (name) => {
-    const req = http.request({ port: new URL(bridge.url).port, path: api('hang'), headers: { ...bearer(name), 'X-Echo': '{"bytes":10,"stall":5}' } });
+    const req = http.request({ host: '127.0.0.1', port: new URL(bridge.url).port, path: api('hang'), headers: { ...bearer(name), 'X-Echo': '{"bytes":10,"stall":5}' } });
     req.on('error', () => {}).end();
     cleanUp(t, () => req.destroy());
     return new Promise((resolve) => req.on('response', resolve));

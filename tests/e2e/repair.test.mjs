@@ -99,7 +99,7 @@ test('after a cut: what was written, changed, deleted, joined and left meanwhile
   post(left, 'bob', 'none of her business');
   await until('the first connection is over', () => !double.sessionsOf(user('alice')._id).some((s) => ended.includes(s)));
   await live('alice');
-  await alice.until('all', (x) => x.texts().length >= 7, 15_000);
+  await alice.until('all', (x) => x.texts().length >= 7);
   await sleep(2500);
   assert.deepEqual(alice.of('getRoomMessageNotification').filter((m) => m.rid === general._id).map((m) => m.msg), ['early', ...numbers(5)]);
   assert.deepEqual(alice.of('getRoomMessageNotification').filter((m) => m.rid !== general._id).map((m) => m.msg), ['in the new room']);
@@ -117,7 +117,7 @@ test('a restart of Rocket.Chat with messages meanwhile loses nothing for anybody
   await double.restart({ downMs: 300 });
   for (const text of numbers(20)) post(general, 'bob', text);
   for (const name of users) await live(name);
-  for (const name of users) await tabs[name].until('all', (x) => x.texts().length >= 21, 20_000);
+  for (const name of users) await tabs[name].until('all', (x) => x.texts().length >= 21);
   await sleep(1500);
   for (const name of users) assert.deepEqual(tabs[name].texts(), ['before', ...numbers(20)]);
 });
@@ -132,7 +132,7 @@ test('a server without the methods is asked over REST: nothing is lost, and date
   const { alice } = tabs;
   double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 2 });
   for (const text of numbers(3)) post(general, 'bob', text);
-  await alice.until('all three', (x) => x.texts().length >= 3, 15_000);
+  await alice.until('all three', (x) => x.texts().length >= 3);
   assert.deepEqual(alice.texts(), numbers(3));
   const before = alice.of('getRoomSubscriptionChangedNotification').length;
   const [ended] = double.sessionsOf(user('alice')._id);
@@ -144,7 +144,7 @@ test('a server without the methods is asked over REST: nothing is lost, and date
   store.subscribe(joined._id, user('alice'));
   await until('another connection', () => double.sessionsOf(user('alice')._id).some((s) => s !== ended));
   await live('alice');
-  await alice.until('what was written meanwhile', (x) => x.texts().length >= 4, 15_000);
+  await alice.until('what was written meanwhile', (x) => x.texts().length >= 4);
   await alice.until('what was deleted meanwhile', (x) => x.of('getRoomMessageDeletedNotification').length > 0);
   assert.deepEqual(alice.texts(), [...numbers(3), '2024-05-01T10:00:00.123Z']);
   for (const m of alice.of('getRoomMessageNotification')) assert.ok(isEjson(m.ts) && isEjson(m._updatedAt), JSON.stringify(m));
@@ -167,7 +167,7 @@ test('the limit of REST is waited for; nothing is lost', async (t) => {
     post(general, 'bob', `${2 * i + 1}`);
     await sleep(1500);
   }
-  await tabs.alice.until('all', (x) => x.texts().length >= 8, 30_000);
+  await tabs.alice.until('all', (x) => x.texts().length >= 8);
   assert.deepEqual([...tabs.alice.texts()].sort(), numbers(8));
   assert.ok(limited() > 2);
   const late = tabs.alice.of('resyncRequired').map((r) => r.reason);
@@ -180,7 +180,7 @@ test('no road to a room’s messages: resyncRequired tells so, and the room goes
   double.faults.add({ on: 'rest', match: { path: '/api/v1/chat.syncMessages' }, do: 'respond', status: 404, body: { success: false, error: 'Resource not found' }, times: 0 });
   double.faults.add({ on: 'room', match: { rid: general._id, action: 'updated' }, do: 'coalesce', times: 2 });
   for (const text of numbers(3)) post(general, 'bob', text);
-  await tabs.alice.until('resyncRequired', (x) => x.of('resyncRequired').length > 0, 15_000);
+  await tabs.alice.until('resyncRequired', (x) => x.of('resyncRequired').length > 0);
   assert.deepEqual(tabs.alice.of('resyncRequired')[0], { rid: general._id, reason: 'no-history' });
   assert.deepEqual(tabs.alice.texts(), ['2']);
   double.faults.clear();

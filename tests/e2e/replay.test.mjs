@@ -8,64 +8,12 @@ import test from 'node:test';
 import { CuttingProxy } from '../lib/cutting_proxy.mjs';
 import { cleanUp, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { RS, RawConnection, encodeFrame, openHub, upgradeRequest } from '../lib/raw_connection.mjs';
+import { RawTab, SLOTS, scene } from '../lib/raw_tab.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
 
 const SEED = Number(process.env.SEED ?? 1);
 const RETRY = Array(60).fill(100);
 const numbers = (n, from = 0) => [...Array(n).keys()].map((i) => String(i + from));
-
-async function scene(t, settings = {}) {
-  const rc = await startDouble(t);
-  const bridge = await startBridge(t, rc.double, settings);
-  return { ...rc, bridge, say: (text) => rc.post(rc.general, 'bob', text), metric: (name) => metric(bridge, name) };
-}
-
-async function metric(bridge, name) {
-  const text = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
-  const line = text.split('\n').find((l) => l.startsWith(`${name} `));
-  return Number(line.slice(name.length + 1));
-}
-const SLOTS = (event) => `pushbridge_replay_slots_total{event="${event}"}`;
-
-/** A tab of that browser, on the wire. texts: what it was told as new. */
-class RawTab {
-  texts = [];
-  resyncs = [];
-  frames = []; // of those messages, whole
-
-  static async open(port, userAgent = 'A', name = 'alice') {
-    const tab = new RawTab();
-    tab.raw = await RawConnection.open(port);
-    tab.raw.write(upgradeRequest({ port, query: `?access_token=${tokenFor(name)}`, headers: { 'User-Agent': userAgent } }));
-    assert.equal((await tab.raw.response()).status, 101);
-    tab.raw.write(encodeFrame({ payload: `{"protocol":"json","version":1}${RS}` }));
-    await tab.raw.frame();
-    tab.reading = tab.#read();
-    return tab;
-  }
-
-  async #read() {
-    for (;;) {
-      const frame = await this.raw.frame(60_000).catch(() => null);
-      if (frame === null) return;
-      if (frame.op !== 'text') continue;
-      for (const record of frame.payload.toString().split(RS).slice(0, -1)) {
-        const message = JSON.parse(record);
-        if (message.target === 'resyncRequired') this.resyncs.push(message.arguments[0]);
-        if (message.target !== 'getRoomMessageNotification') continue;
-        this.texts.push(message.arguments[0].msg);
-        this.frames.push(record);
-      }
-    }
-  }
-
-  until = (n) => until(`${n} messages`, () => this.texts.length >= n);
-  lose = () => this.raw.socket.resetAndDestroy();
-  async leave(code = 1000) {
-    this.raw.write(encodeFrame({ op: 'close', payload: Buffer.from([code >> 8, code & 255]) }));
-    await this.raw.closed();
-  }
-}
 
 test('on the wire: a lost connection is followed by the same bytes, others hear nothing of it', async (t) => {
   const { bridge, live, say, metric } = await scene(t);

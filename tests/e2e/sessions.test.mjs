@@ -30,7 +30,7 @@ for (const [version, signalR] of Object.entries(CLIENTS))
     rc.post(rc.general, 'bob', 'before');
     await tab.until('the first', (x) => x.texts().length === 1);
     await bridge.restart();
-    await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'), 10_000);
+    await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'));
     await rc.live('alice');
     rc.post(rc.general, 'bob', 'after');
     await tab.until('the second', (x) => x.texts().includes('after'));
@@ -45,7 +45,7 @@ test('the bridge crashes: the client comes back by itself', async (t) => {
   await rc.live('alice');
   await bridge.kill();
   await bridge.start();
-  await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'), 10_000);
+  await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'));
 });
 
 test('Rocket.Chat restarts: the tab stays, the session resumes with its token', async (t) => {
@@ -140,7 +140,7 @@ test('the JWT ends: the connection is closed with allowReconnect and a fresh tok
   const fresh = () => tokenFor('alice', { lifetimeSeconds: minted++ < 2 ? 2 : 3600 }); // negotiate and upgrade ask each
   const tab = await Tab.open(t, latest, bridge.hubUrl, fresh, { retryMs: RETRY });
   await rc.live('alice');
-  await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'), 8000);
+  await tab.until('reconnected', (x) => x.changes.some(([what]) => what === 'reconnected'));
   rc.post(rc.general, 'bob', 'still here');
   await tab.until('the message', (x) => x.texts().includes('still here'));
   assert.equal(rc.double.accepted, 1, 'the session outlived the connection');
@@ -209,7 +209,7 @@ test('stalled and broken answers of Rocket.Chat are survived', async (t) => {
       'PushBridge:Session:ReadyTimeoutSeconds': 0.5,
     });
     const tab = await Tab.open(t, latest, bridge.hubUrl, tokenFor('alice'));
-    await until(`live in spite of ${JSON.stringify(fault)}`, () => rc.live('alice').then(() => true, () => false), 10_000);
+    await until(`live in spite of ${JSON.stringify(fault)}`, () => rc.live('alice').then(() => true, () => false));
     rc.post(rc.general, 'bob', 'x');
     await tab.until('the message', (x) => x.texts().length === 1);
     await tab.connection.stop();

@@ -110,7 +110,7 @@ test('logins of this address blocked: nobody new is tried, whoever is live stays
   assert.deepEqual([told.state, told.retryAfter >= 250], ['backoff', true]);
   const before = scene.double.accounts.attempts.length;
   const newcomer = await scene.openTab(t, 'newcomer');
-  await newcomer.until('that it waits', (x) => x.of('bridgeStatus').length > 0, 10_000);
+  await newcomer.until('that it waits', (x) => x.of('bridgeStatus').length > 0);
   assert.equal(scene.double.accounts.attempts.length, before, 'to try would prolong the block');
   scene.say('to those who are live');
   await scene.hasAll('carol');

@@ -66,7 +66,7 @@ test('answers that are not what was asked for: lists and messages of another sha
     scene.fault(ofAlice(scene, { on: 'out', do: 'ignore' }));
     scene.say('lost');
     scene.say('seen');
-    await scene.tabs.alice.until('the last one', (x) => x.texts().at(-1) === scene.store.messagesOf(scene.general._id).at(-1).msg, 15_000);
+    await scene.tabs.alice.until('the last one', (x) => x.texts().at(-1) === scene.store.messagesOf(scene.general._id).at(-1).msg);
   }
   assert.equal(scene.session('alice'), session);
   const texts = scene.tabs.alice.texts();

@@ -68,7 +68,7 @@ test('lists by REST, where the server has no methods for them: through every bro
   scene.say('meanwhile');
   for (const name of victims) await scene.backAgain(name, ended[name]);
   for (const [i, name] of victims.entries()) {
-    await scene.tabs[name].until(`${JSON.stringify(BROKEN[i])}: all of it`, (x) => x.texts().length === 1 || x.of('resyncRequired').length > 0, 60_000);
+    await scene.tabs[name].until(`${JSON.stringify(BROKEN[i])}: all of it`, (x) => x.texts().length === 1 || x.of('resyncRequired').length > 0);
     assert.deepEqual(scene.tabs[name].of('resyncRequired'), [], JSON.stringify(BROKEN[i]));
     await scene.hasAll(name);
   }

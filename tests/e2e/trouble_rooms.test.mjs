@@ -24,7 +24,7 @@ test('messages that share a millisecond, at the edge of a gap and inside it', as
     several(3);
   });
   const { alice } = scene.tabs;
-  await alice.until('all of them', (x) => x.texts().length === 10, 15_000);
+  await alice.until('all of them', (x) => x.texts().length === 10);
   // What ties has no order but the one of its ids (rocketchat.md 6.3).
   const times = alice.of('getRoomMessageNotification').map((m) => m.ts.$date);
   assert.deepEqual(times, [...times].sort((a, b) => a - b));

@@ -46,7 +46,7 @@ test('TCP ends without a close frame, or by a reset, at every step of a session'
     const id = scene.fault({ ...step, do: how });
     ended[how]();
     const text = scene.say(`${how} ${JSON.stringify(step.match)}`);
-    await until(`the cut: ${text}`, () => !scene.double.faults.list().some((rule) => rule.id === id), 15_000);
+    await until(`the cut: ${text}`, () => !scene.double.faults.list().some((rule) => rule.id === id));
     await scene.backAgain('alice', ended);
     await scene.hasAll('alice');
   }
@@ -77,7 +77,7 @@ test('a new connection that stays silent: at the handshake, before `connected`, 
     scene.fault(fault);
     ended.drop();
     scene.say(JSON.stringify(fault));
-    await until('a live connection', () => scene.session('alice') && !scene.session('alice').describe().silent && scene.session('alice').subs.size === 3, 15_000);
+    await until('a live connection', () => scene.session('alice') && !scene.session('alice').describe().silent && scene.session('alice').subs.size === 3);
     await scene.live('alice');
     await scene.hasAll('alice');
   }
@@ -96,7 +96,7 @@ test('a flood of pings, of DDP and of WebSocket, between messages', async (t) =>
     scene.say('between floods');
   }
   await scene.hasAll('alice');
-  await until('every DDP ping to be answered', () => pongs[1] === 10_000, 15_000);
+  await until('every DDP ping to be answered', () => pongs[1] === 10_000);
   assert.ok(pongs[0] >= 1, 'WebSocket pings may be answered by the latest (RFC 6455, 5.5.3)');
   assert.equal(scene.session('alice'), session, 'the connection stands');
   assert.deepEqual(scene.states('alice'), []);

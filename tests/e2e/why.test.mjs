@@ -22,7 +22,7 @@ async function setUp(t, { settings, faults = [], arrange } = {}) {
   /** Waits until the answer has the code and the words, and returns its text. */
   const why = async (code, says = /^/, who = 'alice') => {
     let last;
-    const found = until(`${code} ${says}`, async () => (last = (await ask(who)).why).code === code && says.test(last.text), 10_000);
+    const found = until(`${code} ${says}`, async () => (last = (await ask(who)).why).code === code && says.test(last.text));
     await found.catch((error) => assert.fail(`${error.message}; it was ${JSON.stringify(last)}`));
     assert.match(last.text, /^[A-Z].*\.$/);
     assert.equal(last.text.includes(PASSWORD), false);

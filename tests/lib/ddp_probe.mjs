@@ -2,6 +2,8 @@
 import { WebSocket } from 'ws';
 import { RocketChatDouble } from '../rocketchat_double/double.mjs';
 
+export { sleep } from './wait.mjs';
+
 export async function startDouble(t, options = {}) {
   const double = new RocketChatDouble(options);
   await double.start();
@@ -103,8 +105,6 @@ export class Probe {
 }
 
 export const password = (username, text) => ({ user: { username }, password: text });
-
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function includes(have, want) {
   if (want === null || typeof want !== 'object') return have === want;

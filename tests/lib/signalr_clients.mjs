@@ -1,6 +1,6 @@
 // The two SignalR clients tests drive the bridge with, and a connection that keeps what it hears.
 import { createRequire } from 'node:module';
-import { cleanUp, sleep } from './harness.mjs';
+import { cleanUp, until } from './harness.mjs';
 
 globalThis.self ??= globalThis; // 5.0 expects a browser's or a worker's global
 const require = createRequire(import.meta.url);
@@ -56,11 +56,9 @@ export class Tab {
     return this.of('getRoomMessageNotification').map((m) => m.msg);
   }
 
-  async until(what, test, timeoutMs = 5000) {
-    const end = Date.now() + timeoutMs;
-    while (!test(this)) {
-      if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}; heard ${JSON.stringify(this.heard).slice(0, 3000)} ${JSON.stringify(this.changes)}`);
-      await sleep(10);
-    }
+  async until(what, test, timeoutMs) {
+    await until(what, () => test(this), timeoutMs).catch((error) => {
+      throw new Error(`${error.message}; heard ${JSON.stringify(this.heard).slice(0, 3000)} ${JSON.stringify(this.changes)}`);
+    });
   }
 }

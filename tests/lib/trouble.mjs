@@ -93,8 +93,8 @@ class Scene {
 
   /** A new DDP connection of the user follows its rooms, and the old one is over in the double too, unless it is half-open. */
   async backAgain(name, ended) {
-    await until(`the end of ${name}'s old connection`, () => ended.gone || ended.describe().silent, 15_000);
-    await until(`another connection of ${name}`, () => this.session(name) && this.session(name) !== ended, 15_000);
+    await until(`the end of ${name}'s old connection`, () => ended.gone || ended.describe().silent);
+    await until(`another connection of ${name}`, () => this.session(name) && this.session(name) !== ended);
     await this.live(name);
   }
 

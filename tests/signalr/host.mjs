@@ -6,11 +6,11 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+export { sleep, until } from '../lib/wait.mjs';
+
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const BINARY = path.join(process.env.BUILD ?? path.join(ROOT, 'build/asan'), 'signalr_host');
-const EXIT_WITHIN_MS = 15_000;
-
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const EXIT_WITHIN_MS = 60_000;
 
 /** A running host. options: its command line, `{ shards: 2 }` for `--shards 2`. It must end by itself
  *  on SIGTERM, with nothing for the sanitizers to say. */
@@ -92,10 +92,3 @@ export const heard = (connection, target) => new Promise((resolve) => connection
 
 export const closed = (connection) => new Promise((resolve) => connection.onclose((error) => resolve(error)));
 
-export async function until(what, probe, timeoutMs = 5000) {
-  const end = Date.now() + timeoutMs;
-  while (!(await probe())) {
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(20);
-  }
-}

@@ -1,13 +1,13 @@
 /* tests/unit/ddp_probe.h - a loop, a client and connectors that write down what they are told. */
-#ifndef TESTS_DDP_PROBE_H
-#define TESTS_DDP_PROBE_H
+#ifndef TESTS_UNIT_DDP_PROBE_H
+#define TESTS_UNIT_DDP_PROBE_H
 
 #include "rocketchat/ddp_connector.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROBE_LIMIT_MS = 15000 };
+enum { PROBE_LIMIT_MS = 60000 };
 
 struct probe {
     struct ddp_connector *c; /* NULL after the end */

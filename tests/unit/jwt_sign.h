@@ -1,7 +1,7 @@
 /* tests/unit/jwt_sign.h - make tokens and keys, good ones and bad ones, for the tests of identity.
  */
-#ifndef TESTS_JWT_SIGN_H
-#define TESTS_JWT_SIGN_H
+#ifndef TESTS_UNIT_JWT_SIGN_H
+#define TESTS_UNIT_JWT_SIGN_H
 
 #include "base/base64.h"
 #include "bridge/identity/jwt_keys.h"

@@ -48,6 +48,11 @@ static struct world {
     } checks[16];
     unsigned nchecks;
     bool hold_checks; /* they wait for the test */
+    struct ask {
+        unsigned shard;
+        uint64_t ticket;
+    } asks[16]; /* what has been received; the test answers */
+    unsigned nasks;
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
@@ -79,6 +84,13 @@ static inline void on_check(void *arg, unsigned shard, struct slice key, uint64_
     (void)arg;
     assert_true(key.len > 0 && shard < NSHARDS && w.nchecks < 16);
     w.checks[w.nchecks++] = (struct check){shard, client, ticket};
+}
+
+static inline void on_ask_received(void *arg, unsigned shard, struct slice key, uint64_t ticket)
+{
+    (void)arg;
+    assert_true(key.len > 0 && shard < NSHARDS);
+    w.asks[w.nasks++ % 16] = (struct ask){shard, ticket};
 }
 
 static inline void on_attached(void *arg, unsigned shard, uint64_t serial, struct slice key,
@@ -279,8 +291,8 @@ static inline void world_start(void)
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,
-        .host = {on_check, on_attached, on_push, on_push_to_connection, on_push_to_connection,
-                 on_close_user, NULL},
+        .host = {on_check, on_ask_received, on_attached, on_push, on_push_to_connection,
+                 on_push_to_connection, on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
         .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
         .calls = {on_call_answer, NULL},

@@ -24,6 +24,7 @@ struct hub_connection {
     struct bridge_user *user;
     void *data;
     struct hub_receipt receipt;
+    uint32_t unacked, unsent;
     bool open, gone, joined, in_doubt, closed, may_return;
     char error[64];
 };
@@ -33,14 +34,18 @@ static struct program program;
 static struct shard shards[2];
 static uv_loop_t loop;
 static struct hub_connection conn;
+static unsigned alike = 1; /* as many connections as conn */
 static enum session_attach answer;
 static int attached; /* attaches less detaches */
 static char username[64], refused[64];
 static uint64_t client;
 static const struct session_start starts = {.from = 5};
-static unsigned checked; /* answers to checks ... */
-static size_t in_doubt;  /* ... and what the last one said */
-static bool left;        /* the last detach left a slot ... */
+static unsigned checked;  /* answers to checks ... */
+static size_t in_doubt;   /* ... and what the last one said */
+static unsigned answered; /* answers to what has been received ... */
+static uint64_t lowest;   /* ... and what the last one said */
+static size_t receipts;
+static bool left; /* the last detach left a slot ... */
 static struct session_loss loss;
 
 /* ---- what stands around the audience ---- */
@@ -162,13 +167,32 @@ bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_c
     return c->in_doubt;
 }
 
+void hub_connection_receipt_now(const struct hub_connection *c, struct hub_receipt *out)
+{
+    *out = c->receipt;
+    hub_receipt_close(out, out->end, c->unacked, c->unsent);
+}
+
 void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
                                void (*fn)(struct hub_connection *c, void *arg), void *arg)
 {
     assert_non_null(s);
     assert_true(slice_eq(user_key, SLICE_LIT("ana")));
-    if (!conn.gone)
+    for (unsigned i = 0; i < alike && !conn.gone; i++)
         fn(&conn, arg);
+}
+
+void session_table_received(struct session_table *t, struct slice key, uint64_t ticket,
+                            const struct session_received *received)
+{
+    (void)t;
+    assert_true(slice_eq(key, SLICE_LIT("ana")));
+    assert_int_equal(ticket, 124);
+    answered++;
+    lowest = received->lowest;
+    receipts = received->count;
+    for (size_t i = 0; i < receipts; i++)
+        assert_memory_equal(&received->receipts[i].last, &conn.receipt.last, sizeof(uint64_t));
 }
 
 void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
@@ -305,7 +329,7 @@ static void test_lost_before_the_session_heard(void **state)
     assert_int_equal(attached, 0);
     assert_true(left);
     assert_int_equal(loss.client, 77);
-    assert_int_equal(hub_receipt_before(&loss.receipt, loss.receipt.unacked, NULL, NULL), 5);
+    assert_int_equal(hub_receipt_before(&loss.receipt, loss.receipt.unacked, 0, NULL, NULL), 5);
 }
 
 static void test_who_is_in_doubt(void **state)
@@ -332,6 +356,80 @@ static void test_who_is_in_doubt(void **state)
     settle();
     assert_int_equal(in_doubt, 1);
     assert_int_equal(checked, 5);
+    leave();
+    settle();
+}
+
+static void ask(void)
+{
+    const unsigned before = answered;
+
+    audience_ask_received(&shards[HERE], HOME, SLICE_LIT("ana"), 124);
+    settle();
+    assert_int_equal(answered, before + 1);
+}
+
+static void test_what_has_been_received(void **state)
+{
+    static const struct {
+        enum settings_replay_tail tail;
+        uint32_t unacked, unsent;
+        uint64_t lowest;
+        size_t receipts;
+    } cases[] = {
+        {REPLAY_TAIL_ACKED, 0, 0, 7, 0},
+        {REPLAY_TAIL_ACKED, 1, 0, UINT64_MAX, 1}, /* the session knows how long 7 is */
+        {REPLAY_TAIL_NONE, 1, 0, 7, 0},
+        {REPLAY_TAIL_NONE, 1, 1, UINT64_MAX, 1},
+        {REPLAY_TAIL_LAST_PING, 1, 1, 6, 0},
+    };
+
+    (void)state;
+    ask();
+    assert_true(lowest == UINT64_MAX && receipts == 0); /* not its session's yet */
+    audience_connected(&shards[HERE], &conn);
+    ask();
+    assert_true(lowest == UINT64_MAX && receipts == 0); /* nor while that is on its way here */
+    ask();
+    assert_int_equal(lowest, 5);
+    hub_receipt_sent(&conn.receipt, 6, 100, 110);
+    hub_receipt_heard(&conn.receipt, 10000);
+    hub_receipt_heard(&conn.receipt, 20000);
+    hub_receipt_sent(&conn.receipt, 7, 110, 120);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        settings.replay.tail = cases[i].tail;
+        conn.unacked = cases[i].unacked;
+        conn.unsent = cases[i].unsent;
+        ask();
+        assert_true(lowest == cases[i].lowest);
+        assert_int_equal(receipts, cases[i].receipts);
+    }
+    settings.replay.tail = REPLAY_TAIL_ACKED;
+    conn.open = false; /* closing, and not told yet */
+    ask();
+    assert_int_equal(receipts, 1);
+    leave();
+    ask();
+    assert_true(lowest == UINT64_MAX && receipts == 0); /* its loss went ahead */
+    assert_int_equal(attached, 0);
+    shards[HERE].signalr = NULL;
+    ask();
+    assert_true(lowest == UINT64_MAX);
+}
+
+/* More than a mail is to carry: they hold all that is theirs. */
+static void test_many_that_lack_something(void **state)
+{
+    (void)state;
+    audience_connected(&shards[HERE], &conn);
+    settle();
+    hub_receipt_sent(&conn.receipt, 6, 100, 110);
+    conn.unacked = 1;
+    alike = 100;
+    ask();
+    alike = 1;
+    assert_int_equal(receipts, 64);
+    assert_int_equal(lowest, 5);
     leave();
     settle();
 }
@@ -435,6 +533,8 @@ int main(void)
         T(test_joined_by_the_answer),
         T(test_lost_goes_with_its_receipt),
         T(test_who_is_in_doubt),
+        T(test_what_has_been_received),
+        T(test_many_that_lack_something),
         T(test_lost_before_the_session_heard),
         T(test_why_there_is_no_session_goes_along),
         T(test_left_before_the_session_heard),

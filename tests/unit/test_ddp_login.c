@@ -44,7 +44,12 @@ static void test_result(void **state)
         {"{\"id\":\"u9\",\"token\":\"t1\",\"tokenExpires\":{\"$date\":1715000000000},\"type\":"
          "\"resume\"}",
          "u9", "t1"},
-        {"{\"type\":\"password\",\"token\":\"t\\u0031\",\"id\":\"u9\"}", "u9", "t\\u0031"},
+        {"{\"type\":\"password\",\"token\":\"t-_~!\",\"id\":\"u9\"}", "u9", "t-_~!"},
+        {"{\"type\":\"password\",\"token\":\"t\\u0031\",\"id\":\"u9\"}", NULL, NULL},
+        {"{\"token\":\"t 1\",\"id\":\"u9\"}", NULL, NULL},
+        {"{\"token\":\"t1\\r\\nX-Evil: 1\",\"id\":\"u9\"}", NULL, NULL},
+        {"{\"token\":\"t1\",\"id\":\"\xc3\xa4\"}", NULL, NULL},
+        {"{\"token\":\"t1\x7f\",\"id\":\"u9\"}", NULL, NULL},
         {"{\"id\":\"u9\"}", NULL, NULL},
         {"{\"token\":\"t\",\"id\":\"\"}", NULL, NULL},
         {"{\"token\":\"t\",\"id\":9}", NULL, NULL},

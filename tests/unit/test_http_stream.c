@@ -1,6 +1,7 @@
 /* Bodies and answers in pieces: backpressure both ways, keep-alive, and every early end. */
 #include "tests/unit/loopback.h"
 
+#include "signalr/http/http_internal.h"
 #include "signalr/http/http_stream.h"
 
 /* One exchange of the handler under test. /echo sends the body back as it comes; /sink takes it
@@ -569,6 +570,40 @@ static void test_pipelined(void **state)
     lb_stop(&lb);
 }
 
+/* An upload behind as many requests as a turn takes: its body comes while it waits, and after. */
+static void test_waits_for_its_turn(void **state)
+{
+    static char part[3000];
+    int others[HTTP_TURN_REQUESTS], fd;
+
+    (void)state;
+    memset(part, 'u', sizeof part);
+    for (int all_at_once = 0; all_at_once < 2; all_at_once++) {
+        begin(4000);
+        for (int i = 0; i < HTTP_TURN_REQUESTS; i++)
+            others[i] = lb_connect(&lb);
+        fd = lb_connect(&lb);
+        assert_true(lb_wait_connections(&lb, HTTP_TURN_REQUESTS + 1));
+        fresh();
+        for (int i = 0; i < HTTP_TURN_REQUESTS; i++)
+            lb_send(others[i], "GET /whole HTTP/1.1\r\nHost: a\r\n\r\n");
+        lb_send(fd, "POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
+        lb_send_bytes(fd, part, sizeof part);
+        if (all_at_once)
+            lb_send_bytes(fd, part, sizeof part);
+        uv_run(&lb.loop, UV_RUN_NOWAIT);
+        assert_false(x.sink);
+        if (!all_at_once)
+            lb_send_bytes(fd, part, sizeof part);
+        assert_true(lb_wait(&lb, fd, &got, "HTTP/1.1 200"));
+        assert_int_equal(x.got, 2 * sizeof part);
+        for (int i = 0; i < HTTP_TURN_REQUESTS; i++)
+            close(others[i]);
+        close(fd);
+        lb_stop(&lb);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -581,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_pipelined),
+        cmocka_unit_test(test_waits_for_its_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,7 @@ static uint32_t length_of(void *arg, uint64_t number)
 /* The number up to which it has all. */
 static uint64_t had(void)
 {
-    return hub_receipt_before(&w->receipt, w->receipt.unacked, length_of, NULL);
+    return hub_receipt_before(&w->receipt, w->receipt.unacked, 0, length_of, NULL);
 }
 
 static void test_a_reset(void **state)
@@ -297,7 +297,7 @@ static void test_in_doubt_before_its_end(void **state)
     set_cut(true);
     say(3);
     assert_true(hub_connection_in_doubt(w->last, true, &now));
-    assert_int_equal(hub_receipt_before(&now, now.unacked, length_of, NULL), 2);
+    assert_int_equal(hub_receipt_before(&now, now.unacked, 0, length_of, NULL), 2);
     assert_true(hub_connection_in_doubt(w->last, false, &now));
     assert_int_equal(now.alive, 2);
     reset();

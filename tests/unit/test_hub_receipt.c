@@ -45,7 +45,7 @@ static uint64_t before(uint32_t bytes)
     struct hub_receipt closed = r;
 
     hub_receipt_close(&closed, offset, bytes, 0);
-    return hub_receipt_before(&closed, closed.unacked, length_of, NULL);
+    return hub_receipt_before(&closed, closed.unacked, 0, length_of, NULL);
 }
 
 static void test_walks_back_over_whole_messages(void **state)
@@ -175,6 +175,28 @@ static void test_a_length_that_is_not_known(void **state)
     assert_true(before(11) == HUB_RECEIPT_UNKNOWN);
 }
 
+/* Earlier it was certain that the second had come; since then runs have been forgotten. */
+static void test_what_is_certain_already(void **state)
+{
+    struct hub_receipt closed;
+
+    (void)state;
+    begin(0);
+    for (uint64_t n = 1; n <= HUB_RECEIPT_RUNS + 3; n++) {
+        offset += 50;
+        send_number(FIRST + n, 10);
+    }
+    memset(lengths, 0, 3 * sizeof lengths[0]); /* and the first two are not kept any more */
+    assert_true(before(HUB_RECEIPT_RUNS * 60 + 50) == HUB_RECEIPT_UNKNOWN);
+    closed = r;
+    hub_receipt_close(&closed, offset, HUB_RECEIPT_RUNS * 60 + 50, 0);
+    assert_int_equal(hub_receipt_before(&closed, closed.unacked, FIRST + 2, length_of, NULL),
+                     FIRST + 2);
+    /* Of one that began there with a tear nothing is certain. */
+    hub_receipt_start(&closed, FIRST + 2, true, offset);
+    assert_true(hub_receipt_before(&closed, 1, FIRST + 2, length_of, NULL) == HUB_RECEIPT_UNKNOWN);
+}
+
 /* What was sent before a sign of life has come in once another follows it by the trip time. */
 static void test_signs_of_life(void **state)
 {
@@ -203,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_random_streams),
         cmocka_unit_test(test_what_never_came_here),
         cmocka_unit_test(test_a_length_that_is_not_known),
+        cmocka_unit_test(test_what_is_certain_already),
         cmocka_unit_test(test_signs_of_life),
     };
 

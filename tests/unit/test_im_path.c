@@ -18,6 +18,7 @@ static const struct {
     {"/im/api/v1/rooms.upload/R1", IM_PATH_OK, "rooms.upload/R1"},
     {"/im/api/v1/a%20b%C3%A9", IM_PATH_OK, "a%20b%C3%A9"},
     {"/im/api/v1/a/", IM_PATH_OK, "a/"},
+    {"/im/api/v1/a;b=c", IM_PATH_OK, "a;b=c"},
     {"/im/api/v1/..a", IM_PATH_OK, "..a"},
     {"/im/api/v1/a...b", IM_PATH_OK, "a...b"},
     {"/", IM_PATH_OTHER, NULL},
@@ -51,6 +52,14 @@ static const struct {
     {"/im/api/v1/a\\b", IM_PATH_BAD, NULL},
     {"/im/api/v1/a b", IM_PATH_BAD, NULL},
     {"/im/api/v1/a\xc3", IM_PATH_BAD, NULL},
+    {"/im/api/v1/..;a/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/.;", IM_PATH_BAD, NULL},
+    {"/im/api/v1/;a/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%c0%ae", IM_PATH_BAD, NULL},
+    {"/im/api/v1/%c0%af..", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%C3/b", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%C3", IM_PATH_BAD, NULL},
+    {"/im/api/v1/a%ED%A0%80", IM_PATH_BAD, NULL},
 };
 
 static void test_paths(void **state)

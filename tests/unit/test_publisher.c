@@ -66,6 +66,15 @@ void audience_check(struct shard *s, unsigned session_shard, struct slice key, u
     note("check ", key, "");
 }
 
+void audience_ask_received(struct shard *s, unsigned session_shard, struct slice key,
+                           uint64_t ticket)
+{
+    assert_ptr_equal(s, &shards[TO]);
+    assert_int_equal(session_shard, FROM);
+    assert_int_equal(ticket, 124);
+    note("ask ", key, "");
+}
+
 static struct hub_buf *message_of(const char *text)
 {
     return hub_buf_new(text, strlen(text) + 1);
@@ -209,6 +218,7 @@ static void test_all_kinds_keep_their_order(void **state)
     host.attached(host.arg, TO, 7, SLICE_LIT("ana"), &nine);
     host.push_to_connection(host.arg, TO, 7, SLICE_LIT("ana"), message);
     host.check(host.arg, TO, SLICE_LIT("ana"), 77, 123);
+    host.ask_received(host.arg, TO, SLICE_LIT("ana"), 124);
     host.push_to_connection(host.arg, TO, 8, SLICE_LIT("ana"), message); /* gone: nobody */
     host.push(host.arg, TO, SLICE_LIT("ana"), message);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_REVOKED);
@@ -216,8 +226,8 @@ static void test_all_kinds_keep_their_order(void **state)
     hub_buf_unref(message);
     assert_string_equal(heard, "");
     turn_for(5);
-    assert_string_equal(heard,
-                        "attached ana: one:hello check ana: ana:hello closed:revoked closed: ");
+    assert_string_equal(heard, "attached ana: one:hello check ana: ask ana: ana:hello "
+                               "closed:revoked closed: ");
 }
 
 /* The dropped ones lie behind what got through, and the word of it behind them. */

@@ -100,6 +100,29 @@ static void test_trim_by_age_and_need(void **state)
     assert_null(ring.events);
 }
 
+static void test_release(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        add(i, 1000, 100000);
+    assert_int_equal(replay_ring_base(&ring), REPLAY_RING_START);
+    replay_ring_release(&ring, REPLAY_RING_START);
+    check_kept(REPLAY_RING_START + 1);
+    assert_int_equal(ring.capacity, 128);
+    replay_ring_release(&ring, REPLAY_RING_START + 90);
+    check_kept(REPLAY_RING_START + 91);
+    assert_int_equal(ring.capacity, 32); /* as much again has room */
+    assert_int_equal(ring.released, REPLAY_RING_START + 90);
+    replay_ring_release(&ring, REPLAY_RING_START + 10);
+    check_kept(REPLAY_RING_START + 91);
+    assert_int_equal(ring.released, REPLAY_RING_START + 90);
+    add(200, 1000, 100000);
+    check_kept(REPLAY_RING_START + 91);
+    replay_ring_release(&ring, UINT64_MAX);
+    assert_int_equal(ring.released, ring.last);
+    assert_null(ring.events);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -107,6 +130,7 @@ int main(void)
         T(test_numbers_and_order),
         T(test_bounds),
         T(test_trim_by_age_and_need),
+        T(test_release),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -442,8 +442,11 @@ static void test_scripts(void **state)
          "\x1f\x8b", "Content-Encoding=gzip|Content-Length=2|", "", 200, 2},
         {"no answer", "", "", "", "connection-lost", 0, 0},
         {"not HTTP", "hello\r\n\r\n", "", "", "http-broken", 0, 0},
-        {"no status there is", "HTTP/1.1 600 Odd\r\nX: 1\r\nContent-Length: 2\r\n\r\nok", "",
-         "X=1|Content-Length=2|", "http-broken", 0, 0},
+        {"no status there is", "HTTP/1.1 600 Odd\r\nX: 1\r\nContent-Length: 2\r\n\r\nok", "", "",
+         "http-broken", 0, 0},
+        {"a switch nobody asked for",
+         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nok",
+         "", "", "http-broken", 0, 0},
     };
     int port, listener;
 

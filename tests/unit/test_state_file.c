@@ -107,6 +107,16 @@ static void test_what_is_no_state_file(void **state)
     assert_int_equal(got.len, 0);
 }
 
+static void test_anothers(void **state)
+{
+    (void)state;
+    assert_int_equal(state_file_write(path, SLICE_LIT("forged")), 0);
+    if (chown(path, 65534, (gid_t)-1) != 0)
+        skip(); /* not root */
+    assert_int_equal(state_file_read(path, &got), EPERM);
+    assert_int_equal(got.len, 0);
+}
+
 static void test_no_folder(void **state)
 {
     (void)state;
@@ -120,6 +130,7 @@ int main(void)
         T(test_written_private_and_whole),
         T(test_links),
         T(test_what_is_no_state_file),
+        T(test_anothers),
         T(test_no_folder),
     };
 

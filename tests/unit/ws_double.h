@@ -1,8 +1,8 @@
 /* tests/unit/ws_double.h - a WebSocket server for tests: blocking sockets, a thread a connection,
  * and a script that says what each connection does. Every wait is bounded, so a script ends by
  * itself. */
-#ifndef TESTS_WS_DOUBLE_H
-#define TESTS_WS_DOUBLE_H
+#ifndef TESTS_UNIT_WS_DOUBLE_H
+#define TESTS_UNIT_WS_DOUBLE_H
 
 #include <arpa/inet.h>
 #include <assert.h>
