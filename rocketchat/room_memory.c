@@ -186,8 +186,9 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
 
     const struct rc_message *msg = &room->last_message;
     enum room_sight sight = ROOM_SIGHT_NONE;
+    bool guessed_old = false;
     struct room *r;
-    uint64_t id;
+    uint64_t id = 0;
 
     if (hint == NULL)
         hint = &unasked;
@@ -199,9 +200,11 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     r = room_memory_room(m, room->id);
     if (msg->id.len > 0) {
         id = room_memory_hash(msg->id);
-        if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight))
+        if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
             sight = r != NULL && r->seen ? sight_in_room(r, room)
                                          : sight_in_new_room(m, r, action, room);
+            guessed_old = sight == ROOM_SIGHT_REPEAT;
+        }
         if (r != NULL && room_is_between(r, rc_message_created_ms(msg)))
             sight = ROOM_SIGHT_REPEAT;
         if (sight != ROOM_SIGHT_REPEAT)
@@ -212,6 +215,8 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
         judge(r, room, sight, hint);
         room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
+        if (id != 0 && r->last == id && (guessed_old || sight != ROOM_SIGHT_REPEAT))
+            r->unsure = guessed_old;
     }
     return sight;
 }
@@ -277,10 +282,8 @@ bool room_memory_subscription_inserted(struct room_memory *m, const struct rc_su
     if (r != NULL) {
         if (first && r->since_ms == RC_NO_DATE) {
             r->since_ms = sub->ts_ms;
-            if (r->seen) { /* the room's own event came first: it could not tell what is news */
-                r->last = 0;
+            if (r->seen) /* the room's own event came first: it could not tell what is news */
                 room_lack_from(r, sub->ts_ms);
-            }
         }
         r->told = 1;
     }

@@ -105,7 +105,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     if (r == NULL)
         return ROOM_SIGHT_REPEAT;
     from = behind_overlap(since_ms);
-    if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
+    if (!room_memory_sight_of_known(m, r->unsure ? NULL : r, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
         bool foreign = room_is_before(r, created) || room_is_between(r, created);

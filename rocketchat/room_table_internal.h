@@ -27,6 +27,7 @@ struct room {
     unsigned told : 1;   /* the subscription's `inserted` */
     unsigned listed : 1; /* in the list that is being compared */
     unsigned whole : 1;  /* all that made it as it was last shown was in an answer */
+    unsigned unsure : 1; /* last was taken for an old one, and may be news that an answer tells */
     unsigned by_gap : 1; /* lacking for no other reason than a gap: lists may clear it of that */
     uint8_t ahead;       /* messages seen that the counter has not counted yet */
     uint8_t gone;        /* the same for deletions */

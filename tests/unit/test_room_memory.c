@@ -673,6 +673,7 @@ static void test_shown_before_its_subscription(void **state)
     assert_int_equal(room_memory_see_room(m, RC_INSERTED, &room, NULL), ROOM_SIGHT_REPEAT);
     assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_REPEAT);
     assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_REPEAT);
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(10) - 5000);
     assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT);
     assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_FIRST);
