@@ -109,7 +109,7 @@ static void save(struct user_session *s, struct byte_buf *records, int64_t wall)
         const struct lost_slot *slot = &s->slots.slots[i];
         const uint64_t from = lowest == UINT64_MAX ? s->ring.last : lowest;
 
-        if (slot->until_ms > now)
+        if (slot->until_ms > now && !lost_slot_is_taken(slot))
             user.slots[user.nslots++] = (struct replay_state_slot){
                 .client = slot->client,
                 .ends_ms = wall + (int64_t)(slot->until_ms - now),

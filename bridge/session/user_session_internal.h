@@ -362,13 +362,18 @@ void session_repair_pause(struct user_session *s);
 void session_repair_resume(struct user_session *s); /* the lists after the gap are compared */
 void session_repair_due(struct user_session *s);
 
-struct held *session_take_held(struct user_session *s, struct room_hold *hold);
+struct held *session_take_held(struct user_session *s, struct room_hold *hold, int64_t until_ms);
 
 /* ---- session_merge.c ---- */
-/* Sends on what of the answer is news, and what is held, in the room's order. asked_ms: what was
- * asked for begins there; *passed_ms: the newest message of the room that went out since. False:
+struct session_answer {
+    struct slice json;
+    int64_t asked_ms; /* what was asked for begins there */
+    bool more;        /* what is newer than the answer is asked for next */
+};
+/* Sends on what of the answer is news, and what is held, in the room's order. more: what is held
+ * and newer goes on waiting. *passed_ms: the newest message of the room that has gone out. False:
  * json is no answer, and nothing was done. */
-bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
+bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms);
 /* A message of a room under repair goes out before its answer: notes it, and sends it. */
 void session_note_passed(const struct rc_message *message, enum room_sight sight,

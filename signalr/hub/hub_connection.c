@@ -67,6 +67,8 @@ void hub_connection_rearm(struct hub_connection *c)
 
     if (c->state == CONN_CLOSING)
         return; /* the transport has its own clock for the end */
+    if (c->doubt != NULL)
+        due = min_u64(due, c->doubt->again_ms);
     if (expiry != UINT64_MAX) {
         const uint64_t wall = wall_ms();
 
@@ -334,10 +336,11 @@ void hub_connection_received(struct hub_connection *c, struct slice bytes)
 
 static void ping(struct hub_connection *c, uint64_t now)
 {
-    hub_loss_look(c);
+    hub_loss_look(c, now);
     /* While older bytes wait, a ping could only add to them; they are a sign of life as good. */
     if (ws_conn_queued_bytes(c->ws) == 0)
         ws_conn_send(c->ws, c->server->ping, true);
+    c->pinged_to = ws_conn_pushed(c->ws);
     c->due_ms = now + c->server->options.keepalive_ms;
 }
 
@@ -368,6 +371,8 @@ void hub_connection_on_timer(struct hub_connection *c)
             hub_connection_end(c, HUB_END_TIMEOUT, s->close_error);
             return;
         }
+        if (c->doubt != NULL && c->doubt->again_ms <= now)
+            hub_loss_look_again(c);
         if (c->due_ms <= now)
             ping(c, now);
     }
