@@ -164,6 +164,7 @@ bool session_table_restore(struct session_table *t, const struct replay_state_us
         HASH_ADD_KEYPTR(hh, t->restored, key.ptr, key.len, r);
     if (other == NULL && r->len > 0) {
         t->restored_until_ms = session_now_ms(t) + t->settings->replay.seconds_ms;
+        session_table_set_clock(t);
         return true;
     }
     free(r);

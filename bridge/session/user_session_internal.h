@@ -198,7 +198,8 @@ struct session_table {
     struct session_login *logins;   /* uthash by ticket: those that wait for the governor or run */
     struct logout_queue *logouts;
     struct timer_wheel *wheel;
-    uv_timer_t tick;
+    uv_timer_t tick;         /* only while something is due */
+    uint64_t wheel_at_ms;    /* the wheel's; UINT64_MAX: nothing is armed */
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
@@ -229,7 +230,8 @@ static inline uint64_t session_sooner(uint64_t a, uint64_t b)
 uint64_t session_now_ms(const struct session_table *t);
 uint64_t session_random(struct session_table *t, uint64_t below); /* 0..below - 1; below 0: 0 */
 void session_table_forget(struct user_session *s);                /* out of the table, and freed */
-void session_table_run(struct session_table *t); /* what is due at session_now_ms(); tests */
+void session_table_run(struct session_table *t);       /* what is due at session_now_ms(); tests */
+void session_table_set_clock(struct session_table *t); /* what it waits for has changed */
 
 /* ---- user_session.c ---- */
 struct user_session *user_session_new(struct session_table *t, const struct session_who *who);

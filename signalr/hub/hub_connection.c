@@ -92,6 +92,7 @@ static void conn_free(struct hub_connection *c)
     free(c->client_address);
     free(c->doubt);
     free(c);
+    hub_server_left(s);
 }
 
 /* ---- pending negotiations ---- */
@@ -198,7 +199,6 @@ struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_tok
     s->gauge[CONN_NEGOTIATED]++;
     c->due_ms = uv_now(s->loop) + s->options.negotiate_timeout_ms;
     hub_connection_rearm(c);
-    hub_server_wake(s);
     return c;
 fail:
     if (token != HUB_TOKEN_NONE)

@@ -92,7 +92,7 @@ struct signalr_server {
     struct signalr_host host;
     char *hub_path; /* owned copy, without a slash at the end */
     uv_loop_t *loop;
-    uv_timer_t tick; /* advances the wheel; runs while there is a connection or a drain */
+    uv_timer_t tick; /* advances the wheel, ends a drain */
     unsigned tick_ms;
     struct timer_wheel *wheel;
     struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
@@ -190,6 +190,6 @@ bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice 
 bool hub_pending_is_full(const struct signalr_server *s);
 
 /* ---- signalr_server.c ---- */
-void hub_server_wake(struct signalr_server *s); /* the tick must run from now on */
+void hub_server_left(struct signalr_server *s); /* a connection has; perhaps a drain's last */
 
 #endif
