@@ -209,19 +209,20 @@ test('one of two tabs drops, then both: nobody comes short, the one that stayed 
   assert.deepEqual(tabs[1].texts(), ['a', 'b', 'c', 'c', 'd'], 'nobody can tell which of them came back');
 });
 
-test('behind a proxy that acknowledges for its client, last-ping loses nothing', async (t) => {
-  const { bridge, live, say } = await scene(t, { ...SHORT, 'PushBridge:Replay:Tail': 'last-ping' });
-  const proxy = await CuttingProxy.start(t, bridge.port);
-  const tab = await shortTab(t, CLIENTS.latest, proxy);
-  await live('alice');
-  for (const text of numbers(5)) say(text);
-  await tab.until('five', (x) => x.texts().length === 5);
-  await proxy.reset();
-  for (const text of numbers(5, 5)) say(text);
-  await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
-  const repeated = tab.texts().slice(5);
-  assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
-});
+for (const [how, noticed] of [['reset', 'noticed at once'], ['abandon', 'not noticed when the tab is back']])
+  test(`behind a proxy that acknowledges for its client, last-ping loses nothing: a loss ${noticed}`, async (t) => {
+    const { bridge, live, say } = await scene(t, { ...SHORT, 'PushBridge:Replay:Tail': 'last-ping' });
+    const proxy = await CuttingProxy.start(t, bridge.port);
+    const tab = await shortTab(t, CLIENTS.latest, proxy);
+    await live('alice');
+    for (const text of numbers(5)) say(text);
+    await tab.until('five', (x) => x.texts().length === 5);
+    await proxy[how]();
+    for (const text of numbers(5, 5)) say(text);
+    await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
+    const repeated = tab.texts().slice(5);
+    assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
+  });
 
 function stateFile(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'pushbridge-state-'));
@@ -265,6 +266,34 @@ for (const [version, signalR] of Object.entries(CLIENTS))
       assert.deepEqual(each.of('resyncRequired'), []);
     }
   });
+
+test('a restart: a page that is opened before what was missed is there hears only what came after it', async (t) => {
+  const file = stateFile(t);
+  const { bridge, live, say, store, user, post } = await scene(t, { 'PushBridge:Replay:StateFile': file, 'Im:LoginVia': 'rest' });
+  const cut = await RawTab.open(bridge.port, 'cut');
+  await live('alice');
+  await sleep(1200);
+  say('before');
+  await cut.until(1);
+  await bridge.stop();
+  for (const text of numbers(3)) say(text);
+  const joined = store.createRoom({ name: 'joined', owner: user('bob'), members: [user('alice')] });
+  post(joined, 'bob', 'in another');
+  await sleep(4000); // clocks are told to the second
+  await bridge.start();
+  const fresh = await RawTab.open(bridge.port, 'fresh');
+  await live('alice');
+  const again = await RawTab.open(bridge.port, 'cut');
+  await again.until(4);
+  say('after');
+  for (const tab of [fresh, again]) await until('the last', () => tab.texts.includes('after'));
+  assert.deepEqual(fresh.texts, ['after']);
+  assert.deepEqual(again.texts.filter((text) => text !== 'in another'), [...numbers(3), 'after']);
+  for (const tab of [fresh, again]) {
+    assert.deepEqual(tab.resyncs, []);
+    await tab.leave();
+  }
+});
 
 test('a restart: what the tab had not acknowledged is repeated, and a tab lost before is told to load anew', async (t) => {
   const file = stateFile(t);

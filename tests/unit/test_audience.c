@@ -32,7 +32,8 @@ static enum session_attach answer;
 static int attached; /* attaches less detaches */
 static char username[64], refused[64];
 static uint64_t client;
-static const struct session_start starts = {.from = 5};
+static struct session_start starts = {.from = 5};
+static unsigned sends;
 static unsigned checked;  /* answers to checks ... */
 static size_t in_doubt;   /* ... and what the last one said */
 static unsigned answered; /* answers to what has been received ... */
@@ -175,6 +176,19 @@ void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
         fn(&conn, arg);
 }
 
+void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
+                                 void (*fn)(struct hub_connection *c, void *arg), void *arg)
+{
+    signalr_server_each_known(s, user_key, fn, arg);
+}
+
+void hub_connection_send(struct hub_connection *c, struct hub_buf *message)
+{
+    assert_ptr_equal(c, &conn);
+    assert_ptr_equal(message, &program); /* whatever it is */
+    sends++;
+}
+
 void session_table_received(struct session_table *t, struct slice key, uint64_t ticket,
                             const struct session_received *received)
 {
@@ -284,6 +298,29 @@ static void test_joined_by_the_answer(void **state)
     settle();
     assert_int_equal(attached, 0);
     assert_false(left);
+}
+
+static void test_what_was_missed_is_not_for_fresh_ones(void **state)
+{
+    struct hub_buf *message = (struct hub_buf *)&program;
+
+    (void)state;
+    for (int fresh = 0; fresh < 2; fresh++) {
+        starts.fresh = fresh == 1;
+        sends = 0;
+        audience_connected(&shards[HERE], &conn);
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
+        assert_int_equal(sends, 0); /* not answered yet */
+        settle();
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
+        assert_int_equal(sends, 1 - fresh);
+        leave(); /* as any other */
+        settle();
+        assert_int_equal(attached, 0);
+        conn.gone = conn.joined = false;
+        conn.open = true;
+    }
+    starts.fresh = false;
 }
 
 static void test_lost_goes_with_its_receipt(void **state)
@@ -515,6 +552,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_joined_by_the_answer),
+        T(test_what_was_missed_is_not_for_fresh_ones),
         T(test_lost_goes_with_its_receipt),
         T(test_who_is_in_doubt),
         T(test_what_has_been_received),

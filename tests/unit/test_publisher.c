@@ -97,6 +97,14 @@ unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_ke
     return 1;
 }
 
+void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message)
+{
+    size_t len;
+
+    assert_ptr_equal(s, &shards[TO]);
+    note("missed ", key, (const char *)hub_buf_bytes(message, &len));
+}
+
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
 {
     (void)s;
@@ -205,13 +213,14 @@ static void test_all_kinds_keep_their_order(void **state)
     host.ask_received(host.arg, TO, SLICE_LIT("ana"), 124);
     host.push_to_connection(host.arg, TO, 8, SLICE_LIT("ana"), message); /* gone: nobody */
     host.push(host.arg, TO, SLICE_LIT("ana"), message);
+    host.push_missed(host.arg, TO, SLICE_LIT("ana"), message);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_REVOKED);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_LOGGED_OUT);
     hub_buf_unref(message);
     assert_string_equal(heard, "");
     turn_for(5);
     assert_string_equal(heard, "attached ana: one:hello check ana: ask ana: ana:hello "
-                               "closed:revoked closed: ");
+                               "missed ana:hello closed:revoked closed: ");
 }
 
 /* The dropped ones lie behind what got through, and the word of it behind them. */
