@@ -77,7 +77,7 @@ test('several addresses in Urls, all served', async (t) => {
   const third = await freePort();
   const bridge = await startBridge(t, null, { Urls: [`http://127.0.0.2:${second}`, `http://localhost:${third}`] });
   for (const at of [`127.0.0.1:${bridge.port}`, `127.0.0.2:${second}`, `127.0.0.1:${third}`]) assert.equal((await fetch(`http://${at}/healthz`)).status, 200, at);
-  assert.equal(bridge.logged('listening').filter((line) => line.for === 'clients').length >= 3, true);
+  await until('the log says so', () => bridge.logged('listening').filter((line) => line.for === 'clients').length >= 3);
 });
 
 /** The addresses of a user's tabs, as the operator sees them. */
