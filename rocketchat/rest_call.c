@@ -134,6 +134,10 @@ void rest_call_finished(void *arg, CURL *easy, CURLcode code)
         return;
     }
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &c->status);
+    if (c->headers.has_date) {
+        c->client->has_clock = true;
+        c->client->clock_ahead_ms = c->headers.date_ms - wall_clock_ms();
+    }
     if (rest_answer_read(c->route == ROUTE_LOGIN ? REST_KIND_LOGIN : REST_KIND_OTHER, c->status,
                          &c->headers, wall_clock_ms(), byte_buf_slice(&c->body), &error) == RC_OK)
         answer(c, NULL);

@@ -26,6 +26,8 @@ struct rest_client {
     struct rest_call *calls; /* all that have not answered yet */
     struct rest_transport transport;
     bool freeing;
+    bool has_clock;
+    int64_t clock_ahead_ms; /* rest_client_clock() */
     long timeout_ms;
     size_t max_body_bytes;
     void (*done)(void *arg);

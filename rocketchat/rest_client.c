@@ -264,6 +264,12 @@ int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options,
     return 0;
 }
 
+bool rest_client_clock(const struct rest_client *client, int64_t *ahead_ms)
+{
+    *ahead_ms = client->clock_ahead_ms;
+    return client->has_clock;
+}
+
 void rest_client_free(struct rest_client *client, void (*done)(void *), void *arg)
 {
     assert(!client->freeing);

@@ -68,6 +68,10 @@ int rest_client_new(uv_loop_t *loop, const struct rest_client_options *options,
 void rest_client_free(struct rest_client *client, void (*done)(void *),
                       void *arg); /* cancels calls: RC_CANCELLED */
 
+/* How far Rocket.Chat's clock is ahead of ours (CLOCK_REALTIME), at least: by the Date header of
+ * its last answer, which was cut to a second and then took its way. False: none had one yet. */
+bool rest_client_clock(const struct rest_client *client, int64_t *ahead_ms);
+
 /* NULL: no memory, fn never runs. The handle is valid until fn ran. user_id and token travel in
  * headers: printable ASCII without spaces (what rest_login and rc ids that were checked give). */
 struct rest_call *rest_login(struct rest_client *client, struct slice username,

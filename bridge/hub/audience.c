@@ -18,6 +18,7 @@
 /* A connection's host data. NULL: mute, or refused. */
 static char waiting_mark;  /* the session is asked */
 static char attached_mark; /* the session knows it */
+static char fresh_mark;    /* the same, and it is not sent what was missed before it came */
 
 struct audience_ended {
     UT_hash_handle hh;
@@ -25,6 +26,11 @@ struct audience_ended {
     uint64_t client;
     bool may_return;
 };
+
+static bool is_attached(const struct hub_connection *c)
+{
+    return hub_connection_data(c) == &attached_mark || hub_connection_data(c) == &fresh_mark;
+}
 
 enum attach_kind { ATTACH, DETACH };
 
@@ -171,7 +177,7 @@ void audience_attached(struct shard *s, unsigned session_shard, struct slice key
     struct session_loss loss = {0};
 
     if (c != NULL) { /* closing perhaps, then its end is still to come */
-        hub_connection_set_data(c, &attached_mark);
+        hub_connection_set_data(c, start->fresh ? &fresh_mark : &attached_mark);
         hub_connection_join_user(c, start->from, start->torn);
         return;
     }
@@ -200,6 +206,19 @@ void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
         hub_connection_close(c, "The user is at the limit of connections.", false);
     else
         hub_connection_close(c, NULL, true);
+}
+
+/* ---- what fresh ones have loaded by themselves ---- */
+
+static void send_unless_fresh(struct hub_connection *c, void *message)
+{
+    if (hub_connection_data(c) == &attached_mark)
+        hub_connection_send(c, message);
+}
+
+void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message)
+{
+    signalr_server_each_of_user(s->signalr, key, send_unless_fresh, message);
 }
 
 /* ---- what the session asks ---- */
@@ -264,8 +283,7 @@ static void check_one(struct hub_connection *c, void *arg)
     struct check *check = arg;
     struct session_doubt *doubt = &check->doubts[check->count];
 
-    if (check->count == RECEIPTS_MAX || hub_connection_data(c) != &attached_mark ||
-        user->client != check->client ||
+    if (check->count == RECEIPTS_MAX || !is_attached(c) || user->client != check->client ||
         !hub_connection_in_doubt(c, check->acks_are_the_clients, &doubt->receipt))
         return;
     doubt->conn_serial = hub_connection_serial(c);
@@ -314,7 +332,7 @@ static void take_receipt(struct hub_connection *c, void *arg)
     struct hub_receipt receipt;
     uint64_t number;
 
-    if (hub_connection_data(c) != &attached_mark)
+    if (!is_attached(c))
         return; /* the session speaks for it, or doesn't know it any more */
     hub_connection_receipt_now(c, &receipt);
     number = replay_tail_position(r->tail, &receipt, 0, NULL, NULL);
@@ -370,7 +388,7 @@ void audience_disconnected(struct shard *s, struct hub_connection *c, bool drain
 
     if (hub_connection_data(c) == &waiting_mark)
         remember_ended(&s->audience, c, user->client, may_return);
-    if (hub_connection_data(c) != &attached_mark)
+    if (!is_attached(c))
         return;
     loss = (struct session_loss){
         .client = user->client, .drained = drained, .receipt = *hub_connection_receipt(c)};

@@ -19,6 +19,7 @@ struct shard;
 struct hub_connection;
 struct mail;
 struct audience_ended;
+struct hub_buf;
 
 struct audience {
     struct audience_ended *ended; /* connections that ended before they were answered */
@@ -31,6 +32,8 @@ void audience_disconnected(struct shard *s, struct hub_connection *c, bool drain
 /* The session's answer, on the connection's shard. key: the user's. */
 void audience_attached(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
                        const struct session_start *start);
+/* To the user's connections but for those that began fresh; while there are HTTP servers. */
+void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message);
 void audience_refused(struct shard *s, uint64_t serial, enum session_attach why);
 
 /* The session asks which connections of the user and of that kind may have been lost; it is

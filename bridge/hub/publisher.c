@@ -25,6 +25,7 @@ struct publisher_gap {
 enum push_kind {
     PUSH_ATTACHED,
     PUSH_USER,
+    PUSH_MISSED,
     PUSH_ONE,
     PUSH_OPENER,
     PUSH_CLOSE,
@@ -68,6 +69,9 @@ static void push_to_connections(struct shard *s, struct push_mail *p)
     switch (p->kind) {
     case PUSH_USER:
         signalr_server_send_user(s->signalr, key, p->message);
+        break;
+    case PUSH_MISSED:
+        audience_send_missed(s, key, p->message);
         break;
     case PUSH_ONE:
     case PUSH_OPENER:
@@ -114,10 +118,11 @@ static struct push_mail *push_new(const struct publisher *p, enum push_kind kind
         return NULL;
     if (message != NULL)
         hub_buf_bytes(hub_buf_ref(message), &bytes);
-    push->mail = (struct mail){.deliver = push_deliver,
-                               .discard = push_free,
-                               .bytes = (uint32_t)(sizeof *push + key.len + bytes),
-                               .control = kind != PUSH_USER && kind != PUSH_OPENER};
+    push->mail =
+        (struct mail){.deliver = push_deliver,
+                      .discard = push_free,
+                      .bytes = (uint32_t)(sizeof *push + key.len + bytes),
+                      .control = kind != PUSH_USER && kind != PUSH_MISSED && kind != PUSH_OPENER};
     push->kind = kind;
     push->from = p->shard->index;
     push->message = message;
@@ -222,14 +227,25 @@ static void host_ask_received(void *arg, unsigned shard, struct slice key, uint6
     post(arg, shard, push);
 }
 
-static void host_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
+static void push_to_user(struct publisher *p, unsigned shard, enum push_kind kind, struct slice key,
+                         struct hub_buf *message)
 {
-    struct push_mail *push = push_new(arg, PUSH_USER, key, message);
+    struct push_mail *push = push_new(p, kind, key, message);
 
     if (push == NULL)
-        gap_note(arg, shard, key);
+        gap_note(p, shard, key);
     else
-        post(arg, shard, push);
+        post(p, shard, push);
+}
+
+static void host_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
+{
+    push_to_user(arg, shard, PUSH_USER, key, message);
+}
+
+static void host_push_missed(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
+{
+    push_to_user(arg, shard, PUSH_MISSED, key, message);
 }
 
 static void host_push_to_connection(void *arg, unsigned shard, uint64_t conn_serial,
@@ -270,6 +286,7 @@ struct session_host publisher_session_host(struct publisher *p)
                                  .ask_received = host_ask_received,
                                  .attached = host_attached,
                                  .push = host_push,
+                                 .push_missed = host_push_missed,
                                  .push_to_connection = host_push_to_connection,
                                  .push_to_opener = host_push_to_opener,
                                  .close_user = host_close_user,

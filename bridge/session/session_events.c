@@ -32,7 +32,8 @@ static void push(struct user_session *s, struct hub_buf *message, enum metric wh
         session_replay_keep(s, message);
     for (unsigned i = 0; i < s->table->options.nshards; i++)
         if (s->interest[i] > 0)
-            host->push(host->arg, i, (struct slice){s->key, s->key_len}, message);
+            (s->missed ? host->push_missed
+                       : host->push)(host->arg, i, (struct slice){s->key, s->key_len}, message);
     hub_buf_unref(message);
 }
 

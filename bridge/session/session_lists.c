@@ -44,10 +44,12 @@ static void on_joined(void *arg, const struct rc_subscription *sub)
                                .action = RC_INSERTED,
                                .subscription = *sub};
 
+    s->missed = session_is_missed(s, sub->ts_ms);
     if (s->table->settings->events.subscription_shape == SHAPE_ROOM)
         session_resync(s, sub->rid, "joined");
     else
         session_tell_membership(s, &e, sub->rid, 0);
+    s->missed = false;
 }
 
 static void on_left(void *arg, struct slice sub_id, struct slice rid)

@@ -121,11 +121,19 @@ bool session_merge(struct user_session *s, struct slice rid, struct slice json, 
         room_merge_add(&m.all, &message, h->sight);
     }
     room_merge_sort(&m.all);
-    for (size_t i = 0; i < m.all.count; i++)
-        if (m.all.items[i].sight == ROOM_SIGHT_NONE)
-            session_tell_deleted(s, rid, m.all.items[i].message.id);
-        else
-            session_tell_passed(s, &m.all.items[i].message, m.all.items[i].sight, 0, passed_ms);
+    for (size_t i = 0; i < m.all.count; i++) {
+        const struct rc_message *message = &m.all.items[i].message;
+        enum room_sight sight = m.all.items[i].sight;
+
+        if (sight == ROOM_SIGHT_NONE) {
+            session_tell_deleted(s, rid, message->id);
+            continue;
+        }
+        s->missed = session_is_missed(
+            s, sight == ROOM_SIGHT_LATER ? message->updated_ms : rc_message_created_ms(message));
+        session_tell_passed(s, message, sight, 0, passed_ms);
+        s->missed = false;
+    }
     if (m.all.failed || room_memory_take_doubtful(s->rooms) > 0)
         session_resync(s, rid, "overload");
     else if (m.late)

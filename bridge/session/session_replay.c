@@ -194,14 +194,17 @@ void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_s
 static struct session_start claim(struct user_session *s, uint64_t client, uint64_t from)
 {
     uint64_t position;
+    bool fresh = false;
 
     if (lost_slots_claim(&s->slots, client, &position)) {
         count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
         if (position < from) /* LOST_SLOT_UNKNOWN, too */
             from = position;
+    } else {
+        fresh = session_fresh_came(s);
     }
     if (from != LOST_SLOT_UNKNOWN && replay_ring_reaches(&s->ring, from))
-        return (struct session_start){.from = from};
+        return (struct session_start){.from = from, .fresh = fresh};
     count(s, METRIC_REPLAY_OVERRUNS, 1);
     return (struct session_start){.from = s->ring.last, .torn = true};
 }

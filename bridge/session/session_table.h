@@ -7,10 +7,10 @@
  * Single-threaded, on the shard's loop. Host callbacks may run inside any call here: they post to
  * mailboxes and return; they never call back into the table.
  *
- * FIFO: attached(), push(), push_to_connection() and ask_received() for one shard must be carried
- * in the order of the calls, and what comes back from it in the order in which it was said there. A
- * connection is addressable once its attached() has arrived, so that nothing overtakes and nothing
- * doubles.
+ * FIFO: attached(), push(), push_missed(), push_to_connection() and ask_received() for one shard
+ * must be carried in the order of the calls, and what comes back from it in the order in which it
+ * was said there. A connection is addressable once its attached() has arrived, so that nothing
+ * overtakes and nothing doubles.
  *
  * A shard has a second table, with a cache of its own, for the tokens handed out to browsers:
  * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
@@ -53,6 +53,7 @@ struct session_who {
 struct session_start {
     uint64_t from;
     bool torn;
+    bool fresh; /* it has lost nothing, and is not sent what push_missed() carries */
 };
 
 /* A connection that was lost, or that we closed to have it back. */
@@ -93,6 +94,8 @@ struct session_host {
                      const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
+    /* The same, but for those that began fresh. */
+    void (*push_missed)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                                struct hub_buf *message);
     /* An event for one connection: as push, where there is no room for it the user is told. */

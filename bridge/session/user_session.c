@@ -110,71 +110,84 @@ void session_arm(struct user_session *s, uint64_t step_at_ms)
     session_rearm(s);
 }
 
+static bool is_due(uint64_t at_ms, uint64_t now_ms)
+{
+    return at_ms != 0 && now_ms >= at_ms;
+}
+
+static void linger_due(struct user_session *s)
+{
+    if (s->borrows != NULL) {
+        s->linger_at_ms = s->borrow_at_ms; /* somebody waits for what is under way */
+        return;
+    }
+    s->linger_at_ms = 0;
+    /* The token stays cached until its time ends; without an entry nobody would log it out. */
+    session_leave(s, SESSION_IDLE, !s->stored);
+}
+
+/* What the state waited for, or a word to the tabs that it takes long. */
+static void step_due(struct user_session *s)
+{
+    s->step_at_ms = 0;
+    switch ((enum session_state)s->state) {
+    case SESSION_REFUSED:
+        if (s->connections > 0)
+            session_begin(s);
+        break;
+    case SESSION_BACKOFF:
+        if (session_is_wanted(s))
+            session_begin(s);
+        else
+            session_enter(s, SESSION_IDLE); /* the pause was only remembered */
+        break;
+    case SESSION_LOGGING_IN:
+        if (s->login != NULL && s->code[0] == '\0')
+            session_set_code(s, "login-queue");
+        session_tell(s, TOLD_CONNECTING);
+        break;
+    case SESSION_AUTHENTICATING:
+        if (s->naming && s->rest == NULL)
+            session_login_ask_me(s);
+        else if (!session_login_gave_up(s))
+            session_tell(s, TOLD_CONNECTING);
+        break;
+    case SESSION_CONNECTING:
+        session_tell(s, TOLD_CONNECTING);
+        break;
+    case SESSION_SUBSCRIBING:
+    case SESSION_LIVE:
+        session_link_step(s);
+        break;
+    case SESSION_IDLE:
+    case SESSION_CLOSING:
+    case SESSION_NSTATES:
+        break;
+    }
+}
+
 void user_session_due(struct user_session *s)
 {
-    uint64_t now = session_now_ms(s->table);
+    const uint64_t now = session_now_ms(s->table);
 
-    if (s->borrow_at_ms != 0 && now >= s->borrow_at_ms)
+    if (is_due(s->borrow_at_ms, now))
         session_borrows_due(s);
-    if (s->linger_at_ms != 0 && now >= s->linger_at_ms && s->borrows != NULL) {
-        s->linger_at_ms = s->borrow_at_ms; /* somebody waits for what is under way */
-    } else if (s->linger_at_ms != 0 && now >= s->linger_at_ms) {
-        s->linger_at_ms = 0;
-        /* The token stays cached until its time ends; without an entry nobody would log it out. */
-        session_leave(s, SESSION_IDLE, !s->stored);
-    }
-    if (s->repair_at_ms != 0 && now >= s->repair_at_ms)
+    if (is_due(s->linger_at_ms, now))
+        linger_due(s);
+    if (is_due(s->repair_at_ms, now))
         session_repair_due(s);
-    if (s->calls_at_ms != 0 && now >= s->calls_at_ms)
+    if (is_due(s->calls_at_ms, now))
         session_calls_due(s);
-    if (s->opened_at_ms != 0 && now >= s->opened_at_ms)
+    if (is_due(s->opened_at_ms, now))
         session_opened_due(s);
-    if (s->further_at_ms != 0 && now >= s->further_at_ms)
+    if (is_due(s->further_at_ms, now))
         session_further_due(s);
-    if (s->replay_at_ms != 0 && now >= s->replay_at_ms)
+    if (is_due(s->replay_at_ms, now))
         session_replay_due(s);
-    if (s->token_ends_ms != 0 && now >= s->token_ends_ms)
+    if (is_due(s->token_ends_ms, now))
         session_token_ended(s);
-    if (s->step_at_ms != 0 && now >= s->step_at_ms) {
-        s->step_at_ms = 0;
-        switch ((enum session_state)s->state) {
-        case SESSION_REFUSED:
-            if (s->connections > 0)
-                session_begin(s);
-            break;
-        case SESSION_BACKOFF:
-            if (session_is_wanted(s))
-                session_begin(s);
-            else
-                session_enter(s, SESSION_IDLE); /* the pause was only remembered */
-            break;
-        case SESSION_LOGGING_IN:
-            if (s->login != NULL && s->code[0] == '\0')
-                session_set_code(s, "login-queue");
-            session_tell(s, TOLD_CONNECTING);
-            break;
-        case SESSION_AUTHENTICATING:
-            if (s->naming && s->rest == NULL) {
-                session_login_ask_me(s);
-                break;
-            }
-            if (session_login_gave_up(s))
-                break;
-            session_tell(s, TOLD_CONNECTING);
-            break;
-        case SESSION_CONNECTING:
-            session_tell(s, TOLD_CONNECTING);
-            break;
-        case SESSION_SUBSCRIBING:
-        case SESSION_LIVE:
-            session_link_step(s);
-            break;
-        case SESSION_IDLE:
-        case SESSION_CLOSING:
-        case SESSION_NSTATES:
-            break;
-        }
-    }
+    if (is_due(s->step_at_ms, now))
+        step_due(s);
     if (is_done(s))
         session_table_forget(s);
     else

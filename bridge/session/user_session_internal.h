@@ -135,6 +135,7 @@ struct user_session {
     uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
     uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
+    int64_t fresh_ms; /* our wall clock: when the first fresh page came; 0: none did */
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
     uint32_t events_in, events_out;
@@ -170,6 +171,8 @@ struct user_session {
     bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
     bool history_by_rest : 1; /* this server has no messages/get */
+    bool restored : 1; /* begun by what the last process left: session_fresh_came() is of use */
+    bool missed : 1;   /* what is told now, pages that came fresh have loaded as history */
 
     uint16_t username_len, key_len, profile_len;
     uint32_t *interest;   /* connections per shard; into tail */
@@ -458,6 +461,11 @@ void session_further_free(struct user_session *s);
 /* ---- session_state.c ---- */
 void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
 void session_restored_free(struct session_table *t);
+/* A connection has come that has lost nothing. True: what is caught up with is not for it. */
+bool session_fresh_came(struct user_session *s);
+/* What was written or changed at `server_ms` was there before the first fresh page came.
+ * RC_NO_DATE: false. */
+bool session_is_missed(const struct user_session *s, int64_t server_ms);
 
 /* ---- session_events.c ---- */
 /* json, with dates as DDP has them, as the tabs are to have it (Events:Dates): itself, or converted

@@ -95,7 +95,7 @@ static bool kind_fits(const struct settings_row *row, enum settings_value_kind k
     case SETTING_LISTEN:
         return kind == VALUE_TEXT || kind == VALUE_INTEGER;
     default:
-        return kind != VALUE_EMPTY_LIST;
+        return kind != VALUE_EMPTY_LIST && kind != VALUE_EMPTY_OBJECT;
     }
 }
 
@@ -321,7 +321,8 @@ static void report_unknown(struct loader *l)
         const struct settings_entry *e = &l->map.entries[i];
         const char *nearest;
 
-        if (e->used || settings_scope_of(e->key) != SCOPE_OURS)
+        if (e->used || settings_scope_of(e->key) != SCOPE_OURS ||
+            (e->kind == VALUE_EMPTY_OBJECT && is_section(e->key)))
             continue;
         settings_put_key(errors, e->key); /* not the value: it may be a mistyped secret's */
         nearest = settings_nearest(e->key);
@@ -365,29 +366,31 @@ bool settings_load_text(const char *name, const char *text, size_t len, char *co
 {
     struct loader l = {.notes = notes};
 
-    settings_json_read(name, text, len, &l.map, &notes->errors);
-    return load(&l, environment, out);
+    *out = NULL;
+    return settings_json_read(name, text, len, &l.map, &notes->errors) &&
+           load(&l, environment, out);
 }
 
 bool settings_load(const char *file, char *const *environment, struct settings **out,
                    struct settings_notes *notes)
 {
     struct loader l = {.notes = notes};
+    bool good;
     char *text;
     size_t len;
 
-    if (file != NULL) {
-        text = read_file(file, MAX_FILE_BYTES, &len);
-        if (text == NULL) {
-            byte_buf_printf(&notes->errors, "%s: can't be read: %s\n", file, strerror(errno));
-            *out = NULL;
-            return false;
-        }
-        settings_json_read(file, text, len, &l.map, &notes->errors);
-        explicit_bzero(text, len);
-        free(text);
+    if (file == NULL)
+        return load(&l, environment, out);
+    text = read_file(file, MAX_FILE_BYTES, &len);
+    if (text == NULL) {
+        byte_buf_printf(&notes->errors, "%s: can't be read: %s\n", file, strerror(errno));
+        *out = NULL;
+        return false;
     }
-    return load(&l, environment, out);
+    good = settings_load_text(file, text, len, environment, out, notes);
+    explicit_bzero(text, len);
+    free(text);
+    return good;
 }
 
 void settings_free(struct settings *s)

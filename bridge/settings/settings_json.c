@@ -155,7 +155,7 @@ static void walk(struct reader *r, const char *path, json_t *value, unsigned dep
         byte_buf_puts(r->errors, " is nested too deeply\n");
         return;
     }
-    if (json_is_object(value)) {
+    if (json_object_size(value) > 0 || depth == 0) {
         walk_object(r, path, value, depth);
         return;
     }
@@ -178,8 +178,10 @@ static void walk(struct reader *r, const char *path, json_t *value, unsigned dep
     case JSON_FALSE:
         put(r, path, json_is_true(value) ? "true" : "false", VALUE_BOOL);
         break;
-    case JSON_NULL: /* as if it were not there */
     case JSON_OBJECT:
+        put(r, path, "{}", VALUE_EMPTY_OBJECT);
+        break;
+    case JSON_NULL: /* as if it were not there */
         break;
     }
 }
@@ -193,15 +195,16 @@ static int safe_length(const char *message)
     return (int)(near == NULL ? strlen(message) : (size_t)(near - message));
 }
 
-void settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
+bool settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
                         struct byte_buf *errors)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     struct reader r = {.name = name, .map = map, .errors = errors};
     char *copy;
-    json_t *root;
+    json_t *root = NULL;
     json_error_t error;
     size_t bad_line;
+    bool is_object;
 
     if (len >= 3 && memcmp(text, byte_order_mark, 3) == 0) {
         text += 3;
@@ -222,8 +225,10 @@ void settings_json_read(const char *name, const char *text, size_t len, struct s
         byte_buf_printf(errors, "%s: must be one JSON object\n", name);
     else
         walk(&r, "", root, 0);
-    json_decref(root);
 done:
+    is_object = json_is_object(root);
+    json_decref(root);
     explicit_bzero(copy, len);
     free(copy);
+    return is_object;
 }

@@ -10,8 +10,9 @@
 size_t settings_json_blank(char *text, size_t len);
 
 /* Puts what lies in our sections into the map. Errors become lines that name the file and, for
- * syntax, the line; they never quote the text, which may hold secrets. */
-void settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
+ * syntax, the line; they never quote the text, which may hold secrets. False: it is no
+ * JSON object, so nothing was found in it. */
+bool settings_json_read(const char *name, const char *text, size_t len, struct settings_map *map,
                         struct byte_buf *errors);
 
 #endif

@@ -27,7 +27,8 @@ enum settings_value_kind {
     VALUE_INTEGER,
     VALUE_REAL,
     VALUE_BOOL,
-    VALUE_EMPTY_LIST, /* [] : replaces a default list, unlike no value at all */
+    VALUE_EMPTY_LIST,   /* [] : replaces a default list, unlike no value at all */
+    VALUE_EMPTY_OBJECT, /* {} : a section with nothing in it, and no value */
 };
 
 struct settings_entry {

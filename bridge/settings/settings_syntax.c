@@ -169,6 +169,17 @@ const char *settings_check_event(char *text)
     return further_map_add(&map, slice_of(text));
 }
 
+/* The connection has its login, and goes on with it. */
+const char *settings_check_call(char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
+            return "must be a method's name, as rooms/get";
+    if (strcmp(text, "login") == 0 || strcmp(text, "logout") == 0)
+        return "must not be login or logout: the session with Rocket.Chat is the bridge's";
+    return NULL;
+}
+
 /* A path, or a URL. Credentials in it would show in logs and --print-config. */
 const char *settings_check_jwks(char *text)
 {

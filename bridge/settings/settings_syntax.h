@@ -18,5 +18,6 @@ const char *settings_check_api_key(char *text); /* what a header can carry */
 const char *settings_check_algorithm(char *text);
 const char *settings_check_jwks(char *text);
 const char *settings_check_event(char *text); /* further_events.h */
+const char *settings_check_call(char *text);  /* a DDP method that Call may name */
 
 #endif

@@ -297,6 +297,7 @@ static const struct settings_row rows[] = {
     {COUNT("PushBridge:Methods:OpenRoomsPerUser", methods.open_rooms_per_user, 1, 1000, "100"),
      .unit = "rooms", .help = "Rooms all connections of a user may have open together."},
     {LIST("PushBridge:Methods:AllowedCalls", methods.allowed_calls, 256, ""),
+     .check = settings_check_call,
      .help = "Methods of Rocket.Chat's Realtime API that the hub method Call may name. Empty: "
              "none."},
 

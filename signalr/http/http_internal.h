@@ -112,7 +112,7 @@ struct http_conn {
     struct http_addr peer;    /* after the PROXY header, who that said */
     int tag;
     enum http_conn_state state;
-    bool busy;    /* http_conn_run() is on the stack */
+    bool busy;    /* run() of http_conn.c is on the stack */
     bool stopped; /* reading, because enough is unread */
     bool eof, close_after;
     bool body_done;    /* waiting: all of a streamed request's body is in */
@@ -186,7 +186,7 @@ void http_conn_timer(struct http_conn *c);
 void http_conn_woken(struct http_conn *c);
 void http_conn_turn(struct http_conn *c);        /* its waiting request's turn has come */
 void http_conn_sock_closed(struct http_conn *c); /* frees c */
-/* The socket has been taken away; c is freed now or when http_conn_run() returns. */
+/* The socket has been taken away; c is freed now or when run() returns. */
 void http_conn_leave(struct http_conn *c);
 struct slice http_conn_unread(const struct http_conn *c);
 void http_conn_send(struct http_conn *c, struct byte_buf *bytes, bool close_after);

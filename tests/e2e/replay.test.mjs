@@ -266,6 +266,34 @@ for (const [version, signalR] of Object.entries(CLIENTS))
     }
   });
 
+test('a restart: a page that is opened before what was missed is there hears only what came after it', async (t) => {
+  const file = stateFile(t);
+  const { bridge, live, say, store, user, post } = await scene(t, { 'PushBridge:Replay:StateFile': file, 'Im:LoginVia': 'rest' });
+  const cut = await RawTab.open(bridge.port, 'cut');
+  await live('alice');
+  await sleep(1200);
+  say('before');
+  await cut.until(1);
+  await bridge.stop();
+  for (const text of numbers(3)) say(text);
+  const joined = store.createRoom({ name: 'joined', owner: user('bob'), members: [user('alice')] });
+  post(joined, 'bob', 'in another');
+  await sleep(4000); // clocks are told to the second
+  await bridge.start();
+  const fresh = await RawTab.open(bridge.port, 'fresh');
+  await live('alice');
+  const again = await RawTab.open(bridge.port, 'cut');
+  await again.until(4);
+  say('after');
+  for (const tab of [fresh, again]) await until('the last', () => tab.texts.includes('after'));
+  assert.deepEqual(fresh.texts, ['after']);
+  assert.deepEqual(again.texts.filter((text) => text !== 'in another'), [...numbers(3), 'after']);
+  for (const tab of [fresh, again]) {
+    assert.deepEqual(tab.resyncs, []);
+    await tab.leave();
+  }
+});
+
 test('a restart: what the tab had not acknowledged is repeated, and a tab lost before is told to load anew', async (t) => {
   const file = stateFile(t);
   const { bridge, live, say, metric } = await scene(t, { 'PushBridge:Replay:StateFile': file });

@@ -111,6 +111,15 @@ static inline void on_push(void *arg, unsigned shard, struct slice key, struct h
     put_line(w.pushed[shard], sizeof w.pushed[shard], "", message);
 }
 
+static inline void on_push_missed(void *arg, unsigned shard, struct slice key,
+                                  struct hub_buf *message)
+{
+    (void)arg;
+    assert_true(key.len > 0);
+    w.pushes[shard]++;
+    put_line(w.pushed[shard], sizeof w.pushed[shard], "missed ", message);
+}
+
 static inline void on_push_to_connection(void *arg, unsigned shard, uint64_t serial,
                                          struct slice key, struct hub_buf *message)
 {
@@ -291,8 +300,8 @@ static inline void world_start(void)
         .settings = &w.settings,
         .metrics = metrics_block(w.metrics, 0),
         .cache = w.cache,
-        .host = {on_check, on_ask_received, on_attached, on_push, on_push_to_connection,
-                 on_push_to_connection, on_close_user, NULL},
+        .host = {on_check, on_ask_received, on_attached, on_push, on_push_missed,
+                 on_push_to_connection, on_push_to_connection, on_close_user, NULL},
         .gate = {on_acquire, on_cancel, on_login_done, NULL},
         .repairs = {on_repair_ask, on_repair_cancel, on_repair_done, NULL},
         .calls = {on_call_answer, NULL},

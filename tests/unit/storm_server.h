@@ -136,10 +136,9 @@ static inline void storm_write_more(uv_timer_t *timer)
 static inline void storm_fill_answer(struct storm_conn *c)
 {
     static const char *const errors[] = {
-        "HTTP/1.1 429 Too Many Requests\r\nX-RateLimit-Limit: 10\r\nContent-Length: 17\r\n\r\n"
-        "{\"success\":false}",
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 17\r\n\r\n{\"success\":false}",
         "HTTP/1.1 401 Unauthorized\r\nContent-Length: 18\r\n\r\n{\"status\":\"error\"}",
-        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>",
         "HTTP/1.1 204 No Content\r\n\r\n",
         "no HTTP at all\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n{}"};

@@ -1,16 +1,9 @@
 /* How a connection becomes its user's, and leaves: over real mailboxes between the connection's
  * shard and the session's. Both on one loop; the session and the hub are faked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "loop_shards.h"
 
 #include "bridge/hub/audience.h"
 #include "bridge/identity/user.h"
-#include "bridge/program.h"
-#include "bridge/shard.h"
 #include "signalr/hub/signalr_server.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +32,8 @@ static enum session_attach answer;
 static int attached; /* attaches less detaches */
 static char username[64], refused[64];
 static uint64_t client;
-static const struct session_start starts = {.from = 5};
+static struct session_start starts = {.from = 5};
+static unsigned sends;
 static unsigned checked;  /* answers to checks ... */
 static size_t in_doubt;   /* ... and what the last one said */
 static unsigned answered; /* answers to what has been received ... */
@@ -182,6 +176,19 @@ void signalr_server_each_known(struct signalr_server *s, struct slice user_key,
         fn(&conn, arg);
 }
 
+void signalr_server_each_of_user(struct signalr_server *s, struct slice user_key,
+                                 void (*fn)(struct hub_connection *c, void *arg), void *arg)
+{
+    signalr_server_each_known(s, user_key, fn, arg);
+}
+
+void hub_connection_send(struct hub_connection *c, struct hub_buf *message)
+{
+    assert_ptr_equal(c, &conn);
+    assert_ptr_equal(message, &program); /* whatever it is */
+    sends++;
+}
+
 void session_table_received(struct session_table *t, struct slice key, uint64_t ticket,
                             const struct session_received *received)
 {
@@ -235,20 +242,16 @@ static int start(void **state)
     attached = 0;
     left = false;
     username[0] = '\0';
-    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
+    program = (struct program){.settings = &settings};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .open = true};
     conn.user = malloc(sizeof *conn.user + 4);
     conn.user->refused = NULL;
     conn.user->profile_len = 0;
     conn.user->client = 77;
     memcpy(conn.user->username, "Ana", 4);
-    assert_int_equal(uv_loop_init(&loop), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        shards[i].index = i;
-        shards[i].program = &program;
+    loop_shards_open(&loop, &program, shards, 2, 2, 4096);
+    for (unsigned i = 0; i < 2; i++)
         shards[i].signalr = (struct signalr_server *)&program;
-        assert_int_equal(mailbox_new(&loop, 2, 4096, &shards[i], &shards[i].mailbox), 0);
-    }
     return 0;
 }
 
@@ -259,12 +262,7 @@ static int stop(void **state)
         assert_null(shards[i].audience.ended);
         audience_close(&shards[i].audience);
     }
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(&loop, shards, 2);
     free(conn.user);
     return 0;
 }
@@ -300,6 +298,29 @@ static void test_joined_by_the_answer(void **state)
     settle();
     assert_int_equal(attached, 0);
     assert_false(left);
+}
+
+static void test_what_was_missed_is_not_for_fresh_ones(void **state)
+{
+    struct hub_buf *message = (struct hub_buf *)&program;
+
+    (void)state;
+    for (int fresh = 0; fresh < 2; fresh++) {
+        starts.fresh = fresh == 1;
+        sends = 0;
+        audience_connected(&shards[HERE], &conn);
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
+        assert_int_equal(sends, 0); /* not answered yet */
+        settle();
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
+        assert_int_equal(sends, 1 - fresh);
+        leave(); /* as any other */
+        settle();
+        assert_int_equal(attached, 0);
+        conn.gone = conn.joined = false;
+        conn.open = true;
+    }
+    starts.fresh = false;
 }
 
 static void test_lost_goes_with_its_receipt(void **state)
@@ -531,6 +552,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(test_joined_by_the_answer),
+        T(test_what_was_missed_is_not_for_fresh_ones),
         T(test_lost_goes_with_its_receipt),
         T(test_who_is_in_doubt),
         T(test_what_has_been_received),

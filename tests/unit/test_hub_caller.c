@@ -1,18 +1,11 @@
 /* Hub calls from a connection to the session's shard and back, over real mailboxes. Both on one
  * loop, so that the test decides when the mail is read; hub and session are faked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "loop_shards.h"
 
 #include "bridge/hub/hub_caller.h"
 #include "bridge/hub/hub_method.h"
 #include "bridge/identity/user.h"
-#include "bridge/program.h"
 #include "bridge/session/session_table.h"
-#include "bridge/shard.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,16 +185,12 @@ static int start(void **state)
     memset(shards, 0, sizeof shards);
     log_text[0] = '\0';
     settings.im.forward_client_address = true;
-    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
+    program = (struct program){.settings = &settings};
     conn = (struct hub_connection){.serial = 41, .key = "ana", .listed = true, .room = 100};
     conn.user = calloc(1, sizeof *conn.user + 4);
-    assert_int_equal(uv_loop_init(&loop), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        shards[i].index = i;
-        shards[i].program = &program;
+    loop_shards_open(&loop, &program, shards, 2, 2, LANE_BYTES);
+    for (unsigned i = 0; i < 2; i++)
         shards[i].signalr = (struct signalr_server *)&program;
-        assert_int_equal(mailbox_new(&loop, 2, LANE_BYTES, &shards[i], &shards[i].mailbox), 0);
-    }
     gate = hub_caller_gate(&shards[HOME]);
     return 0;
 }
@@ -210,12 +199,7 @@ static int stop(void **state)
 {
     (void)state;
     end_call(&conn);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(&loop, shards, 2);
     free(conn.user);
     return 0;
 }

@@ -1,18 +1,11 @@
 /* What a session pushes, over a real mailbox to another shard; what no longer fits is told of. Two
  * shards on one loop, so that the test decides when the other one reads its mail. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "loop_shards.h"
 
 #include "base/hash.h"
 #include "bridge/admin/metrics.h"
 #include "bridge/hub/audience.h"
 #include "bridge/hub/publisher.h"
-#include "bridge/program.h"
-#include "bridge/shard.h"
 #include "signalr/hub/signalr_server.h"
 #include "signalr/protocol/hub_buf.h"
 #include <stdio.h>
@@ -104,6 +97,14 @@ unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_ke
     return 1;
 }
 
+void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message)
+{
+    size_t len;
+
+    assert_ptr_equal(s, &shards[TO]);
+    note("missed ", key, (const char *)hub_buf_bytes(message, &len));
+}
+
 struct hub_connection *signalr_server_find(struct signalr_server *s, uint64_t serial)
 {
     (void)s;
@@ -143,16 +144,12 @@ static int start(void **state)
     heard[0] = '\0';
     no_memory = false;
     memset(shards, 0, sizeof shards);
-    program = (struct program){.settings = &settings, .shards = shards, .nshards = 2};
+    program = (struct program){.settings = &settings};
     program.metrics = metrics_new(2);
     loop = &shards[FROM].loop;
-    assert_int_equal(uv_loop_init(loop), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        shards[i].index = i;
-        shards[i].program = &program;
+    loop_shards_open(loop, &program, shards, 2, 3, LANE_BYTES);
+    for (unsigned i = 0; i < 2; i++)
         shards[i].metrics = metrics_block(program.metrics, i);
-        assert_int_equal(mailbox_new(loop, 3, LANE_BYTES, &shards[i], &shards[i].mailbox), 0);
-    }
     shards[TO].signalr = (struct signalr_server *)&program;
     publisher_open(&shards[FROM].publisher, &shards[FROM]);
     host = publisher_session_host(&shards[FROM].publisher);
@@ -163,12 +160,7 @@ static int stop(void **state)
 {
     (void)state;
     publisher_close(&shards[FROM].publisher);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(loop), 0);
-    for (unsigned i = 0; i < 2; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(loop, shards, 2);
     metrics_free(program.metrics);
     return 0;
 }
@@ -221,13 +213,14 @@ static void test_all_kinds_keep_their_order(void **state)
     host.ask_received(host.arg, TO, SLICE_LIT("ana"), 124);
     host.push_to_connection(host.arg, TO, 8, SLICE_LIT("ana"), message); /* gone: nobody */
     host.push(host.arg, TO, SLICE_LIT("ana"), message);
+    host.push_missed(host.arg, TO, SLICE_LIT("ana"), message);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_REVOKED);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_LOGGED_OUT);
     hub_buf_unref(message);
     assert_string_equal(heard, "");
     turn_for(5);
     assert_string_equal(heard, "attached ana: one:hello check ana: ask ana: ana:hello "
-                               "closed:revoked closed: ");
+                               "missed ana:hello closed:revoked closed: ");
 }
 
 /* The dropped ones lie behind what got through, and the word of it behind them. */

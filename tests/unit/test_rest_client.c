@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -349,6 +350,40 @@ static void test_calls_on_one_connection(void **state)
     server_stop();
 }
 
+/* By the last answer that had a date, whatever it says else. */
+static void test_the_servers_clock(void **state)
+{
+    const int64_t y2040 = 2208988800000; /* Sun, 01 Jan 2040 00:00:00 GMT */
+    struct script dated = {"HTTP/1.1 401 x\r\nDate: Sun, 01 Jan 2040 00:00:00 GMT\r\n"
+                           "Content-Length: 2\r\n\r\n{}",
+                           AFTER_KEEP};
+    struct script undated = {OK_HEAD "Content-Length: 2\r\n\r\n{}", AFTER_KEEP};
+    struct timespec before, after;
+    struct got g = {0};
+    int64_t ahead;
+
+    (void)state;
+    server_start(NULL);
+    server_go(&undated);
+    server.scripts[1] = dated;
+    client_start("http://127.0.0.1", NULL, NULL);
+    assert_false(rest_client_clock(client, &ahead));
+    assert_non_null(rest_info(client, on_json, &g));
+    run_until(&g.calls, 1);
+    assert_false(rest_client_clock(client, &ahead));
+    clock_gettime(CLOCK_REALTIME, &before);
+    for (int i = 2; i <= 3; i++) {
+        assert_non_null(rest_info(client, on_json, &g));
+        run_until(&g.calls, i);
+        clock_gettime(CLOCK_REALTIME, &after);
+        assert_true(rest_client_clock(client, &ahead));
+        assert_true(ahead <= y2040 - before.tv_sec * 1000);
+        assert_true(ahead >= y2040 - (after.tv_sec + 1) * 1000);
+    }
+    client_stop();
+    server_stop();
+}
+
 static void test_any_call(void **state)
 {
     struct script s = {OK_HEAD "Content-Length: 16\r\n\r\n{\"success\":true}", AFTER_KEEP};
@@ -679,6 +714,7 @@ static void test_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_servers_clock),
         cmocka_unit_test(test_any_call),
         cmocka_unit_test(test_any_call_tells_the_errors_body),
         cmocka_unit_test(test_calls_on_one_connection),

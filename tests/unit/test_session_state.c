@@ -152,6 +152,57 @@ static void test_a_later_claimant(void **state)
     assert_non_null(strstr(w.told_one, "\"m2\""));
 }
 
+#define FUTURE "4100000000000"
+
+/* Its history has all that was written before it came; what was written since may not be in it. */
+static void test_a_fresh_page_is_not_sent_what_it_has_loaded(void **state)
+{
+    (void)state;
+    detach(0, 1);
+    come(2, CHROME);
+    lose(2, CHROME, session()->ring.last, true);
+    restart();
+    rest_clock_ahead_ms = 0;
+    come(1, FIREFOX);
+    assert_true(w.start.fresh);
+    go_live_again("[" ROOM("3", FUTURE, MESSAGE("m9", FUTURE)) "]");
+    answer_repair(M2 "," MESSAGE("m9", FUTURE));
+    assert_true(was_pushed(
+        0, "missed "
+           "{\"type\":1,\"target\":\"getRoomMessageNotification\",\"arguments\":[{\"_id\":\"m2\""));
+    assert_true(was_pushed(
+        0,
+        "\n{\"type\":1,\"target\":\"getRoomMessageNotification\",\"arguments\":[{\"_id\":\"m9\""));
+    /* The one that was lost is sent both. */
+    memset(w.told_one, 0, sizeof w.told_one);
+    come(2, CHROME);
+    assert_false(w.start.fresh);
+    assert_non_null(strstr(w.told_one, "\"m2\""));
+    assert_non_null(strstr(w.told_one, "\"m9\""));
+    rest_clock_ahead_ms = INT64_MIN;
+}
+
+/* Without it nobody can say what came before: rather twice than not at all. So by a clock that is
+ * behind: what seems to be old may be new. */
+static void test_a_fresh_page_where_the_servers_clock_is_not_known(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        detach(0, 1);
+        come(2, CHROME);
+        lose(2, CHROME, session()->ring.last, true);
+        restart();
+        rest_clock_ahead_ms = known == 0 ? INT64_MIN : -2000000000000;
+        come(1, FIREFOX);
+        go_live_again(known == 0 ? "[" ROOM("2", "1700000010000", M2) "]"
+                                 : "[" ROOM("3", "1700000020000", M3) "]");
+        answer_repair(known == 0 ? M2 : M3);
+        assert_true(was_pushed(0, known == 0 ? "\"m2\"" : "\"m3\""));
+        assert_false(was_pushed(0, "missed"));
+    }
+    rest_clock_ahead_ms = INT64_MIN;
+}
+
 static void test_what_was_not_acknowledged_is_fetched(void **state)
 {
     (void)state;
@@ -264,6 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_what_was_missed_is_fetched),
         T(test_a_later_claimant),
+        T(test_a_fresh_page_is_not_sent_what_it_has_loaded),
+        T(test_a_fresh_page_where_the_servers_clock_is_not_known),
         T(test_what_was_not_acknowledged_is_fetched),
         T(test_what_cannot_be_fetched_is_told),
         T(test_lost_before_the_stop),

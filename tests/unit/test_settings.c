@@ -251,6 +251,11 @@ static void test_refused(void **state)
         {"{\"PushBridge\":{\"Hub\":1}}", NULL,
          "PushBridge:Hub: is a section, not a value (file)\n"},
         {"{\"PushBridge\":[]}", NULL, "PushBridge: is a section, not a value (file)\n"},
+        {"{\"PushBridge\":{\"Sesion\":{}}}", NULL, "PushBridge:Sesion: unknown (file)\n"},
+        {"{\"PushBridge\":{\"Shards\":{}}}", NULL,
+         "PushBridge:Shards: \"{}\" must be threads from 0 to 256 (file)\n"},
+        {"{\"App\":{\"CorsOrigins\":{}}}", NULL,
+         "App:CorsOrigins: \"{}\" must be a list of texts in quotes (file)\n"},
         {"{\"PushBridge\":{\"HubPath\":{\"x\":1}}}", NULL,
          "PushBridge:HubPath:x: unknown; did you mean PushBridge:HubPath? (file)\n"},
         {"{}", "PushBridge__Sharts=2",
@@ -402,6 +407,9 @@ static void test_needed(void **state)
         {"{}", "Authentication:JwtBearer:SecurityKey: is not set, but an HMAC algorithm is in "
                "PushBridge:Auth:Algorithms\n"
                "Im:DefaultPassword: is not set; no user can be logged in to Rocket.Chat\n"},
+        /* Of what is no JSON nothing else can be said. */
+        {"{\"Im\":{}", "f: line 1, column 8: '}' expected\n"},
+        {"[]", "f: must be one JSON object\n"},
         {"{\"Authentication\":{\"JwtBearer\":{\"IsEnabled\":false}}}",
          "Authentication:JwtBearer:IsEnabled: false needs PushBridge:Auth:Anonymous=mute: without "
          "tokens "

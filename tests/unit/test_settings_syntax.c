@@ -68,6 +68,14 @@ static void test_route(void **state)
           {"GET *", NULL});
 }
 
+static void test_call(void **state)
+{
+    (void)state;
+    CHECK(settings_check_call, {"rooms/get", "rooms/get"}, {"login", NULL}, {"logout", NULL},
+          {"logins", "logins"}, {"a b", NULL}, {"a\"b", NULL}, {"a\\b", NULL},
+          {"\xc3\xa4", NULL}, );
+}
+
 static void test_cidr(void **state)
 {
     (void)state;
@@ -108,8 +116,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),     cmocka_unit_test(test_origin),
         cmocka_unit_test(test_hub_path), cmocka_unit_test(test_route),
-        cmocka_unit_test(test_cidr),     cmocka_unit_test(test_proxy),
-        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_call),     cmocka_unit_test(test_cidr),
+        cmocka_unit_test(test_proxy),    cmocka_unit_test(test_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

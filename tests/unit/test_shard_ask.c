@@ -1,14 +1,7 @@
 /* One question to all shards: each answers once, in the order of the asks, and the asker hears when
  * the last has. Two shards on one loop over real mailboxes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "loop_shards.h"
 
-#include <cmocka.h>
-
-#include "bridge/program.h"
-#include "bridge/shard.h"
 #include "bridge/shard_ask.h"
 #include <stdio.h>
 #include <string.h>
@@ -65,25 +58,15 @@ static int start(void **state)
 {
     (void)state;
     seen[0] = '\0';
-    assert_int_equal(uv_loop_init(&loop), 0);
-    program = (struct program){.shards = shards, .nshards = NSHARDS};
-    for (unsigned i = 0; i < NSHARDS; i++) {
-        shards[i] = (struct shard){.index = i, .program = &program};
-        assert_int_equal(
-            mailbox_new(&loop, NSHARDS + 1, LANE_BYTES, &shards[i], &shards[i].mailbox), 0);
-    }
+    memset(shards, 0, sizeof shards);
+    loop_shards_open(&loop, &program, shards, NSHARDS, NSHARDS + 1, LANE_BYTES);
     return 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < NSHARDS; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    for (unsigned i = 0; i < NSHARDS; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(&loop, shards, NSHARDS);
     return 0;
 }
 

@@ -1,15 +1,8 @@
 /* A token borrowed from another shard, over real mailboxes; both on one loop. The session table and
  * the admin agent are faked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "loop_shards.h"
 
 #include "bridge/login/token_desk.h"
-#include "bridge/program.h"
-#include "bridge/shard.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -99,14 +92,11 @@ static int start(void **state)
     memset(&got, 0, sizeof got);
     memset(&settings, 0, sizeof settings);
     settings.limits.token_requests = 2;
-    program = (struct program){.settings = &settings, .shards = shards, .nshards = NSHARDS};
-    assert_int_equal(uv_loop_init(&loop), 0);
+    program = (struct program){.settings = &settings};
+    loop_shards_open(&loop, &program, shards, NSHARDS, NSHARDS, 4096);
     for (unsigned i = 0; i < NSHARDS; i++) {
-        shards[i].index = i;
-        shards[i].program = &program;
         shards[i].sessions = (struct session_table *)&sessions;
         shards[i].handed = (struct session_table *)&handed;
-        assert_int_equal(mailbox_new(&loop, NSHARDS, 4096, &shards[i], &shards[i].mailbox), 0);
     }
     return 0;
 }
@@ -114,12 +104,7 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < NSHARDS; i++)
-        mailbox_close(shards[i].mailbox);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    for (unsigned i = 0; i < NSHARDS; i++)
-        mailbox_free(shards[i].mailbox);
+    loop_shards_close(&loop, shards, NSHARDS);
     return 0;
 }
 
