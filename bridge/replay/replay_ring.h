@@ -22,7 +22,7 @@ struct replay_event {
 struct replay_ring {
     struct replay_event *events; /* a circle; NULL while there are none */
     uint32_t head, count, capacity;
-    uint32_t bytes; /* of the messages kept; at most 1 GiB */
+    uint32_t bytes;    /* of the messages kept; at most 1 GiB */
     uint64_t last;     /* number of the newest event, kept or not */
     uint64_t released; /* nobody will ask for what came up to here */
 };
