@@ -157,6 +157,18 @@ static void copy_gauges(uv_timer_t *timer)
     metrics_set(m, METRIC_CACHE_ENTRIES, cache->entries);
     metrics_set(m, METRIC_CACHE_EXPIRATIONS, cache->expirations);
     metrics_set(m, METRIC_HANDED_OUT, token_cache_stats(s->handed_cache)->entries);
+    s->gauges_fresh = true;
+}
+
+/* Something is about to happen, or has: the gauges are copied soon. Nothing in the turn that copied
+ * them, or a loop that does nothing else would wake for ever. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct shard *s = prepare->data;
+
+    if (!s->gauges_fresh && !uv_is_active((uv_handle_t *)&s->gauges_timer))
+        uv_timer_start(&s->gauges_timer, copy_gauges, GAUGES_MS, 0);
+    s->gauges_fresh = false;
 }
 
 int shard_open(struct shard *s, struct program *program, unsigned index)
@@ -184,8 +196,9 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     if (rc != 0)
         return rc;
     uv_timer_init(&s->loop, &s->gauges_timer);
-    s->gauges_timer.data = s;
-    return uv_timer_start(&s->gauges_timer, copy_gauges, GAUGES_MS, GAUGES_MS);
+    uv_prepare_init(&s->loop, &s->gauges_prepare);
+    s->gauges_timer.data = s->gauges_prepare.data = s;
+    return uv_prepare_start(&s->gauges_prepare, on_prepare);
 }
 
 static void run(void *arg)
@@ -262,6 +275,7 @@ void shard_close_http(struct shard *s)
     struct http_server *http = s->http;
 
     uv_close((uv_handle_t *)&s->gauges_timer, NULL);
+    uv_close((uv_handle_t *)&s->gauges_prepare, NULL);
     s->http = NULL;
     http_server_close(http, on_http_closed, s);
 }

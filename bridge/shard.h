@@ -53,9 +53,11 @@ struct shard {
     struct im_proxy *proxy;
     unsigned token_requests; /* of token_desk.h, asked here and not answered yet */
 
-    uv_timer_t gauges_timer; /* copies the parts' own counts into the metrics */
-    unsigned stop_waits;     /* parts that have not finished the step of the shutdown yet */
-    unsigned closed_parts;   /* of shard_close_parts, which goes part by part */
+    uv_timer_t gauges_timer; /* runs for a while behind whatever happened */
+    uv_prepare_t gauges_prepare;
+    bool gauges_fresh;     /* copied in this turn of the loop */
+    unsigned stop_waits;   /* parts that have not finished the step of the shutdown yet */
+    unsigned closed_parts; /* of shard_close_parts, which goes part by part */
 };
 
 int shard_open(struct shard *s, struct program *program, unsigned index);

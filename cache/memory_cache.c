@@ -50,8 +50,6 @@ static struct memory_cache *of(struct token_cache *cache)
 
 /* --- records --- */
 
-static void on_ticker(uv_timer_t *ticker);
-
 static uint64_t now_of(const struct memory_cache *m)
 {
     return m->now_ms(m->clock_arg);
@@ -120,8 +118,7 @@ static struct token_stored *take_entry(struct memory_cache *m, struct record *r)
     timer_wheel_cancel(m->wheel, &r->expiry);
     r->stored = NULL;
     s->entry.ttl_left_ms = 0;
-    if (--m->base.stats.entries == 0)
-        uv_timer_stop(&m->ticker);
+    m->base.stats.entries--;
     return s;
 }
 
@@ -231,8 +228,7 @@ static void replace(struct memory_cache *m, struct record *r, struct token_store
     r->stored = s;
     start_ttl(m, r);
     if (old == NULL) {
-        if (m->base.stats.entries++ == 0)
-            uv_timer_start(&m->ticker, on_ticker, EXPIRY_TICK_MS, EXPIRY_TICK_MS);
+        m->base.stats.entries++;
     } else if (r->ear != NULL && &r->ear->base != by) {
         old->successor = token_stored_ref(s);
         token_teller_notice(&m->teller, old, r->ear, TOKEN_NOTICE_REPLACED);
@@ -399,6 +395,14 @@ static void on_ticker(uv_timer_t *ticker)
     memory_cache_tick(ticker->data);
 }
 
+static void on_wake(uint64_t at_ms, void *arg)
+{
+    struct memory_cache *m = arg;
+    const uint64_t now = now_of(m);
+
+    uv_timer_start(&m->ticker, on_ticker, at_ms > now ? at_ms - now : 0, 0);
+}
+
 static uint64_t loop_now(void *loop)
 {
     return uv_now(loop);
@@ -417,7 +421,7 @@ struct token_cache *memory_cache_new_with_clock(uv_loop_t *loop,
     m->options = *options;
     m->now_ms = now_ms;
     m->clock_arg = arg;
-    m->wheel = timer_wheel_new(now_of(m), EXPIRY_TICK_MS, on_expiry, m);
+    m->wheel = timer_wheel_new(now_of(m), EXPIRY_TICK_MS, on_expiry, on_wake, m);
     if (m->wheel == NULL) {
         free(m);
         return NULL;

@@ -30,28 +30,39 @@ static void on_call_timer(struct wheel_timer *t, void *arg)
     ddp_connector_on_call_timer((void *)((char *)t - offsetof(struct ddp_call, timer)));
 }
 
-static void on_tick(uv_timer_t *tick)
+static void on_connector_tick(uv_timer_t *tick)
 {
     struct ddp_client *client = tick->data;
-    uint64_t now = uv_now(client->loop);
 
-    timer_wheel_advance(client->connector_timers, now);
-    timer_wheel_advance(client->call_timers, now);
+    timer_wheel_advance(client->connector_timers, uv_now(client->loop));
 }
 
-void ddp_client_joined(struct ddp_client *client)
+static void on_call_tick(uv_timer_t *tick)
 {
-    if (client->nconnectors++ > 0)
-        return;
-    on_tick(&client->tick); /* the wheels stood still */
-    uv_timer_start(&client->tick, on_tick, TICK_MS, TICK_MS);
+    struct ddp_client *client = tick->data;
+
+    timer_wheel_advance(client->call_timers, uv_now(client->loop));
 }
 
-void ddp_client_left(struct ddp_client *client)
+static void wake_at(struct ddp_client *client, uv_timer_t *tick, uv_timer_cb fn, uint64_t at_ms)
 {
-    assert(client->nconnectors > 0);
-    if (--client->nconnectors == 0)
-        uv_timer_stop(&client->tick);
+    const uint64_t now = uv_now(client->loop);
+
+    uv_timer_start(tick, fn, at_ms > now ? at_ms - now : 0, 0);
+}
+
+static void on_connector_wake(uint64_t at_ms, void *arg)
+{
+    struct ddp_client *client = arg;
+
+    wake_at(client, &client->connector_tick, on_connector_tick, at_ms);
+}
+
+static void on_call_wake(uint64_t at_ms, void *arg)
+{
+    struct ddp_client *client = arg;
+
+    wake_at(client, &client->call_tick, on_call_tick, at_ms);
 }
 
 void ddp_client_wait(struct ddp_client *client, struct ddp_connector *c)
@@ -251,7 +262,8 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void close_handles(struct ddp_client *client)
 {
-    uv_close((uv_handle_t *)&client->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&client->connector_tick, on_handle_closed);
+    uv_close((uv_handle_t *)&client->call_tick, on_handle_closed);
     uv_close((uv_handle_t *)&client->turn, on_handle_closed);
     ddp_resolver_close(&client->resolver, release, client);
 }
@@ -300,8 +312,10 @@ int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
     client->waiting_tail = &client->waiting;
     client->reassembly.max_frame_bytes = options->max_frame_bytes;
     client->scratch.limit = DDP_MAX_OUT_BYTES;
-    client->connector_timers = timer_wheel_new(uv_now(loop), TICK_MS, on_connector_timer, NULL);
-    client->call_timers = timer_wheel_new(uv_now(loop), TICK_MS, on_call_timer, NULL);
+    client->connector_timers =
+        timer_wheel_new(uv_now(loop), TICK_MS, on_connector_timer, on_connector_wake, client);
+    client->call_timers =
+        timer_wheel_new(uv_now(loop), TICK_MS, on_call_timer, on_call_wake, client);
     if (client->connector_timers == NULL || client->call_timers == NULL)
         goto fail;
     status = set_options(client, options);
@@ -313,12 +327,13 @@ int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
     status = UV_ENOTSUP;
     if (!ddp_socket_init(client))
         goto fail;
-    uv_timer_init(loop, &client->tick);
+    uv_timer_init(loop, &client->connector_tick);
+    uv_timer_init(loop, &client->call_tick);
     uv_timer_init(loop, &client->turn);
-    client->tick.data = client->turn.data = client;
+    client->connector_tick.data = client->call_tick.data = client->turn.data = client;
     ddp_resolver_init(&client->resolver, loop,
                       client->proxy_host != NULL ? client->proxy_host : client->options.host);
-    client->holders = 3; /* two timers, the resolver */
+    client->holders = 4; /* three timers, the resolver */
     *out = client;
     return 0;
 fail:

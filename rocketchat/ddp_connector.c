@@ -165,7 +165,7 @@ struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct
     c->resolve.done = on_resolved;
     c->heard_ms = now_ms(c);
     c->open_deadline_ms = now_ms(c) + client->options.connect_timeout_ms;
-    ddp_client_joined(client);
+    client->nconnectors++;
     arm(c, c->open_deadline_ms);
     status = ddp_resolver_ask(&client->resolver, &c->resolve);
     if (status != 0)
@@ -387,7 +387,8 @@ static void finish(struct ddp_connector *c)
     ddp_connector_fail_calls(c, c->how == DDP_END_LOCAL ? RC_CANCELLED : RC_UNREACHABLE);
     while (c->out != NULL)
         ddp_connector_pop_out(c);
-    ddp_client_left(c->client); /* on_end may free the client */
+    assert(c->client->nconnectors > 0);
+    c->client->nconnectors--; /* on_end may free the client */
     c->cb->on_end(c->arg, c->how, c->code, c->detail == NULL ? "" : c->detail);
     free(c->ready);
     free(c->detail);

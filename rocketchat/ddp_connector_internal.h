@@ -109,7 +109,7 @@ struct ddp_client {
     struct ddp_reassembly reassembly;
     struct byte_buf scratch; /* a frame being written */
     struct timer_wheel *connector_timers, *call_timers;
-    uv_timer_t tick; /* drives both; runs while there are connectors */
+    uv_timer_t connector_tick, call_tick;
     uv_timer_t turn;
     struct ddp_connector *queued, **queued_tail;
     struct ddp_connector *waiting, **waiting_tail; /* oldest first */
@@ -124,8 +124,6 @@ struct ddp_client {
 
 /* ddp_client.c */
 void ddp_client_queue(struct ddp_client *client, struct ddp_connector *c); /* for the next turn */
-void ddp_client_joined(struct ddp_client *client); /* a connector more, one less */
-void ddp_client_left(struct ddp_client *client);
 
 /* What a connection needs until it is open is three times what it keeps: when thousands come back
  * at once, all at the same time would leave a heap of holes, and a server in a sweat. */

@@ -186,12 +186,13 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
 
     const struct rc_message *msg = &room->last_message;
     enum room_sight sight = ROOM_SIGHT_NONE;
+    bool guessed_old = false;
     struct room *r;
-    uint64_t id;
+    uint64_t id = 0;
 
     if (hint == NULL)
         hint = &unasked;
-    *hint = (struct room_hint){0};
+    *hint = (struct room_hint){.told_ms = RC_NO_DATE};
     if (action == RC_REMOVED) {
         room_deleted(m, room->id);
         return ROOM_SIGHT_NONE;
@@ -199,17 +200,23 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     r = room_memory_room(m, room->id);
     if (msg->id.len > 0) {
         id = room_memory_hash(msg->id);
-        if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight))
+        if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
             sight = r != NULL && r->seen ? sight_in_room(r, room)
                                          : sight_in_new_room(m, r, action, room);
+            guessed_old = sight == ROOM_SIGHT_REPEAT;
+        }
         if (r != NULL && room_is_between(r, rc_message_created_ms(msg)))
             sight = ROOM_SIGHT_REPEAT;
         if (sight != ROOM_SIGHT_REPEAT)
             room_memory_remember(m, id, msg->updated_ms);
     }
     if (r != NULL) {
+        hint->told_ms = r->told_ms;
         judge(r, room, sight, hint);
+        room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
+        if (id != 0 && r->last == id && (guessed_old || sight != ROOM_SIGHT_REPEAT))
+            r->unsure = guessed_old;
     }
     return sight;
 }
@@ -240,6 +247,7 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
     if (r != NULL) {
+        room_note_told(r, msg, sight);
         room_count_ahead(r, msg, sight);
         room_raise(&r->mark_ms, msg->updated_ms);
         if (r->last == id)

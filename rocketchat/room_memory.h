@@ -54,9 +54,10 @@ void room_memory_free(struct room_memory *m);
 
 /* What a change of a room says of its feed. */
 struct room_hint {
-    bool lacking; /* messages are missing: room_memory_lacking_since() */
-    bool missed;  /* ... and this very change shows it */
-    bool burst;   /* the second change within a second: a look behind its end is due */
+    bool lacking;    /* messages are missing: room_memory_lacking_since() */
+    bool missed;     /* ... and this very change shows it */
+    bool burst;      /* the second change within a second: a look behind its end is due */
+    int64_t told_ms; /* room_memory_told_ms(), before it */
 };
 
 /* rooms-changed: what its lastMessage is. hint: may be NULL. */
@@ -83,6 +84,8 @@ bool room_memory_fill_rooms(struct room_memory *m, struct slice json);
 
 /* When the room changed last, as shown; RC_NO_DATE: not known. */
 int64_t room_memory_changed_ms(const struct room_memory *m, struct slice rid);
+/* When the newest of its messages that were a first sight was written; RC_NO_DATE: none was. */
+int64_t room_memory_told_ms(const struct room_memory *m, struct slice rid);
 /* From when on the room must be asked for, overlap included; RC_NO_DATE: it lacks nothing. */
 int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid);
 /* The room is to be looked at though it seems complete (a burst is over), from its mark on, or from

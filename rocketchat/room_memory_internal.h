@@ -125,6 +125,13 @@ static inline void room_take_counter(struct room *r, const struct rc_room *shown
         r->msgs = shown->msgs < INT32_MAX ? (int32_t)shown->msgs : ROOM_NO_COUNT;
 }
 
+static inline void room_note_told(struct room *r, const struct rc_message *msg,
+                                  enum room_sight sight)
+{
+    if (sight == ROOM_SIGHT_FIRST)
+        room_raise(&r->told_ms, rc_message_created_ms(msg));
+}
+
 /* A new message that the room's counter, as last shown, can't have in it. */
 static inline void room_count_ahead(struct room *r, const struct rc_message *msg,
                                     enum room_sight sight)

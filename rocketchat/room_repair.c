@@ -13,6 +13,13 @@ int64_t room_memory_changed_ms(const struct room_memory *m, struct slice rid)
     return r == NULL ? RC_NO_DATE : r->changed_ms;
 }
 
+int64_t room_memory_told_ms(const struct room_memory *m, struct slice rid)
+{
+    const struct room *r = room_table_find(&m->rooms, rid);
+
+    return r == NULL ? RC_NO_DATE : r->told_ms;
+}
+
 int64_t room_memory_lacking_since(const struct room_memory *m, struct slice rid)
 {
     const struct room *r = room_table_find(&m->rooms, rid);
@@ -98,7 +105,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     if (r == NULL)
         return ROOM_SIGHT_REPEAT;
     from = behind_overlap(since_ms);
-    if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
+    if (!room_memory_sight_of_known(m, r->unsure ? NULL : r, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
         bool foreign = room_is_before(r, created) || room_is_between(r, created);
@@ -121,6 +128,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     }
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
+    room_note_told(r, msg, sight);
     room_count_ahead(r, msg, sight);
     room_raise(&r->mark_ms, msg->updated_ms);
     if (r->last == id)

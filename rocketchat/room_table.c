@@ -197,6 +197,7 @@ struct room *room_table_use(struct room_table *t, struct slice rid)
             return NULL;
         r = &t->rooms[t->count];
         *r = (struct room){.mark_ms = RC_NO_DATE,
+                           .told_ms = RC_NO_DATE,
                            .changed_ms = RC_NO_DATE,
                            .last_updated_ms = RC_NO_DATE,
                            .since_ms = RC_NO_DATE,

@@ -14,6 +14,7 @@ enum {
 
 struct room {
     int64_t mark_ms;         /* RC_NO_DATE: no message seen */
+    int64_t told_ms;         /* when the newest that was news was written; RC_NO_DATE */
     int64_t changed_ms;      /* _updatedAt of the room as last shown; RC_NO_DATE */
     int64_t last_updated_ms; /* of last */
     int64_t since_ms;        /* what was written before is not told: the user joined then, or the
@@ -29,13 +30,14 @@ struct room {
     unsigned told : 1;       /* the subscription's `inserted` */
     unsigned listed : 1;     /* in the list that is being compared */
     unsigned whole : 1;      /* all that made it as it was last shown was in an answer */
+    unsigned unsure : 1; /* last was taken for an old one, and may be news that an answer tells */
     unsigned by_gap : 1; /* lacking for no other reason than a gap: lists may clear it of that */
     unsigned rid_len : 9, sub_len : 9;
     unsigned ahead : 7; /* messages seen that the counter has not counted yet */
     unsigned gone : 7;  /* the same for deletions */
 };
 /* Every user has as many as rooms: no hole comes in unseen. */
-_Static_assert(sizeof(struct room) == 80, "a room's size");
+_Static_assert(sizeof(struct room) == 88, "a room's size");
 
 /* Zero-initialised, then max set. Pointers to rooms hold until the next use or remove. */
 struct room_table {

@@ -6,8 +6,8 @@
  *   doctor_bridge.c   the running bridge: CORS, Origin, negotiate
  *   doctor_server.c   Rocket.Chat: TLS, clock, version, the admin's login and its limits
  *   doctor_user.c     the DDP connection, the user's login, the subscriptions */
-#ifndef BRIDGE_DOCTOR_INTERNAL_H
-#define BRIDGE_DOCTOR_INTERNAL_H
+#ifndef BRIDGE_DOCTOR_DOCTOR_INTERNAL_H
+#define BRIDGE_DOCTOR_DOCTOR_INTERNAL_H
 
 #include "base/byte_buf.h"
 #include "bridge/doctor/doctor.h"

@@ -22,8 +22,8 @@
  * @00daca25, packages/rest-typings/src/v1/chat.ts (indexed id 513969683; a 5.x one, id 775069949,
  * takes no shouldReact, but that server has the method); channels.join {roomId, joinCode?}, public
  * channels alone, as the method: v1/channels.ts @062f17bf, ChannelsJoinProps (id 745605619). */
-#ifndef BRIDGE_HUB_METHOD_H
-#define BRIDGE_HUB_METHOD_H
+#ifndef BRIDGE_HUB_HUB_METHOD_H
+#define BRIDGE_HUB_HUB_METHOD_H
 
 #include "base/byte_buf.h"
 

@@ -7,8 +7,8 @@
  * Claim values are strings or whole numbers; null and "" count as absent; a claim that is repeated
  * (an array) is ambiguous and refused. Control characters are refused, so are longer values than
  * below. */
-#ifndef BRIDGE_IDENTITY_H
-#define BRIDGE_IDENTITY_H
+#ifndef BRIDGE_IDENTITY_IDENTITY_H
+#define BRIDGE_IDENTITY_IDENTITY_H
 
 #include "bridge/identity/jwt.h"
 #include "bridge/identity/token_carrier.h"

@@ -6,8 +6,8 @@
  * for a missing cookie), an Authorization header of another scheme. An enc_auth_token that no pass
  * phrase opens, or that none is set for, gives way to the others; alone it is a token that is no
  * good, or a wrong pass phrase would make users anonymous. */
-#ifndef BRIDGE_TOKEN_CARRIER_H
-#define BRIDGE_TOKEN_CARRIER_H
+#ifndef BRIDGE_IDENTITY_TOKEN_CARRIER_H
+#define BRIDGE_IDENTITY_TOKEN_CARRIER_H
 
 #include "bridge/identity/jwt.h"
 

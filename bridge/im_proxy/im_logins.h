@@ -5,8 +5,8 @@
  * the address blocked (2.3). So all callers together have a few a minute, and each has one.
  *
  * One for the process, any thread. Pure but for its lock: times are milliseconds of one clock. */
-#ifndef BRIDGE_IM_LOGINS_H
-#define BRIDGE_IM_LOGINS_H
+#ifndef BRIDGE_IM_PROXY_IM_LOGINS_H
+#define BRIDGE_IM_PROXY_IM_LOGINS_H
 
 #include "base/slice.h"
 #include <stdint.h>

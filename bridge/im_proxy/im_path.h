@@ -9,8 +9,8 @@
  * backslashes and control bytes (RFC 3986 6.2.2 needs none of these encoded), and encoded bytes
  * that are no UTF-8, as overlong forms of all these. The query loses the parameters that carry the
  * caller's JWT. */
-#ifndef BRIDGE_IM_PATH_H
-#define BRIDGE_IM_PATH_H
+#ifndef BRIDGE_IM_PROXY_IM_PATH_H
+#define BRIDGE_IM_PROXY_IM_PATH_H
 
 #include "base/byte_buf.h"
 #include "signalr/http/http_server.h"

@@ -4,8 +4,8 @@
  *   im_exchange.c   one call: there and back; im_as.c: its token
  *   im_refusal.c    what we answer ourselves
  */
-#ifndef BRIDGE_IM_PROXY_INTERNAL_H
-#define BRIDGE_IM_PROXY_INTERNAL_H
+#ifndef BRIDGE_IM_PROXY_IM_PROXY_INTERNAL_H
+#define BRIDGE_IM_PROXY_IM_PROXY_INTERNAL_H
 
 #include "bridge/im_proxy/im_caller.h"
 #include "bridge/im_proxy/im_counts.h"

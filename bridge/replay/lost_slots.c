@@ -45,34 +45,63 @@ bool lost_slots_add(struct lost_slots *l, const struct lost_slot *slot)
         l->slots = slots;
         l->capacity = (uint16_t)capacity;
     }
-    l->slots[l->count++] = *slot;
+    l->slots[l->count] = *slot;
+    l->slots[l->count].made = ++l->clock;
+    l->slots[l->count++].taken = 0;
     return !full;
 }
 
+/* One whose connection may yet prove to live is kept, in case the claim was none of it. */
+static void take(struct lost_slots *l, struct lost_slot *slot, uint64_t when)
+{
+    if (slot->connection != 0)
+        slot->taken = when;
+    else
+        drop(l, slot);
+}
+
 /* The claimant takes the highest position and the nearest end with it: the rest stays for those
- * that may have more to hear, and longer. */
-bool lost_slots_claim(struct lost_slots *l, uint64_t client, uint64_t *position)
+ * that may have more to hear, and longer. before: of those made by then. NULL: there is none. */
+static struct lost_slot *to_take(struct lost_slots *l, uint64_t client, uint64_t before)
 {
     struct lost_slot *highest = NULL, *nearest = NULL;
-    uint64_t lowest = UINT64_MAX;
+    uint64_t until_ms;
 
     for (unsigned i = 0; i < l->count; i++) {
         struct lost_slot *slot = &l->slots[i];
 
-        if (slot->client != client)
+        if (slot->client != client || lost_slot_is_taken(slot) || slot->made > before)
             continue;
-        if (slot->position < lowest)
-            lowest = slot->position;
         if (highest == NULL || slot->position > highest->position)
             highest = slot;
         if (nearest == NULL || slot->until_ms < nearest->until_ms)
             nearest = slot;
     }
     if (highest == NULL)
-        return false;
-    *position = lowest;
+        return NULL;
+    until_ms = nearest->until_ms;
     nearest->until_ms = highest->until_ms;
-    drop(l, highest);
+    highest->until_ms = until_ms;
+    return highest;
+}
+
+bool lost_slots_claim(struct lost_slots *l, uint64_t client, uint64_t *position)
+{
+    const uint64_t now = ++l->clock;
+    uint64_t lowest = UINT64_MAX;
+    struct lost_slot *taken;
+
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct lost_slot *slot = &l->slots[i];
+
+        if (slot->client == client && !lost_slot_is_taken(slot) && slot->position < lowest)
+            lowest = slot->position;
+    }
+    taken = to_take(l, client, now);
+    if (taken == NULL)
+        return false;
+    take(l, taken, now);
+    *position = lowest;
     return true;
 }
 
@@ -82,8 +111,8 @@ unsigned lost_slots_expire(struct lost_slots *l, uint64_t now_ms)
 
     for (unsigned i = l->count; i-- > 0;)
         if (l->slots[i].until_ms <= now_ms) {
+            gone += !lost_slot_is_taken(&l->slots[i]);
             drop(l, &l->slots[i]);
-            gone++;
         }
     return gone;
 }
@@ -93,7 +122,8 @@ uint64_t lost_slots_needed_after(const struct lost_slots *l)
     uint64_t lowest = UINT64_MAX;
 
     for (unsigned i = 0; i < l->count; i++)
-        if (l->slots[i].position != LOST_SLOT_UNKNOWN && l->slots[i].position < lowest)
+        if (l->slots[i].position != LOST_SLOT_UNKNOWN && !lost_slot_is_taken(&l->slots[i]) &&
+            l->slots[i].position < lowest)
             lowest = l->slots[i].position;
     return lowest;
 }
@@ -131,7 +161,7 @@ static struct lost_slot *slot_of(const struct lost_slots *l, uint64_t connection
     return NULL;
 }
 
-static struct lost_doubt *add_doubt(struct lost_slots *l, uint64_t connection)
+static struct lost_doubt *add_doubt(struct lost_slots *l, const struct lost_slot *slot)
 {
     struct lost_doubt *doubts;
 
@@ -141,16 +171,25 @@ static struct lost_doubt *add_doubt(struct lost_slots *l, uint64_t connection)
     if (doubts == NULL)
         return NULL;
     l->doubts = doubts;
-    doubts[l->ndoubts] = (struct lost_doubt){.connection = connection};
+    doubts[l->ndoubts] =
+        (struct lost_doubt){.connection = slot->connection, .client = slot->client};
     return &doubts[l->ndoubts++];
 }
 
-static void take_back(struct lost_slots *l, uint64_t connection)
+/* The connection lived. */
+static void strike_out(struct lost_slots *l, uint64_t connection)
 {
-    struct lost_slot *slot = slot_of(l, connection);
+    struct lost_slot *slot = slot_of(l, connection), *instead = NULL;
+    struct lost_slot it;
 
-    if (slot != NULL)
-        drop(l, slot);
+    if (slot == NULL)
+        return;
+    it = *slot;
+    drop(l, slot);
+    if (lost_slot_is_taken(&it))
+        instead = to_take(l, it.client, it.taken);
+    if (instead != NULL)
+        take(l, instead, it.taken);
 }
 
 bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot, bool closing)
@@ -162,12 +201,12 @@ bool lost_slots_doubt(struct lost_slots *l, const struct lost_slot *slot, bool c
         return false;
     }
     if (doubt == NULL)
-        doubt = add_doubt(l, slot->connection);
+        doubt = add_doubt(l, slot);
     if (doubt == NULL)
         return false;
     doubt->position = slot->position;
     doubt->closing = closing;
-    take_back(l, slot->connection);
+    strike_out(l, slot->connection);
     return lost_slots_add(l, slot);
 }
 
@@ -183,9 +222,11 @@ bool lost_slots_end_doubt(struct lost_slots *l, uint64_t connection, bool lost, 
         free(l->doubts);
         l->doubts = NULL;
     }
-    if (had_it && slot != NULL)
+    if (!had_it)
+        strike_out(l, connection);
+    else if (slot != NULL && lost_slot_is_taken(slot))
+        drop(l, slot);
+    else if (slot != NULL)
         slot->connection = 0;
-    else
-        take_back(l, connection);
     return !had_it;
 }

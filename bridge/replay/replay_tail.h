@@ -1,7 +1,7 @@
 /* bridge/replay/replay_tail.h - what a connection counts as having received, by the setting
  * PushBridge:Replay:Tail. Pure. */
-#ifndef BRIDGE_REPLAY_TAIL_H
-#define BRIDGE_REPLAY_TAIL_H
+#ifndef BRIDGE_REPLAY_REPLAY_TAIL_H
+#define BRIDGE_REPLAY_REPLAY_TAIL_H
 
 #include "bridge/settings/settings.h"
 #include "signalr/hub/hub_receipt.h"

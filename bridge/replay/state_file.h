@@ -1,8 +1,8 @@
 /* bridge/replay/state_file.h - a small private file that is written whole and read whole.
  *
  * Errors are errno values. Blocking: for the start and the end of the process. */
-#ifndef BRIDGE_STATE_FILE_H
-#define BRIDGE_STATE_FILE_H
+#ifndef BRIDGE_REPLAY_STATE_FILE_H
+#define BRIDGE_REPLAY_STATE_FILE_H
 
 #include "base/byte_buf.h"
 

@@ -14,8 +14,8 @@
  * With ":args" Rocket.Chat's own arguments go out as they are, one by one, behind the room's id
  * where the event is a room's. typing and read are of rooms that a tab has opened, and go to the
  * tabs that opened them. Pure. Facts: rocketchat.md 3.2. */
-#ifndef BRIDGE_FURTHER_EVENTS_H
-#define BRIDGE_FURTHER_EVENTS_H
+#ifndef BRIDGE_SESSION_FURTHER_EVENTS_H
+#define BRIDGE_SESSION_FURTHER_EVENTS_H
 
 #include "base/slice.h"
 #include "rocketchat/rc_event.h"

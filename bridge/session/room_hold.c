@@ -8,29 +8,47 @@ void room_hold_init(struct room_hold *hold)
     hold->end = &hold->first;
 }
 
+static void append(struct room_hold *hold, struct held *h)
+{
+    h->next = NULL;
+    *hold->end = h;
+    hold->end = &h->next;
+    hold->count++;
+    hold->bytes += h->len;
+}
+
 bool room_hold_add(struct room_hold *hold, enum room_sight sight, const struct rc_message *message)
 {
     struct held *h = malloc(sizeof *h + message->raw.len);
 
     if (h == NULL)
         return false;
-    h->next = NULL;
     h->sight = sight;
     h->len = message->raw.len;
     memcpy(h->raw, message->raw.ptr, h->len);
-    *hold->end = h;
-    hold->end = &h->next;
-    hold->count++;
-    hold->bytes += h->len;
+    append(hold, h);
     return true;
 }
 
-struct held *room_hold_take(struct room_hold *hold)
+static bool is_written_by(const struct held *h, int64_t until_ms)
 {
-    struct held *h = hold->first;
+    const struct rc_message message = held_message(h);
+
+    return rc_message_created_ms(&message) <= until_ms;
+}
+
+struct held *room_hold_take(struct room_hold *hold, int64_t until_ms)
+{
+    struct held *h = hold->first, *next;
+    struct room_hold taken;
 
     room_hold_init(hold);
-    return h;
+    room_hold_init(&taken);
+    for (; h != NULL; h = next) {
+        next = h->next;
+        append(until_ms == INT64_MAX || is_written_by(h, until_ms) ? &taken : hold, h);
+    }
+    return taken.first;
 }
 
 struct rc_message held_message(const struct held *h)

@@ -23,8 +23,8 @@ struct room_hold {
 void room_hold_init(struct room_hold *hold);
 bool room_hold_add(struct room_hold *hold, enum room_sight sight,
                    const struct rc_message *message); /* false: no memory */
-/* All of them, the caller's to free; nothing is held then. */
-struct held *room_hold_take(struct room_hold *hold);
+/* Those written by until_ms (INT64_MAX: all), the caller's to free; the others stay. */
+struct held *room_hold_take(struct room_hold *hold, int64_t until_ms);
 
 struct rc_message held_message(const struct held *h); /* borrowed from it */
 void held_free(struct held *h);                       /* and all behind it */

@@ -3,8 +3,8 @@
  *   session_login.c       the turn, REST, tokens that the administrator makes, the account's check
  *   session_login_ddp.c   the password on the user's own DDP connection
  */
-#ifndef BRIDGE_SESSION_LOGIN_INTERNAL_H
-#define BRIDGE_SESSION_LOGIN_INTERNAL_H
+#ifndef BRIDGE_SESSION_SESSION_LOGIN_INTERNAL_H
+#define BRIDGE_SESSION_SESSION_LOGIN_INTERNAL_H
 
 #include "bridge/session/user_session_internal.h"
 

@@ -26,6 +26,7 @@ struct merge {
     struct user_session *session;
     struct slice rid;
     int64_t asked_ms, passed_ms;
+    int64_t newest_ms; /* of the answer; complete up to there */
     struct room_merge all;
     bool late; /* a newer one had to go out before */
 };
@@ -85,10 +86,13 @@ static void judge(struct merge *m)
 
     room_merge_sort(&m->all);
     find_leave(m);
+    m->newest_ms = RC_NO_DATE;
     for (size_t i = 0; i < m->all.count; i++) {
         struct room_merge_item item = m->all.items[i];
         int64_t created = rc_message_created_ms(&item.message);
 
+        if (created > m->newest_ms)
+            m->newest_ms = created;
         if (item.sight != ROOM_SIGHT_NONE) {
             session_saw_return(s, &item.message);
             item.sight = room_memory_see_repaired(s->rooms, &item.message, m->asked_ms);
@@ -104,17 +108,18 @@ static void judge(struct merge *m)
     m->all.count = kept;
 }
 
-bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
+bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms)
 {
-    struct merge m = {.session = s, .rid = rid, .asked_ms = asked_ms, .passed_ms = *passed_ms};
+    struct merge m = {
+        .session = s, .rid = rid, .asked_ms = answer->asked_ms, .passed_ms = *passed_ms};
     const struct rc_sync_sink sink = {take_message, take_deleted, &m};
     struct held *held;
 
-    if (!rc_sync_read(json, &sink))
+    if (!rc_sync_read(answer->json, &sink))
         return false;
     judge(&m);
-    held = session_take_held(s, hold);
+    held = session_take_held(s, hold, answer->more ? m.newest_ms : INT64_MAX);
     for (const struct held *h = held; h != NULL; h = h->next) {
         const struct rc_message message = held_message(h);
 

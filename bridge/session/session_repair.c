@@ -34,7 +34,7 @@ struct session_repair {
     uint64_t lacking_since_ms; /* our clock; 0: not asked for yet */
     int64_t since_ms;          /* server time: a burst's look goes back to here at least */
     int64_t asked_ms;          /* server time: what was asked for begins here */
-    int64_t passed_ms;         /* server time: the newest message that went out since */
+    int64_t passed_ms;         /* server time: the newest message that has gone out */
     struct room_hold hold;     /* its bytes are part of the session's */
     uint8_t tries;
     bool holding;  /* what comes waits */
@@ -79,7 +79,7 @@ static void rearm(struct user_session *s)
     session_rearm(s);
 }
 
-static struct session_repair *add(struct user_session *s, struct slice rid)
+static struct session_repair *add(struct user_session *s, struct slice rid, int64_t told_ms)
 {
     struct session_repair *r = NULL;
 
@@ -88,7 +88,8 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     if (r == NULL)
         return NULL;
     r->session = s;
-    r->since_ms = r->asked_ms = r->passed_ms = r->shown_ms = r->missed_ms = RC_NO_DATE;
+    r->since_ms = r->asked_ms = r->shown_ms = r->missed_ms = RC_NO_DATE;
+    r->passed_ms = told_ms;
     room_hold_init(&r->hold);
     r->begun_ms = session_now_ms(s->table);
     r->rid_len = (uint16_t)rid.len;
@@ -101,15 +102,18 @@ static struct session_repair *add(struct user_session *s, struct slice rid)
     return r;
 }
 
-struct held *session_take_held(struct user_session *s, struct room_hold *hold)
+struct held *session_take_held(struct user_session *s, struct room_hold *hold, int64_t until_ms)
 {
-    s->held_bytes -= (uint32_t)hold->bytes;
-    return room_hold_take(hold);
+    const size_t before = hold->bytes;
+    struct held *held = room_hold_take(hold, until_ms);
+
+    s->held_bytes -= (uint32_t)(before - hold->bytes);
+    return held;
 }
 
 static void release_held(struct session_repair *r)
 {
-    struct held *held = session_take_held(r->session, &r->hold);
+    struct held *held = session_take_held(r->session, &r->hold, INT64_MAX);
 
     r->holding = false;
     for (const struct held *h = held; h != NULL; h = h->next) {
@@ -189,7 +193,7 @@ static struct session_repair *note(struct user_session *s, const struct rc_room 
 
     if (r == NULL && !hint->lacking && !hint->burst)
         return NULL;
-    if (r == NULL && (r = add(s, room->id)) == NULL) {
+    if (r == NULL && (r = add(s, room->id, hint->told_ms)) == NULL) {
         give_up(s, room->id, "overload");
         return NULL;
     }
@@ -253,14 +257,9 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
     session_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
     session_saw_leave(s, message, sight);
-    if (s->table->settings->message_source == SOURCE_REPAIR) {
-        bool begun = find(s, e->room.id) != NULL;
-
+    if (s->table->settings->message_source == SOURCE_REPAIR)
         r = note(s, &e->room, &hint);
-        /* It went out while the room's counter was not known; what comes from before it is late. */
-        if (r != NULL && !begun && sight == ROOM_SIGHT_REPEAT)
-            session_note_passed(message, ROOM_SIGHT_FIRST, &r->passed_ms);
-    } else if (sight == ROOM_SIGHT_REPEAT)
+    else if (sight == ROOM_SIGHT_REPEAT)
         sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
     if (r == NULL)
         session_tell_message(s, message, sight, born);
@@ -285,7 +284,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
 {
     struct session_repair *r = find(s, rid);
 
-    if (r == NULL && (r = add(s, rid)) == NULL) {
+    if (r == NULL && (r = add(s, rid, room_memory_told_ms(s->rooms, rid))) == NULL) {
         give_up(s, rid, "overload");
         return;
     }
@@ -392,12 +391,21 @@ static void failed(struct session_repair *r, const struct rc_error *error)
     end(r);
 }
 
+static bool take(struct session_repair *r, const struct repair_answer *answer, bool more)
+{
+    const struct session_answer a = {
+        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more};
+
+    return session_merge(r->session, rid_of(r), &a, &r->hold, &r->passed_ms);
+}
+
 void session_table_repair_answered(struct session_table *t, uint64_t ticket, int64_t covers_ms,
                                    struct repair_answer *answer, const struct rc_error *error)
 {
     struct session_repair *r;
     struct user_session *s;
     struct rc_error malformed;
+    bool more;
 
     HASH_FIND(hh, t->repairs, &ticket, sizeof ticket, r);
     if (r == NULL)
@@ -405,8 +413,8 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     s = r->session;
     HASH_DEL(t->repairs, r);
     r->ticket = 0;
-    if (answer != NULL && !session_merge(s, rid_of(r), (struct slice){answer->json, answer->len},
-                                         r->asked_ms, &r->hold, &r->passed_ms)) {
+    more = r->missed_ms > covers_ms; /* shown after the query went out */
+    if (answer != NULL && !take(r, answer, more)) {
         rc_error_of(&malformed, RC_MALFORMED);
         error = &malformed;
         answer = NULL;
@@ -420,8 +428,7 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     r->tries = 0;
     r->cut = r->holding = false;
     r->lacking_since_ms = 0;
-    r->passed_ms = RC_NO_DATE;
-    if (r->missed_ms > covers_ms) { /* shown after the query went out */
+    if (more) {
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
         ask(r);
     } else if (r->burst && r->shown_ms > covers_ms) {

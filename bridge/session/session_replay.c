@@ -153,6 +153,11 @@ static uint64_t connection_id(unsigned shard, uint64_t conn_serial)
     return (uint64_t)(shard + 1) << 48 | conn_serial;
 }
 
+static unsigned shard_of(uint64_t connection)
+{
+    return (unsigned)(connection >> 48) - 1;
+}
+
 static struct lost_slot slot_of(struct user_session *s, uint64_t client,
                                 const struct hub_receipt *receipt)
 {
@@ -284,6 +289,31 @@ static void take_doubt(struct user_session *s, const struct session_arrival *a, 
         note_slot(s, &slot);
 }
 
+static bool is_listed(uint64_t connection, unsigned shard, const struct session_doubt *doubts,
+                      size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (connection_id(shard, doubts[i].conn_serial) == connection)
+            return true;
+    return false;
+}
+
+/* Of the shard's connections of that kind, those that were in doubt and are so no longer: they have
+ * acknowledged all that they were sent. */
+static void end_doubts(struct user_session *s, uint64_t client, unsigned shard,
+                       const struct session_doubt *doubts, size_t n)
+{
+    if (n >= LOST_SLOTS_MAX)
+        return; /* there may be more of them */
+    for (unsigned i = s->slots.ndoubts; i-- > 0;) {
+        const struct lost_doubt *doubt = &s->slots.doubts[i];
+
+        if (doubt->client == client && shard_of(doubt->connection) == shard &&
+            !is_listed(doubt->connection, shard, doubts, n))
+            lost_slots_end_doubt(&s->slots, doubt->connection, false, 0);
+    }
+}
+
 void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
                            unsigned shard, const struct session_doubt *doubts, size_t n)
 {
@@ -298,6 +328,7 @@ void session_table_checked(struct session_table *t, struct slice key, uint64_t t
     a = *at;
     if (a == NULL)
         return; /* of a session before this one */
+    end_doubts(s, a->client, shard, doubts, n);
     for (size_t i = 0; i < n; i++)
         take_doubt(s, a, shard, &doubts[i]);
     if (--a->waits > 0)

@@ -40,10 +40,12 @@ static void put_replay(const struct user_session *s, struct byte_buf *json, uint
 {
     byte_buf_printf(json, ",\"replay\":{\"events\":%u,\"bytes\":%u,\"slots\":[", s->ring.count,
                     s->ring.bytes);
-    for (unsigned i = 0; i < s->slots.count; i++) {
+    for (unsigned i = 0, n = 0; i < s->slots.count; i++) {
         const struct lost_slot *slot = &s->slots.slots[i];
 
-        byte_buf_printf(json, "%s{\"endsInMs\":%" PRIu64, i == 0 ? "" : ",",
+        if (lost_slot_is_taken(slot))
+            continue;
+        byte_buf_printf(json, "%s{\"endsInMs\":%" PRIu64, n++ == 0 ? "" : ",",
                         slot->until_ms > now ? slot->until_ms - now : 0);
         if (slot->position == LOST_SLOT_UNKNOWN)
             put_text(json, "behind", NULL);

@@ -109,7 +109,7 @@ static void save(struct user_session *s, struct byte_buf *records, int64_t wall)
         const struct lost_slot *slot = &s->slots.slots[i];
         const uint64_t from = lowest == UINT64_MAX ? s->ring.last : lowest;
 
-        if (slot->until_ms > now)
+        if (slot->until_ms > now && !lost_slot_is_taken(slot))
             user.slots[user.nslots++] = (struct replay_state_slot){
                 .client = slot->client,
                 .ends_ms = wall + (int64_t)(slot->until_ms - now),
@@ -164,6 +164,7 @@ bool session_table_restore(struct session_table *t, const struct replay_state_us
         HASH_ADD_KEYPTR(hh, t->restored, key.ptr, key.len, r);
     if (other == NULL && r->len > 0) {
         t->restored_until_ms = session_now_ms(t) + t->settings->replay.seconds_ms;
+        session_table_set_clock(t);
         return true;
     }
     free(r);

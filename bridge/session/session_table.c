@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MAX_LOGOUTS = 10000 };
+enum { MAX_LOGOUTS = 10000, END_LOOK_MS = 2 };
 
 static struct user_session *find(const struct session_table *t, struct slice key)
 {
@@ -41,14 +41,8 @@ static void finish_drain(struct session_table *t)
     done(t->drained_arg);
 }
 
-void session_table_run(struct session_table *t)
+static void drain_step(struct session_table *t)
 {
-    timer_wheel_advance(t->wheel, session_now_ms(t));
-    free_when_empty(t);
-    if (t->restored_until_ms != 0 && session_now_ms(t) >= t->restored_until_ms)
-        session_restored_free(t);
-    if (t->drained == NULL)
-        return;
     if (t->sessions == NULL && !t->orphans_asked) {
         t->orphans_asked = true;
         token_cache_drain(t->options.cache);
@@ -59,9 +53,50 @@ void session_table_run(struct session_table *t)
         finish_drain(t);
 }
 
+void session_table_run(struct session_table *t)
+{
+    t->wheel_at_ms = UINT64_MAX;
+    timer_wheel_advance(t->wheel, session_now_ms(t));
+    free_when_empty(t);
+    if (t->restored_until_ms != 0 && session_now_ms(t) >= t->restored_until_ms)
+        session_restored_free(t);
+    if (t->drained != NULL)
+        drain_step(t);
+    session_table_set_clock(t);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     session_table_run(timer->data);
+}
+
+static bool is_ending(const struct session_table *t)
+{
+    return t->drained != NULL || (t->freed != NULL && t->logouts != NULL);
+}
+
+/* What an end waits for comes from many sides, so it is looked for, for as long as it lasts. */
+void session_table_set_clock(struct session_table *t)
+{
+    const uint64_t now = session_now_ms(t);
+    uint64_t at = t->wheel_at_ms;
+
+    if (is_ending(t) && at > now + END_LOOK_MS)
+        at = now + END_LOOK_MS;
+    if (t->restored_until_ms != 0 && t->restored_until_ms < at)
+        at = t->restored_until_ms;
+    if (at == UINT64_MAX)
+        uv_timer_stop(&t->tick);
+    else
+        uv_timer_start(&t->tick, on_tick, at > now ? at - now : 0, 0);
+}
+
+static void on_wake(uint64_t at_ms, void *arg)
+{
+    struct session_table *t = arg;
+
+    t->wheel_at_ms = at_ms;
+    session_table_set_clock(t);
 }
 
 static void on_timer_due(struct wheel_timer *timer, void *arg)
@@ -91,7 +126,7 @@ int session_table_new(const struct session_table_options *options, struct sessio
         goto fail;
     t->random |= 1;
     rc = UV_ENOMEM;
-    t->wheel = timer_wheel_new(uv_now(options->loop), SESSION_TICK_MS, on_timer_due, t);
+    t->wheel = timer_wheel_new(uv_now(options->loop), SESSION_TICK_MS, on_timer_due, on_wake, t);
     if (t->wheel == NULL)
         goto fail;
     rc = logout_queue_new(options->loop, options->rest, MAX_LOGOUTS, &t->logouts);
@@ -99,7 +134,7 @@ int session_table_new(const struct session_table_options *options, struct sessio
         goto fail;
     uv_timer_init(options->loop, &t->tick); /* cannot fail in libuv 1.x */
     t->tick.data = t;
-    uv_timer_start(&t->tick, on_tick, SESSION_TICK_MS, SESSION_TICK_MS);
+    t->wheel_at_ms = UINT64_MAX;
     *out = t;
     return 0;
 fail:
@@ -444,6 +479,7 @@ void session_table_free(struct session_table *t, void (*done)(void *arg), void *
     session_logins_abort(t);
     HASH_ITER(hh, t->sessions, s, next)
     user_session_abort(s);
+    session_table_set_clock(t);
 }
 
 void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done)(void *arg),
@@ -463,4 +499,5 @@ void session_table_drain(struct session_table *t, unsigned limit_ms, void (*done
         s->connections = 0;
         user_session_drain(s);
     }
+    session_table_set_clock(t);
 }

@@ -180,7 +180,8 @@ struct session_ask {
 void session_table_lend(struct session_table *t, const struct session_ask *ask, session_loan_fn fn,
                         void *arg);
 
-/* The answer to host.check. key: unknown by now: nothing. */
+/* The answer to host.check: all of them, up to LOST_SLOTS_MAX, so that the others live. key:
+ * unknown by now: nothing. */
 void session_table_checked(struct session_table *t, struct slice key, uint64_t ticket,
                            unsigned shard, const struct session_doubt *doubts, size_t count);
 

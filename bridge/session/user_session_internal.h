@@ -198,7 +198,8 @@ struct session_table {
     struct session_login *logins;   /* uthash by ticket: those that wait for the governor or run */
     struct logout_queue *logouts;
     struct timer_wheel *wheel;
-    uv_timer_t tick;
+    uv_timer_t tick;         /* only while something is due */
+    uint64_t wheel_at_ms;    /* the wheel's; UINT64_MAX: nothing is armed */
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
@@ -229,7 +230,8 @@ static inline uint64_t session_sooner(uint64_t a, uint64_t b)
 uint64_t session_now_ms(const struct session_table *t);
 uint64_t session_random(struct session_table *t, uint64_t below); /* 0..below - 1; below 0: 0 */
 void session_table_forget(struct user_session *s);                /* out of the table, and freed */
-void session_table_run(struct session_table *t); /* what is due at session_now_ms(); tests */
+void session_table_run(struct session_table *t);       /* what is due at session_now_ms(); tests */
+void session_table_set_clock(struct session_table *t); /* what it waits for has changed */
 
 /* ---- user_session.c ---- */
 struct user_session *user_session_new(struct session_table *t, const struct session_who *who);
@@ -362,13 +364,18 @@ void session_repair_pause(struct user_session *s);
 void session_repair_resume(struct user_session *s); /* the lists after the gap are compared */
 void session_repair_due(struct user_session *s);
 
-struct held *session_take_held(struct user_session *s, struct room_hold *hold);
+struct held *session_take_held(struct user_session *s, struct room_hold *hold, int64_t until_ms);
 
 /* ---- session_merge.c ---- */
-/* Sends on what of the answer is news, and what is held, in the room's order. asked_ms: what was
- * asked for begins there; *passed_ms: the newest message of the room that went out since. False:
+struct session_answer {
+    struct slice json;
+    int64_t asked_ms; /* what was asked for begins there */
+    bool more;        /* what is newer than the answer is asked for next */
+};
+/* Sends on what of the answer is news, and what is held, in the room's order. more: what is held
+ * and newer goes on waiting. *passed_ms: the newest message of the room that has gone out. False:
  * json is no answer, and nothing was done. */
-bool session_merge(struct user_session *s, struct slice rid, struct slice json, int64_t asked_ms,
+bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms);
 /* A message of a room under repair goes out before its answer: notes it, and sends it. */
 void session_note_passed(const struct rc_message *message, enum room_sight sight,

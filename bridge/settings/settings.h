@@ -7,8 +7,8 @@
  * Strings are never NULL; empty means not set. *_ms are milliseconds (the file says seconds, with
  * fractions; at most 30 days, so that 32 bits hold them), *_bytes bytes. Help, bounds and defaults
  * of each field stand in its table row. */
-#ifndef BRIDGE_SETTINGS_H
-#define BRIDGE_SETTINGS_H
+#ifndef BRIDGE_SETTINGS_SETTINGS_H
+#define BRIDGE_SETTINGS_SETTINGS_H
 
 #include "base/byte_buf.h"
 #include "bridge/settings/listen_url.h"

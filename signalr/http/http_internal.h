@@ -26,6 +26,7 @@
 enum {
     HTTP_READ_BYTES = 65536, /* the loop's one read buffer */
     HTTP_TICK_MS = 50,       /* how exact time-outs are */
+    HTTP_RESUME_MS = 50,     /* a listener without a descriptor tries again */
     HTTP_LINGER_MS = 2000,
     HTTP_LINGER_MAX = 1024,  /* sockets; more are closed at once */
     HTTP_READ_AHEAD = 16384, /* unread bytes behind a request; more stops reading */
@@ -72,7 +73,8 @@ struct http_server {
     struct http_cidr *trusted;
     size_t ntrusted;
     struct timer_wheel *wheel;
-    uv_timer_t tick;
+    uv_timer_t tick;      /* advances the wheel */
+    uv_timer_t resume;    /* of listeners that ran out of descriptors */
     uv_prepare_t prepare; /* begins a turn */
     struct http_turn turn;
     struct http_listener *listeners;
@@ -231,7 +233,6 @@ void http_conn_refuse(struct http_conn *c, struct http_fault fault);
 
 /* ---- http_listen.c ---- */
 void http_listeners_close(struct http_server *s);
-void http_listeners_resume(struct http_server *s); /* those that ran out of descriptors */
 
 /* ---- ws_conn.c ---- */
 /* On a socket of its own: role and as are set. first: the bytes of the 101 answer; unread: what

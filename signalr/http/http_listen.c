@@ -94,15 +94,17 @@ static void accepted(struct http_listener *l, int fd, const struct sockaddr *add
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-void http_listeners_resume(struct http_server *s)
+static void on_resume(uv_timer_t *timer)
 {
+    const struct http_server *s = timer->data;
+
     for (struct http_listener *l = s->listeners; l != NULL; l = l->next)
         if (!uv_is_active((uv_handle_t *)&l->poll))
             uv_poll_start(&l->poll, UV_READABLE, on_readable);
 }
 
 /* Out of descriptors, the kernel would report the waiting connection for ever: give up the reserve,
- * accept with it, close. Where that does not help either, wait for the next tick. */
+ * accept with it, close. Where that does not help either, wait a while. */
 static bool refuse_one(struct http_listener *l)
 {
     static const struct http_addr nobody;
@@ -114,8 +116,8 @@ static bool refuse_one(struct http_listener *l)
     fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
-    else if (errno != EAGAIN)
-        uv_poll_stop(&l->poll);
+    else if (errno != EAGAIN && uv_poll_stop(&l->poll) == 0)
+        uv_timer_start(&s->resume, on_resume, HTTP_RESUME_MS, 0);
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
         http_server_note(s, HTTP_NOTE_TOO_MANY, 0, "out of file descriptors", &nobody);

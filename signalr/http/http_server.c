@@ -34,7 +34,14 @@ static void on_tick(uv_timer_t *timer)
     struct http_server *s = timer->data;
 
     timer_wheel_advance(s->wheel, uv_now(s->loop));
-    http_listeners_resume(s);
+}
+
+static void on_wake(uint64_t at_ms, void *arg)
+{
+    struct http_server *s = arg;
+    const uint64_t now = uv_now(s->loop);
+
+    uv_timer_start(&s->tick, on_tick, at_ms > now ? at_ms - now : 0, 0);
 }
 
 /* Runs before the loop sleeps. What a callback wakes meanwhile is done in the same go: else it
@@ -103,7 +110,7 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
     if (options->counts == NULL)
         s->own_counts = http_counts_new();
     s->counts = options->counts != NULL ? options->counts : s->own_counts;
-    s->wheel = timer_wheel_new(uv_now(loop), HTTP_TICK_MS, http_sock_on_timer, s);
+    s->wheel = timer_wheel_new(uv_now(loop), HTTP_TICK_MS, http_sock_on_timer, on_wake, s);
     if (s->wheel == NULL || s->counts == NULL)
         goto fail;
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -114,13 +121,14 @@ int http_server_new(uv_loop_t *loop, const struct http_options *options, struct 
     /* These can't fail on valid arguments. None of the handles keeps the loop alive by itself. */
     uv_timer_init(loop, &s->tick);
     uv_prepare_init(loop, &s->prepare);
-    uv_timer_start(&s->tick, on_tick, HTTP_TICK_MS, HTTP_TICK_MS);
+    uv_timer_init(loop, &s->resume);
     uv_prepare_start(&s->prepare, on_prepare);
     http_turn_open(s);
     uv_unref((uv_handle_t *)&s->tick);
+    uv_unref((uv_handle_t *)&s->resume);
     uv_unref((uv_handle_t *)&s->prepare);
-    s->tick.data = s->prepare.data = s;
-    s->nhandles = 3;
+    s->tick.data = s->resume.data = s->prepare.data = s;
+    s->nhandles = 4;
     *out = s;
     return 0;
 fail:
@@ -166,6 +174,7 @@ void http_server_close(struct http_server *s, void (*done)(void *arg), void *arg
     for (struct http_sock *k = s->socks; k != NULL; k = k->next)
         http_sock_close(k);
     uv_close((uv_handle_t *)&s->tick, on_own_closed);
+    uv_close((uv_handle_t *)&s->resume, on_own_closed);
     uv_close((uv_handle_t *)&s->prepare, on_own_closed);
     uv_close((uv_handle_t *)&s->turn.awake, on_own_closed);
 }

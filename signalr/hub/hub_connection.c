@@ -67,6 +67,8 @@ void hub_connection_rearm(struct hub_connection *c)
 
     if (c->state == CONN_CLOSING)
         return; /* the transport has its own clock for the end */
+    if (c->doubt != NULL)
+        due = min_u64(due, c->doubt->again_ms);
     if (expiry != UINT64_MAX) {
         const uint64_t wall = wall_ms();
 
@@ -90,6 +92,7 @@ static void conn_free(struct hub_connection *c)
     free(c->client_address);
     free(c->doubt);
     free(c);
+    hub_server_left(s);
 }
 
 /* ---- pending negotiations ---- */
@@ -196,7 +199,6 @@ struct hub_connection *hub_connection_new(struct signalr_server *s, enum hub_tok
     s->gauge[CONN_NEGOTIATED]++;
     c->due_ms = uv_now(s->loop) + s->options.negotiate_timeout_ms;
     hub_connection_rearm(c);
-    hub_server_wake(s);
     return c;
 fail:
     if (token != HUB_TOKEN_NONE)
@@ -334,10 +336,11 @@ void hub_connection_received(struct hub_connection *c, struct slice bytes)
 
 static void ping(struct hub_connection *c, uint64_t now)
 {
-    hub_loss_look(c);
+    hub_loss_look(c, now);
     /* While older bytes wait, a ping could only add to them; they are a sign of life as good. */
     if (ws_conn_queued_bytes(c->ws) == 0)
         ws_conn_send(c->ws, c->server->ping, true);
+    c->pinged_to = ws_conn_pushed(c->ws);
     c->due_ms = now + c->server->options.keepalive_ms;
 }
 
@@ -368,6 +371,8 @@ void hub_connection_on_timer(struct hub_connection *c)
             hub_connection_end(c, HUB_END_TIMEOUT, s->close_error);
             return;
         }
+        if (c->doubt != NULL && c->doubt->again_ms <= now)
+            hub_loss_look_again(c);
         if (c->due_ms <= now)
             ping(c, now);
     }

@@ -47,6 +47,11 @@ struct hub_user {
 struct hub_membership;
 struct hub_calls;
 
+struct hub_doubt {
+    struct hub_receipt receipt; /* as it was when bytes were found unacknowledged */
+    uint64_t again_ms;          /* when to look again; UINT64_MAX: with the next ping */
+};
+
 struct hub_connection {
     struct signalr_server *server;
     struct ws_conn *ws;    /* NULL: none yet, or gone */
@@ -58,7 +63,7 @@ struct hub_connection {
     char *client_address;
     struct hub_inbox inbox;
     struct hub_receipt receipt;
-    struct hub_receipt *doubt;     /* the receipt as it was when bytes were found unacknowledged */
+    struct hub_doubt *doubt;       /* NULL: none */
     struct hub_membership *groups; /* hub_groups_internal.h */
     UT_hash_handle by_token, by_serial;
     struct wheel_timer timer; /* for whichever of the deadlines below comes first */
@@ -66,6 +71,7 @@ struct hub_connection {
     uint64_t due_ms;        /* negotiate or handshake time-out; once open, the next ping */
     uint64_t heard_ms;      /* the last whole message */
     uint64_t expires_at_ms; /* wall clock; 0: never */
+    uint32_t pinged_to;     /* in the stream: the end of the last ping */
     uint8_t state;          /* enum conn_state; written by conn_enter() alone */
     uint8_t ended;          /* enum hub_end, from CONN_CLOSING on */
     bool has_token;         /* false without negotiation, and once closing */
@@ -86,7 +92,7 @@ struct signalr_server {
     struct signalr_host host;
     char *hub_path; /* owned copy, without a slash at the end */
     uv_loop_t *loop;
-    uv_timer_t tick; /* advances the wheel; runs while there is a connection or a drain */
+    uv_timer_t tick; /* advances the wheel, ends a drain */
     unsigned tick_ms;
     struct timer_wheel *wheel;
     struct hub_connection *by_token, *by_serial; /* uthash heads; by_serial has all */
@@ -153,8 +159,10 @@ void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
  * A client whose network stalls gives up after a while. What its TCP then still takes in, it drops,
  * and its acknowledgement proves nothing. So the connection is looked at with every ping: when
  * bytes are found unacknowledged then, the receipt of that moment stands until a later look finds
- * them acknowledged and the client alive. */
-void hub_loss_look(struct hub_connection *c);
+ * them acknowledged and the client alive. Bytes that are younger than the last ping may merely be
+ * on their way: then it is looked at again a moment later, when nobody can have given up yet. */
+void hub_loss_look(struct hub_connection *c, uint64_t now_ms);
+void hub_loss_look_again(struct hub_connection *c);
 void hub_loss_close(struct hub_connection *c); /* the transport can still be asked */
 
 /* ---- hub_dispatch.c ---- */
@@ -182,6 +190,6 @@ bool hub_admit(struct signalr_server *s, struct http_request *req, struct slice 
 bool hub_pending_is_full(const struct signalr_server *s);
 
 /* ---- signalr_server.c ---- */
-void hub_server_wake(struct signalr_server *s); /* the tick must run from now on */
+void hub_server_left(struct signalr_server *s); /* a connection has; perhaps a drain's last */
 
 #endif

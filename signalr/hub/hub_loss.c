@@ -3,6 +3,8 @@
 #include "signalr/hub/hub_internal.h"
 #include <stdlib.h>
 
+enum { AGAIN_PART = 16 }; /* of the time from look to look: far from what a client gives up after */
+
 static void measure(const struct hub_connection *c, struct hub_receipt *r)
 {
     struct ws_unacked unacked = ws_conn_unacked(c->ws);
@@ -15,34 +17,57 @@ void hub_loss_close(struct hub_connection *c)
     measure(c, &c->receipt);
 }
 
-/* All that was queued when the doubt came up has been acknowledged, and the client lives. */
-static bool is_settled(const struct hub_connection *c, const struct hub_receipt *now)
+/* All of the stream up to `offset` has been acknowledged. */
+static bool is_acked(const struct hub_receipt *now, uint32_t offset)
 {
     const uint32_t acked = now->end + now->behind - now->unacked;
-    const uint64_t since = c->due_ms - c->server->options.keepalive_ms; /* the last look */
 
-    return c->heard_ms >= since && (int32_t)(acked - (c->doubt->end + c->doubt->behind)) >= 0;
+    return (int32_t)(acked - offset) >= 0;
 }
 
-void hub_loss_look(struct hub_connection *c)
+static uint32_t end_of(const struct hub_doubt *doubt)
+{
+    return doubt->receipt.end + doubt->receipt.behind;
+}
+
+static void end_doubt(struct hub_connection *c)
+{
+    free(c->doubt);
+    c->doubt = NULL;
+}
+
+void hub_loss_look(struct hub_connection *c, uint64_t now_ms)
+{
+    const unsigned keepalive_ms = c->server->options.keepalive_ms;
+    const uint64_t last_look_ms = c->due_ms - keepalive_ms;
+    struct hub_receipt now = c->receipt;
+
+    measure(c, &now);
+    if (c->doubt != NULL && c->heard_ms >= last_look_ms && is_acked(&now, end_of(c->doubt)))
+        end_doubt(c);
+    if (c->doubt != NULL || now.unacked == 0)
+        return;
+    c->doubt = malloc(sizeof *c->doubt);
+    if (c->doubt == NULL)
+        return; /* its last word is believed */
+    c->doubt->receipt = now;
+    c->doubt->again_ms =
+        is_acked(&now, c->pinged_to) ? now_ms + keepalive_ms / AGAIN_PART : UINT64_MAX;
+}
+
+void hub_loss_look_again(struct hub_connection *c)
 {
     struct hub_receipt now = c->receipt;
 
     measure(c, &now);
-    if (c->doubt != NULL && is_settled(c, &now)) {
-        free(c->doubt);
-        c->doubt = NULL;
-    }
-    if (c->doubt != NULL || now.unacked == 0)
-        return;
-    c->doubt = malloc(sizeof *c->doubt);
-    if (c->doubt != NULL) /* else its last word is believed */
-        *c->doubt = now;
+    c->doubt->again_ms = UINT64_MAX;
+    if (is_acked(&now, end_of(c->doubt)))
+        end_doubt(c);
 }
 
 const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)
 {
-    return c->doubt != NULL ? c->doubt : &c->receipt;
+    return c->doubt != NULL ? &c->doubt->receipt : &c->receipt;
 }
 
 bool hub_connection_may_return(const struct hub_connection *c, bool acks_are_the_clients)
@@ -77,13 +102,10 @@ void hub_connection_receipt_now(const struct hub_connection *c, struct hub_recei
 bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_clients,
                              struct hub_receipt *out)
 {
-    const struct signalr_options *o = &c->server->options;
-    const uint64_t silence = uv_now(c->server->loop) - c->heard_ms;
-
     hub_connection_receipt_now(c, out);
     if (c->state == CONN_CLOSING)
         return hub_connection_may_return(c, acks_are_the_clients);
-    if (!acks_are_the_clients) /* it has missed a ping: 15 s is every client's default */
-        return silence > o->keepalive_ms + o->keepalive_ms / 4;
+    if (!acks_are_the_clients) /* what it was sent since it last lived for certain */
+        return out->alive < out->last || (out->torn && out->alive == out->first);
     return c->doubt != NULL || !hub_receipt_is_complete(out);
 }

@@ -36,17 +36,24 @@ static void on_tick(uv_timer_t *tick)
     timer_wheel_advance(s->wheel, uv_now(s->loop));
     if (s->by_serial != NULL)
         return;
-    uv_timer_stop(&s->tick);
     drained = s->drained;
     s->drained = NULL;
     if (drained != NULL)
         drained(s->drained_arg);
 }
 
-void hub_server_wake(struct signalr_server *s)
+static void on_wake(uint64_t at_ms, void *arg)
 {
-    if (!uv_is_active((uv_handle_t *)&s->tick))
-        uv_timer_start(&s->tick, on_tick, s->tick_ms, s->tick_ms);
+    struct signalr_server *s = arg;
+    const uint64_t now = uv_now(s->loop);
+
+    uv_timer_start(&s->tick, on_tick, at_ms > now ? at_ms - now : 0, 0);
+}
+
+void hub_server_left(struct signalr_server *s)
+{
+    if (s->drained != NULL && s->by_serial == NULL)
+        uv_timer_start(&s->tick, on_tick, 0, 0);
 }
 
 static void free_memory(struct signalr_server *s)
@@ -98,7 +105,7 @@ int signalr_server_new(uv_loop_t *loop, const struct signalr_options *options,
     s->tick_ms = tick_of(options);
     s->scratch = malloc(options->max_message_bytes);
     uv_update_time(loop);
-    s->wheel = timer_wheel_new(uv_now(loop), s->tick_ms, on_due, s);
+    s->wheel = timer_wheel_new(uv_now(loop), s->tick_ms, on_due, on_wake, s);
     if (s->hub_path == NULL || s->scratch == NULL || s->wheel == NULL || !encode_common(s))
         goto fail;
     rc = uv_timer_init(loop, &s->tick);
@@ -144,7 +151,7 @@ void signalr_server_drain(struct signalr_server *s, unsigned spread_ms, void (*d
     s->drained_arg = arg;
     for (struct hub_connection *c = s->by_serial; c != NULL; c = c->by_serial.next)
         hub_connection_rearm(c);
-    hub_server_wake(s);
+    hub_server_left(s);
 }
 
 static void on_tick_closed(uv_handle_t *tick)

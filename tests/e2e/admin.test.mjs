@@ -47,6 +47,7 @@ test('Rocket.Chat is down at start: ready but degraded, and logged in when it co
   await rc.double.start();
   await until('logged in', () => rc.admin.tokens.length === 1);
   await until('ok', async () => (await readiness(bridge)).status === 'ok');
+  await until('the log says so', () => bridge.logged('admin_login_failed').length > 0);
   assert.equal(bridge.logged('admin_login_failed').length, 1, 'said once, not at every try');
 });
 
@@ -107,7 +108,8 @@ test('admin and default password are equal: one warning', async (t) => {
   const rc = await startWithAdmin(t);
   rc.admin.password = PASSWORD;
   const bridge = await startBridge(t, rc.double, { ...BY_PASSWORD, 'Im:AdminPassword': PASSWORD });
-  const lines = bridge.logs.filter((line) => /AdminPassword/.test(line) && /DefaultPassword/.test(line));
+  const warnings = () => bridge.logs.filter((line) => /AdminPassword/.test(line) && /DefaultPassword/.test(line));
+  const lines = await until('the warning', () => warnings().length > 0 && warnings());
   assert.equal(lines.length, 1, bridge.logs.slice(0, 20).join('\n'));
   silent(bridge, PASSWORD);
 });

@@ -1,9 +1,10 @@
 // The process: where it listens, what its exit codes say, whom it takes a caller for behind a proxy.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import test from 'node:test';
-import { freePort, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { freePort, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { RawConnection, encodeFrame, openHub, upgradeRequest } from '../lib/raw_connection.mjs';
 
 /** A second program with the first one's settings, and some of its own: {code, log}. */
@@ -48,12 +49,35 @@ test('exit code 3: a second signal does not wait for the drain', async (t) => {
   assert.deepEqual(await bridge.ended(), { code: 3, signal: null });
 });
 
+/** How often the process's threads have gone to sleep. */
+function sleeps(pid) {
+  const tasks = readdirSync(`/proc/${pid}/task`).map((task) => readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8'));
+  return tasks.reduce((sum, status) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)[1]), 0);
+}
+
+test('idle it sleeps, with a tab, too', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Shards': 4 });
+  for (const tab of [false, true]) {
+    if (tab) {
+      const raw = await openHub(bridge.port, tokenFor('alice'));
+      t.after(() => raw.destroy());
+      await rc.live('alice');
+    }
+    await sleep(2000); // what the start left to do
+    const before = sleeps(bridge.pid);
+    await sleep(3000);
+    const times = sleeps(bridge.pid) - before;
+    assert.ok(times < 60, `woke ${times} times in 3 s ${tab ? 'with a tab' : 'alone'}`); // four ticking shards: over 240
+  }
+});
+
 test('several addresses in Urls, all served', async (t) => {
   const second = await freePort();
   const third = await freePort();
   const bridge = await startBridge(t, null, { Urls: [`http://127.0.0.2:${second}`, `http://localhost:${third}`] });
   for (const at of [`127.0.0.1:${bridge.port}`, `127.0.0.2:${second}`, `127.0.0.1:${third}`]) assert.equal((await fetch(`http://${at}/healthz`)).status, 200, at);
-  assert.equal(bridge.logged('listening').filter((line) => line.for === 'clients').length >= 3, true);
+  await until('the log says so', () => bridge.logged('listening').filter((line) => line.for === 'clients').length >= 3);
 });
 
 /** The addresses of a user's tabs, as the operator sees them. */

@@ -209,19 +209,20 @@ test('one of two tabs drops, then both: nobody comes short, the one that stayed 
   assert.deepEqual(tabs[1].texts(), ['a', 'b', 'c', 'c', 'd'], 'nobody can tell which of them came back');
 });
 
-test('behind a proxy that acknowledges for its client, last-ping loses nothing', async (t) => {
-  const { bridge, live, say } = await scene(t, { ...SHORT, 'PushBridge:Replay:Tail': 'last-ping' });
-  const proxy = await CuttingProxy.start(t, bridge.port);
-  const tab = await shortTab(t, CLIENTS.latest, proxy);
-  await live('alice');
-  for (const text of numbers(5)) say(text);
-  await tab.until('five', (x) => x.texts().length === 5);
-  await proxy.reset();
-  for (const text of numbers(5, 5)) say(text);
-  await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
-  const repeated = tab.texts().slice(5);
-  assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
-});
+for (const [how, noticed] of [['reset', 'noticed at once'], ['abandon', 'not noticed when the tab is back']])
+  test(`behind a proxy that acknowledges for its client, last-ping loses nothing: a loss ${noticed}`, async (t) => {
+    const { bridge, live, say } = await scene(t, { ...SHORT, 'PushBridge:Replay:Tail': 'last-ping' });
+    const proxy = await CuttingProxy.start(t, bridge.port);
+    const tab = await shortTab(t, CLIENTS.latest, proxy);
+    await live('alice');
+    for (const text of numbers(5)) say(text);
+    await tab.until('five', (x) => x.texts().length === 5);
+    await proxy[how]();
+    for (const text of numbers(5, 5)) say(text);
+    await tab.until('all', (x) => new Set(x.texts()).size === 10, 20_000);
+    const repeated = tab.texts().slice(5);
+    assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
+  });
 
 function stateFile(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'pushbridge-state-'));

@@ -269,12 +269,12 @@ test('health and readiness; the operator sees a user', async (t) => {
   assert.deepEqual(subscriptions, { message: 'ready', 'rooms-changed': 'ready', 'subscriptions-changed': 'ready' });
   assert.equal(told.ddpSession, rc.double.sessionsOf(rc.user('alice')._id)[0].id);
   assert.ok(told.tokenTtlLeftMs > 3_000_000 && told.tokenTtlLeftMs < 4_000_000);
-  assert.ok(told.lastEventInMsAgo < 5000 && told.lastEventOutMsAgo < 5000);
+  assert.ok(told.lastEventInMsAgo < 60_000 && told.lastEventOutMsAgo < 60_000);
   assert.equal(tabs.length, 2);
   for (const tab of tabs) {
     assert.equal(tab.address, '127.0.0.1');
     assert.equal(tab.queuedBytes, 0);
-    assert.ok(tab.lastSendMsAgo < 5000);
+    assert.ok(tab.lastSendMsAgo < 60_000);
   }
   for (const secret of [PASSWORD, ...rc.user('alice').tokens.map((entry) => entry.hash)]) assert.equal(text.includes(secret), false);
   assert.equal((await (await admin('/admin/users/nobody')).json()).why.code, 'no-connection');

@@ -39,7 +39,7 @@ export class Oracle {
   #links = new Map(); // uid -> [{session, from, to}], from the first answer to rooms/get on
   #toldAt = new Map(); // `uid _id` -> when the first of the user's tabs heard it
   #n = 0;
-  #notes = new Map(); // rid -> [{at, text}]
+  #notes = new Map(); // rid -> [{at, text, uid}], uid: of one user only
   #store;
 
   /** keep: also what only explains a violation. */
@@ -62,7 +62,7 @@ export class Oracle {
     this.#watch('subscriptions/get', (uid) => this.#learned(uid));
   }
 
-  /** Queries for rooms, by whoever, and room events, to whomever. */
+  /** Queries for rooms, by whoever; what became of rooms, and what each user's session was told of it, faults and all. */
   #record(double) {
     const query = methods['messages/get'];
     methods['messages/get'] = (context, rid, options) => {
@@ -76,16 +76,30 @@ export class Oracle {
         throw error;
       }
     };
-    double.streams.notifyUser = ((notify) => (uid, name, args) => {
-      if (name === 'subscriptions-changed' && args[0] !== 'updated') this.#note(args[1].rid, `${uid} ${name} ${args[0]}`);
-      return notify.call(double.streams, uid, name, args);
-    })(double.streams.notifyUser);
-    double.store.on('room', ({ action, room }) => this.#note(room._id, `room ${action} ${room.msgs} at ${+room._updatedAt} ${room.lastMessage?._id}`));
+    double.store.on('room', ({ action, room }) => this.#note(room._id, `room ${action} ${shown(room)}`));
+    const { bind } = double;
+    double.bind = (session) => {
+      const { ws, userId } = session;
+      const { send } = ws;
+      ws.send = (data, ...more) => {
+        this.#noteFrame(userId, String(data));
+        return send.call(ws, data, ...more);
+      };
+      bind.call(double, session);
+    };
   }
 
-  #note(rid, text) {
+  #note(rid, text, uid) {
     if (!this.#notes.has(rid)) this.#notes.set(rid, []);
-    this.#notes.get(rid).push({ at: Date.now(), text });
+    this.#notes.get(rid).push({ at: Date.now(), text, uid });
+  }
+
+  #noteFrame(uid, frame) {
+    const [, name] = /"eventName":"[^"/]*\/(rooms-changed|subscriptions-changed)"/.exec(frame) ?? [];
+    if (!name) return;
+    const [action, doc] = JSON.parse(frame).fields.args;
+    if (name === 'rooms-changed') this.#note(doc._id, `frame ${name} ${action} ${shown(doc)}`, uid);
+    else if (action !== 'updated') this.#note(doc.rid, `frame ${name} ${action} ${doc._id}`, uid);
   }
 
   /** Notes each answer of a method. */
@@ -245,9 +259,10 @@ export class Oracle {
     const near = (x) => Math.abs(x.at - at) < 60_000;
     const heard = life.heard.filter((h) => (h.rid === rid || h.rid === null) && near(h)).map((h) => `${h.at} heard ${h.target} ${h.id ?? h.method ?? h.reason}`);
     const written = (this.#byRoom.get(rid) ?? []).filter(near).map((m) => `${m.at} written ${m.id} ${m.type ?? ''}`);
-    const lists = this.#listsOf(uid).map((t) => `${t} lists`);
-    const notes = (this.#notes.get(rid) ?? []).filter((x) => near(x) && !(/ s\w*-changed/.test(x.text) && !x.text.startsWith(uid))).map((x) => `${x.at} ${x.text}`);
-    return [`connection from ${life.openedAt} to ${life.endedAt}`, ...[...heard, ...written, ...lists, ...notes].sort((a, b) => parseInt(a) - parseInt(b))];
+    const lists = this.#listsOf(uid).filter((t) => near({ at: t })).map((t) => `${t} lists`);
+    const notes = (this.#notes.get(rid) ?? []).filter((x) => near(x) && (x.uid ?? uid) === uid).map((x) => `${x.at} ${x.text}`);
+    const links = this.#linksOf(uid).filter(({ from, to }) => from - 60_000 < at && at < to + 60_000).flatMap(({ from, to }) => [`${from} live`, `${to === Infinity ? Date.now() : to} not live`]);
+    return [`connection from ${life.openedAt} to ${life.endedAt}`, ...[...heard, ...written, ...lists, ...links, ...notes].sort((a, b) => parseInt(a) - parseInt(b))];
   }
 
   /** What was heard, one after the other: twice, out of order, or none of the user's business. */
@@ -380,6 +395,9 @@ export class Oracle {
     }
   }
 }
+
+/** A room as its event shows it. */
+const shown = (room) => `${room.msgs} at ${+(room._updatedAt?.$date ?? room._updatedAt)} ${room.lastMessage?._id}`;
 
 /** Runs of lives each of which was lost, and back soon. */
 function chainsOf(tab) {

@@ -1,6 +1,8 @@
 /* What is known of a client when its connection has ended, over real sockets whose network the test
  * cuts by a filter: the kernel drops what comes to the client, and acknowledges nothing. */
 #include "hub_loopback.h"
+#include "signalr/http/ws_conn.h"
+#include "signalr/hub/hub_internal.h"
 
 #include <linux/filter.h>
 
@@ -243,6 +245,45 @@ static void test_alive_after_a_stall(void **state)
     reset();
 }
 
+/* Looked at while it was on its way: acknowledged a moment later, before the client says a word. */
+static void test_on_its_way(void **state)
+{
+    struct hub_receipt now;
+
+    (void)state;
+    begin(60000);
+    set_cut(true);
+    say(2);
+    hub_loss_look(w->last, 1000);
+    assert_in_range(w->last->doubt->again_ms, 1001, 1000 + 60000 / 4);
+    hub_loss_look_again(w->last); /* not acknowledged: it stands */
+    assert_true(w->last->doubt->again_ms == UINT64_MAX);
+    set_cut(false);
+    expect(2);
+    pump_until(w, ws_conn_unacked(w->last->ws).all == 0);
+    assert_true(hub_connection_in_doubt(w->last, true, &now));
+    w->last->doubt->again_ms = uv_now(&w->loop);
+    hub_connection_rearm(w->last);
+    pump_until(w, w->last->doubt == NULL);
+    assert_false(hub_connection_in_doubt(w->last, true, &now));
+    reset();
+}
+
+/* From before the last ping: a client may give up while we look. */
+static void test_too_old_to_be_on_its_way(void **state)
+{
+    (void)state;
+    begin(60000);
+    set_cut(true);
+    say(2);
+    w->last->pinged_to = ws_conn_pushed(w->last->ws);
+    say(3);
+    hub_loss_look(w->last, 1000);
+    assert_true(w->last->doubt->again_ms == UINT64_MAX);
+    reset();
+    assert_int_equal(had(), 1);
+}
+
 static void test_in_doubt_before_its_end(void **state)
 {
     struct hub_receipt now;
@@ -252,12 +293,17 @@ static void test_in_doubt_before_its_end(void **state)
     say(2);
     hear(2);
     assert_false(hub_connection_in_doubt(w->last, true, &now));
+    assert_true(hub_connection_in_doubt(w->last, false, &now)); /* it lived right behind it */
+    assert_int_equal(now.alive, 1);
+    for (int i = 0; i < 2; i++)
+        hub_receipt_heard(&w->last->receipt, w->last->receipt.heard_ms + HUB_RECEIPT_TRIP_MS);
     assert_false(hub_connection_in_doubt(w->last, false, &now));
     set_cut(true);
     say(3);
     assert_true(hub_connection_in_doubt(w->last, true, &now));
     assert_int_equal(hub_receipt_before(&now, now.unacked, 0, length_of, NULL), 2);
-    assert_false(hub_connection_in_doubt(w->last, false, &now)); /* it was heard just now */
+    assert_true(hub_connection_in_doubt(w->last, false, &now));
+    assert_int_equal(now.alive, 2);
     reset();
 }
 
@@ -266,13 +312,9 @@ int main(void)
     static const uint8_t key[16] = "a fixed test key";
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_a_reset),
-        T(test_nothing_was_lost),
-        T(test_what_never_left),
-        T(test_good_byes),
-        T(test_given_up_after_a_stall),
-        T(test_alive_after_a_stall),
-        T(test_in_doubt_before_its_end),
+        T(test_a_reset),    T(test_nothing_was_lost),         T(test_what_never_left),
+        T(test_good_byes),  T(test_given_up_after_a_stall),   T(test_alive_after_a_stall),
+        T(test_on_its_way), T(test_too_old_to_be_on_its_way), T(test_in_doubt_before_its_end),
     };
 
     hash_seed(key);

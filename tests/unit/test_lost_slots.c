@@ -18,7 +18,8 @@ static int stop(void **state)
 
 static bool add(uint64_t position, uint64_t client, uint64_t until_ms)
 {
-    return lost_slots_add(&l, &(struct lost_slot){position, client, until_ms, false, 0});
+    return lost_slots_add(
+        &l, &(struct lost_slot){.position = position, .client = client, .until_ms = until_ms});
 }
 
 /* 999: nothing to claim. */
@@ -89,7 +90,10 @@ static void test_ends(void **state)
 
 static bool doubt(uint64_t connection, uint64_t position)
 {
-    return lost_slots_doubt(&l, &(struct lost_slot){position, 1, 1000, false, connection}, false);
+    const struct lost_slot slot = {
+        .position = position, .client = 1, .until_ms = 1000, .connection = connection};
+
+    return lost_slots_doubt(&l, &slot, false);
 }
 
 static void test_in_doubt_and_dead(void **state)
@@ -124,7 +128,7 @@ static void test_in_doubt_and_alive(void **state)
 /* Closing, it can't be sent more, but may acknowledge some of what it was. */
 static void test_in_doubt_and_closing(void **state)
 {
-    const struct lost_slot slot = {10, 1, 1000, false, 5};
+    const struct lost_slot slot = {.position = 10, .client = 1, .until_ms = 1000, .connection = 5};
 
     (void)state;
     assert_true(lost_slots_doubt(&l, &slot, true));
@@ -135,6 +139,61 @@ static void test_in_doubt_and_closing(void **state)
     assert_true(doubt(5, 10));
     assert_false(lost_slots_doubt(&l, &slot, true)); /* open then, closing now */
     assert_false(lost_slots_end_doubt(&l, 5, true, 13));
+}
+
+static void lives(uint64_t connection)
+{
+    assert_true(lost_slots_end_doubt(&l, connection, false, 0));
+}
+
+/* What a claim took of one that lives, it takes of the next highest. */
+static void test_claimed_and_alive(void **state)
+{
+    (void)state;
+    add(10, 1, 500); /* lost for certain */
+    add(5, 2, 500);
+    doubt(5, 40);
+    doubt(6, 30);
+    assert_int_equal(claim(1), 10);
+    assert_int_equal(lost_slots_needed_after(&l), 5);
+    lives(5); /* then it was not that one that came back */
+    lives(6); /* nor that one */
+    assert_int_equal(claim(1), 999);
+    assert_int_equal(claim(2), 5);
+    assert_null(l.slots);
+}
+
+static void test_claimed_in_part_and_alive(void **state)
+{
+    (void)state;
+    doubt(5, 40);
+    doubt(6, 30);
+    assert_int_equal(claim(1), 30);
+    lives(5);
+    assert_int_equal(claim(1), 999); /* it was 6 */
+    assert_false(lost_slots_end_doubt(&l, 6, true, 30));
+    assert_null(l.slots);
+    doubt(5, 40);
+    doubt(6, 30);
+    assert_int_equal(claim(1), 30);
+    lives(6);
+    assert_int_equal(claim(1), 999); /* it was 5 */
+}
+
+/* Nobody comes back before it was lost. */
+static void test_claimed_before_the_next_was_lost(void **state)
+{
+    (void)state;
+    doubt(5, 40);
+    assert_int_equal(claim(1), 40);
+    add(50, 1, 900);
+    assert_int_equal(lost_slots_expire(&l, 500), 0);
+    lives(5);
+    assert_int_equal(claim(1), 50);
+    doubt(5, 60);
+    assert_int_equal(claim(1), 60);
+    assert_int_equal(lost_slots_expire(&l, 1000), 0); /* what was claimed does not expire */
+    lives(5);
 }
 
 static void test_bounded(void **state)
@@ -152,10 +211,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_one_of_each_kind),      T(test_each_gets_the_lowest),
-        T(test_unknown_is_the_lowest), T(test_ends),
-        T(test_in_doubt_and_dead),     T(test_in_doubt_and_alive),
-        T(test_in_doubt_and_closing),  T(test_bounded),
+        T(test_one_of_each_kind),
+        T(test_each_gets_the_lowest),
+        T(test_unknown_is_the_lowest),
+        T(test_ends),
+        T(test_in_doubt_and_dead),
+        T(test_in_doubt_and_alive),
+        T(test_in_doubt_and_closing),
+        T(test_claimed_and_alive),
+        T(test_claimed_in_part_and_alive),
+        T(test_claimed_before_the_next_was_lost),
+        T(test_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/timer_wheel.h"
 #include "cache/memory_cache.h"
 #include "cache/memory_cache_internal.h"
 #include <stdio.h>
@@ -571,7 +572,10 @@ static void test_many(void **state)
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(token_cache_stats(cache)->entries, N);
     assert_int_equal(token_cache_stats(cache)->evictions, N);
-    advance(HIGH);
+    for (int ended = 0; ended < N; ended += WHEEL_BATCH) {
+        assert_int_equal(token_cache_stats(cache)->expirations, ended);
+        advance(ended == 0 ? HIGH : 1);
+    }
     assert_int_equal(token_cache_stats(cache)->entries, 0);
     assert_int_equal(token_cache_stats(cache)->expirations, N);
     uv_run(&loop, UV_RUN_DEFAULT);

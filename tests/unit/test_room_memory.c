@@ -482,7 +482,7 @@ static void test_size(void **state)
     room_memory_stats(m, &stats);
     assert_int_equal(stats.rooms, 20);
     assert_int_equal(stats.messages, 64);
-    assert_in_range(stats.bytes, 1, 4200); /* of the 9 KB of a session */
+    assert_in_range(stats.bytes, 1, 4400); /* of the 9 KB of a session */
     byte_buf_free(&rooms);
     byte_buf_free(&subs);
 }
@@ -659,6 +659,25 @@ static void test_room_before_its_subscription(void **state)
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(9) - 5000);
     assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT);
     assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_FIRST);
+}
+
+/* ... and it may be the last one, which the room's event has shown already. */
+static void test_shown_before_its_subscription(void **state)
+{
+    const struct rc_subscription sub = {
+        .id = SLICE_LIT("s"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+    struct rc_room room = {.id = SLICE_LIT("r"), .msgs = 7, .updated_ms = T(11)};
+
+    (void)state;
+    room.last_message = message("r", "b", 10, 10);
+    assert_int_equal(room_memory_see_room(m, RC_INSERTED, &room, NULL), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(10) - 5000);
+    assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_REPEAT);
 }
 
 /* Of the last message's millisecond, in the list, another may be news. */
@@ -851,6 +870,7 @@ int main(void)
         TEST(test_deletions_move_the_mark),
         TEST(test_pinned),
         TEST(test_room_before_its_subscription),
+        TEST(test_shown_before_its_subscription),
         TEST(test_ties_with_the_list),
         TEST(test_absence),
         TEST(test_gap),

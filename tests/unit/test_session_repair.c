@@ -189,6 +189,26 @@ static void test_late_in_a_room_without_a_counter(void **state)
     expect_late();
 }
 
+/* One message and one deletion had been missed when the next message came: the counter fitted, and
+ * it went out. The second look at the lists shows that there is more. */
+static void test_late_behind_a_counter_that_fitted(void **state)
+{
+    (void)state;
+    go_live_with("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(10) "]");
+    forget_pushes();
+    changed(
+        "{\"_id\":\"r1\",\"msgs\":11,\"_updatedAt\":" DATE(12) ",\"lastMessage\":" MESSAGE(12) "}");
+    expect(NOTIFIED(12));
+    assert_int_equal(w.repair_asks, 0);
+    advance(2000);
+    ddp_ok("rooms/get", "[" ROOM(13) "]");
+    assert_int_equal(w.repair_asks, 1);
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(13) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
 /* It went out before those that it was to wait for, and so they are late, whatever the user was
  * kept out for in between. */
 static void test_what_was_let_go_before_a_refusal_is_not_forgotten(void **state)
@@ -252,6 +272,44 @@ static void test_limits_are_waited_for(void **state)
     run();
     ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
     expect(NOTIFIED(11) NOTIFIED(12) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                                     "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
+/* More was missed while the query was out: what shows it waits for the next answer. */
+static void test_shown_behind_the_query(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    run();
+    changed(ROOM(16));
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+    assert_int_equal(w.repair_asks, 2);
+    run();
+    changed(ROOM(17));
+    ddp_ok("messages/get",
+           "[" MESSAGE(17) "," MESSAGE(16) "," MESSAGE(15) "," MESSAGE(14) "," MESSAGE(13) "]");
+    expect(NOTIFIED(14) NOTIFIED(15) NOTIFIED(16) NOTIFIED(17));
+    assert_int_equal(w.repair_asks, 2);
+}
+
+/* ... but no longer than three seconds, and then they are late. */
+static void test_shown_behind_a_slow_query(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    run();
+    advance(2000);
+    changed(ROOM(16));
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12) NOTIFIED(13));
+    advance(1100);
+    expect(NOTIFIED(16));
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(16) "," MESSAGE(15) "," MESSAGE(14) "]");
+    expect(NOTIFIED(14) NOTIFIED(15) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
                                      "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
 }
 
@@ -463,6 +521,9 @@ int main(void)
         TEST(test_a_list_after_a_gap_does_not_end_a_repair),
         TEST(test_limits_are_waited_for),
         TEST(test_late_in_a_room_without_a_counter),
+        TEST(test_late_behind_a_counter_that_fitted),
+        TEST(test_shown_behind_the_query),
+        TEST(test_shown_behind_a_slow_query),
         TEST(test_a_slow_answer_alone_is_not_late),
         TEST(test_left_room_lets_go),
         TEST(test_look_behind_a_burst),

@@ -357,6 +357,108 @@ static void test_back_before_the_loss_is_noticed(void **state)
     leave(5);
 }
 
+/* What the shard answers: those n are in doubt, with one byte of their last message missing. */
+static void answer_check(const unsigned *which_tabs, size_t n)
+{
+    struct session_doubt doubts[4];
+
+    for (size_t i = 0; i < n; i++) {
+        doubts[i] = (struct session_doubt){.conn_serial = which_tabs[i],
+                                           .receipt = tabs[which_tabs[i]].receipt};
+        hub_receipt_close(&doubts[i].receipt, tabs[which_tabs[i]].receipt.end, 1, 0);
+    }
+    memset(w.told_one, 0, sizeof w.told_one);
+    session_table_checked(w.table, slice_of(user_key), w.checks[0].ticket, 0, doubts, n);
+    w.nchecks = 0;
+}
+
+/* Messages were on their way to all when another came. Those that go on living are nobody's old
+ * place. */
+static void test_in_doubt_and_alive_after_all(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, CHROME);
+    come(3, CHROME);
+    say("a");
+    sent(1);
+    say("b");
+    for (unsigned i = 1; i < 4; i++)
+        sent(i);
+    w.hold_checks = true;
+    come(4, CHROME);
+    answer_check((unsigned[]){1, 2, 3}, 3);
+    assert_string_equal(told(), "b ");
+    say("c");
+    say("d");
+    for (unsigned i = 1; i < 5; i++)
+        sent(i);
+    lose(1, 1);
+    say("e");
+    come(5, CHROME);
+    answer_check(NULL, 0);
+    assert_string_equal(told(), "d e ");
+    come(6, CHROME);
+    answer_check(NULL, 0);
+    assert_string_equal(told(), "");
+    w.hold_checks = false;
+    for (unsigned i = 2; i < 7; i++)
+        leave(i);
+}
+
+/* A tab that was lost came back while messages were on their way to its neighbour: it took its own
+ * slot, after all, and left none for the next. */
+static void test_a_claim_beside_one_that_lives(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, CHROME);
+    lose(1, 0);
+    say("a");
+    sent(2);
+    w.hold_checks = true;
+    come(3, CHROME);
+    answer_check((unsigned[]){2}, 1);
+    assert_string_equal(told(), "a ");
+    say("b");
+    come(4, CHROME);
+    answer_check(NULL, 0);
+    assert_string_equal(told(), "");
+    w.hold_checks = false;
+    for (unsigned i = 2; i < 5; i++)
+        leave(i);
+}
+
+/* Both are dead, and neither is found out: each of those that come gets what the worse one missed.
+ */
+static void test_both_in_doubt_and_dead(void **state)
+{
+    (void)state;
+    come(1, CHROME);
+    come(2, CHROME);
+    say("a");
+    sent(1);
+    sent(2);
+    say("b");
+    sent(2);
+    say("c");
+    w.hold_checks = true;
+    come(3, CHROME);
+    answer_check((unsigned[]){1, 2}, 2);
+    assert_string_equal(told(), "a b c ");
+    say("d");
+    come(4, CHROME);
+    answer_check((unsigned[]){1, 2}, 2);
+    assert_string_equal(told(), "a b c d ");
+    w.hold_checks = false;
+    lose(1, 4 * length_of(session()->ring.last));
+    lose(2, 3 * length_of(session()->ring.last));
+    come(5, CHROME);
+    assert_string_equal(told(), "");
+    for (unsigned i = 3; i < 6; i++)
+        leave(i);
+}
+
 static void test_report(void **state)
 {
     struct byte_buf json = {0};
@@ -395,6 +497,9 @@ int main(void)
         T(test_switched_off),
         T(test_status_is_not_repeated_and_resync_is),
         T(test_back_before_the_loss_is_noticed),
+        T(test_in_doubt_and_alive_after_all),
+        T(test_a_claim_beside_one_that_lives),
+        T(test_both_in_doubt_and_dead),
         T(test_report),
     };
 

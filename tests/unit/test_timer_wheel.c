@@ -17,7 +17,8 @@ struct probe {
 };
 
 static struct timer_wheel *wheel;
-static uint64_t now;
+static uint64_t now, asked_ms; /* asked_ms 0: not since it was looked at */
+static unsigned asks;
 
 static void on_fire(struct wheel_timer *t, void *arg)
 {
@@ -31,17 +32,36 @@ static void on_fire(struct wheel_timer *t, void *arg)
         p->then(p);
 }
 
+static void on_wake(uint64_t at_ms, void *arg)
+{
+    assert_ptr_equal(arg, &now);
+    asked_ms = at_ms;
+    asks++;
+}
+
 static void advance(uint64_t to)
 {
     now = to;
     timer_wheel_advance(wheel, now);
 }
 
+/* As the owner does: the clock goes on to what was asked for, no sooner. False: nothing was. */
+static bool sleep_until_asked(void)
+{
+    const uint64_t at = asked_ms;
+
+    asked_ms = 0;
+    if (at != 0)
+        advance(at > now ? at : now);
+    return at != 0;
+}
+
 static int setup(void **state)
 {
     (void)state;
     now = 5000;
-    wheel = timer_wheel_new(now, 10, on_fire, &now);
+    asked_ms = asks = 0;
+    wheel = timer_wheel_new(now, 10, on_fire, on_wake, &now);
     return wheel == NULL;
 }
 
@@ -79,18 +99,147 @@ static void test_fires_on_time(void **state)
     assert_int_equal(past.fired, 1);
 }
 
-static void test_one_big_step_fires_all(void **state)
+static void test_one_big_step_is_taken_in_batches(void **state)
 {
-    enum { N = 5000 };
+    enum { N = 1400 }; /* within one turn of the wheel: in order */
     struct probe *p = calloc(N, sizeof *p);
 
     (void)state;
     for (unsigned i = 0; i < N; i++)
         timer_wheel_arm(wheel, &p[i].timer, now + 7 * i);
-    advance(now + 7 * N);
+    now += 7 * N;
+    asked_ms = 0;
+    for (unsigned fired = 0, most = WHEEL_BATCH; fired < N; most += WHEEL_BATCH) {
+        advance(now + (fired > 0));
+        fired = 0;
+        for (unsigned i = 0; i < N; i++)
+            fired += p[i].fired;
+        assert_int_equal(fired, most < N ? most : N);
+        for (unsigned i = 0; i + 2 < fired; i++) /* two share a slot */
+            assert_int_equal(p[i].fired, 1);
+        if (fired < N)
+            assert_int_equal(asked_ms, now + 1); /* the rest very soon */
+    }
     for (unsigned i = 0; i < N; i++)
         assert_int_equal(p[i].fired, 1);
     free(p);
+}
+
+/* Those that a batch left over can still be cancelled and moved. */
+static void test_change_the_left_over(void **state)
+{
+    enum { N = 3 * WHEEL_BATCH };
+    struct probe p[N] = {0};
+    unsigned fired = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < N; i++)
+        timer_wheel_arm(wheel, &p[i].timer, now + 5);
+    advance(now + 5);
+    for (unsigned i = 0; i < N; i += 2)
+        timer_wheel_cancel(wheel, &p[i].timer);
+    for (unsigned i = 1; i < N; i += 2)
+        if (p[i].fired == 0)
+            timer_wheel_arm(wheel, &p[i].timer, now + 500);
+    advance(now + 100);
+    for (unsigned i = 0; i < N; i++)
+        fired += p[i].fired;
+    assert_int_equal(fired, WHEEL_BATCH);
+    while (sleep_until_asked())
+        ;
+    for (unsigned i = 1; i < N; i += 2)
+        assert_int_equal(p[i].fired, 1);
+}
+
+/* Asked to wake at the end of the first deadline's tick, and again only for an earlier one. */
+static void test_asks_for_the_first(void **state)
+{
+    struct probe p[4] = {0};
+
+    (void)state;
+    timer_wheel_arm(wheel, &p[0].timer, now + 501);
+    assert_int_equal(asked_ms, now + 510);
+    timer_wheel_arm(wheel, &p[1].timer, now + 700);
+    timer_wheel_arm(wheel, &p[2].timer, now + 505);
+    assert_int_equal(asks, 1);
+    timer_wheel_arm(wheel, &p[3].timer, now + 20);
+    assert_int_equal(asked_ms, now + 20);
+    timer_wheel_cancel(wheel, &p[0].timer);
+    assert_int_equal(asks, 2);
+    advance(now + 20);
+    assert_int_equal(p[3].fired, 1);
+    assert_int_equal(asked_ms, now - 20 + 510);
+    advance(asked_ms);
+    assert_int_equal(p[2].fired, 1);
+    assert_int_equal(asked_ms, 5000 + 700);
+    asked_ms = 0;
+    advance(5000 + 700);
+    assert_int_equal(asked_ms, 0); /* nothing is armed */
+    timer_wheel_arm(wheel, &p[0].timer, now + 30);
+    assert_int_equal(asked_ms, now + 30);
+    timer_wheel_cancel(wheel, &p[0].timer);
+    asked_ms = 0;
+    advance(now + 30); /* in vain, and not again */
+    assert_int_equal(asked_ms, 0);
+    timer_wheel_arm(wheel, &p[0].timer, now - 1);
+    assert_true(asked_ms > 0 && asked_ms <= now);
+    timer_wheel_cancel(wheel, &p[0].timer);
+}
+
+/* An hour is many turns of the wheel: woken once for each, and in time. */
+static void test_sleeps_long(void **state)
+{
+    struct probe far = {0};
+    const uint64_t deadline = now + 3600000;
+
+    (void)state;
+    timer_wheel_arm(wheel, &far.timer, deadline);
+    for (uint64_t t = now; t < deadline - 20000; t += 20000) /* others come and go meanwhile */
+        advance(t);
+    while (sleep_until_asked())
+        ;
+    assert_int_equal(far.fired, 1);
+    assert_in_range(far.fired_at, deadline, deadline + 9);
+    asks = 0;
+    timer_wheel_arm(wheel, &far.timer, now + 3600000);
+    while (sleep_until_asked())
+        ;
+    assert_int_equal(far.fired, 2);
+    assert_in_range(asks, 1, 2);
+    timer_wheel_arm(wheel, &far.timer, UINT64_MAX);
+    advance(now + 1);
+    assert_int_equal(far.fired, 2);
+    timer_wheel_cancel(wheel, &far.timer);
+}
+
+/* Driven by nothing but its own asking, every timer fires within a tick of its deadline. */
+static void test_asking_is_enough(void **state)
+{
+    enum { N = WHEEL_BATCH };
+    struct probe p[N] = {0};
+    uint64_t deadline[N] = {0};
+    uint32_t seed = 999;
+    unsigned fired = 0, wakings = 0;
+
+    (void)state;
+    while (fired < 20000) {
+        for (unsigned i = 0; i < N; i++) {
+            if (wheel_timer_armed(&p[i].timer))
+                continue;
+            if (deadline[i] != 0) {
+                fired++;
+                assert_in_range(p[i].fired_at, deadline[i], deadline[i] + 9);
+            }
+            seed = seed * 1664525u + 1013904223u;
+            deadline[i] = now + 1 + (seed >> 12) % (i == 0 ? 200000 : 3000);
+            timer_wheel_arm(wheel, &p[i].timer, deadline[i]);
+        }
+        assert_true(sleep_until_asked());
+        wakings++;
+    }
+    assert_in_range(wakings, 1, fired + 200000 / 10240 * 2);
+    for (unsigned i = 0; i < N; i++)
+        timer_wheel_cancel(wheel, &p[i].timer);
 }
 
 static void test_cancel_and_move(void **state)
@@ -163,7 +312,7 @@ static void free_self(struct probe *p)
 static void test_free_own_owner(void **state)
 {
     (void)state;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < WHEEL_BATCH; i++) {
         struct probe *p = calloc(1, sizeof *p);
 
         p->then = free_self;
@@ -223,6 +372,8 @@ static void test_against_model(void **state)
             for (unsigned k = 0; k < N; k++)
                 before[k] = p[k].fired;
             advance(now + (seed >> 19) % (what == 7 ? 3000 : 40));
+            for (unsigned rest = 0; rest < N / WHEEL_BATCH; rest++)
+                advance(now);
             for (unsigned k = 0; k < N; k++) {
                 bool due = deadline[k] != 0 && deadline[k] <= now;
 
@@ -241,9 +392,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        T(test_fires_on_time),          T(test_one_big_step_fires_all),     T(test_cancel_and_move),
-        T(test_rearm_in_callback),      T(test_cancel_due_one_in_callback), T(test_free_own_owner),
-        T(test_time_does_not_run_back), T(test_free_drops_armed),           T(test_against_model),
+        T(test_fires_on_time),
+        T(test_one_big_step_is_taken_in_batches),
+        T(test_change_the_left_over),
+        T(test_asks_for_the_first),
+        T(test_sleeps_long),
+        T(test_asking_is_enough),
+        T(test_cancel_and_move),
+        T(test_rearm_in_callback),
+        T(test_cancel_due_one_in_callback),
+        T(test_free_own_owner),
+        T(test_time_does_not_run_back),
+        T(test_free_drops_armed),
+        T(test_against_model),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
