@@ -196,6 +196,17 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+static size_t on_read(char *to, size_t size, size_t n, void *arg)
+{
+    struct rest_call *c = arg;
+    size_t left = c->request.len - c->sent, taken = left < size * n ? left : size * n;
+
+    if (taken > 0)
+        memcpy(to, c->request.data + c->sent, taken);
+    c->sent += taken;
+    return taken;
+}
+
 static void set_options(struct rest_call *c)
 {
     const struct rest_client *client = c->client;
@@ -238,8 +249,10 @@ struct rest_call *rest_call_start(struct rest_call *c, bool is_post)
     set_options(c);
     if (is_post) {
         curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request.data);
+        curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(c->easy, CURLOPT_READDATA, c);
         curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->request.len);
+        rest_transport_send_once(c->easy, c->request.len > 0);
     }
     if (byte_buf_failed(&c->request) ||
         !rest_transport_url(&client->transport, c->easy,

@@ -48,6 +48,7 @@ struct rest_call {
     CURL *easy;
     struct curl_slist *request_headers;
     struct byte_buf request; /* may hold a password: wiped */
+    size_t sent;             /* of it */
     struct byte_buf body;
     struct rest_headers headers;
     size_t header_bytes;

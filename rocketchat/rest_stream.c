@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A server closes an idle connection when it likes; Node, under Rocket.Chat, does after 5 s. A body
- * that was sent into such a one is lost, so none is used that has been idle for so long. */
-#define MAX_IDLE_S 3L
 #define TICK_MS 200    /* how exact the idle time is */
 #define STATUS_MIN 100 /* others are invalid (RFC 9110 15), and no caller's business */
 #define STATUS_MAX 599
@@ -239,8 +236,12 @@ static void set_options(struct rest_stream *st)
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)REST_STREAM_BUFFER);
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)REST_STREAM_BUFFER);
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, MAX_IDLE_S);
     rest_transport_apply(&st->client->transport, e);
+}
+
+static bool only_reads(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "OPTIONS") == 0;
 }
 
 static void set_method(CURL *e, const struct rest_stream_request *r)
@@ -257,6 +258,8 @@ static void set_method(CURL *e, const struct rest_stream_request *r)
         curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
     }
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+    if (!only_reads(r->method))
+        rest_transport_send_once(e, r->has_body && r->length > 0);
 }
 
 /* What libcurl would say by itself must come from the caller, or not be said. */

@@ -2,6 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A server closes an idle connection when it likes; Node, under Rocket.Chat, does after 5 s. What
+ * is sent into such a one is lost, so none is used that has been idle for so long. */
+#define MAX_IDLE_S 3L
+
 static bool copy(char **to, const char *from)
 {
     *to = from == NULL || *from == '\0' ? NULL : strdup(from);
@@ -38,6 +42,7 @@ void rest_transport_apply(const struct rest_transport *t, CURL *e)
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     /* Without it, giving up on a slow name lookup would join its thread and stop the loop. */
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, MAX_IDLE_S);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, t->connect_timeout_ms);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -56,6 +61,12 @@ void rest_transport_apply(const struct rest_transport *t, CURL *e)
         curl_easy_setopt(e, CURLOPT_SSLCERT, t->client_cert_file);
     if (t->client_key_file != NULL)
         curl_easy_setopt(e, CURLOPT_SSLKEY, t->client_key_file);
+}
+
+void rest_transport_send_once(CURL *easy, bool has_body)
+{
+    if (!has_body)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 bool rest_transport_url(const struct rest_transport *t, CURL *easy, struct slice target)
@@ -136,6 +147,7 @@ enum rc_result rest_transport_result(CURLcode code, const char **word)
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
+    case CURLE_SEND_FAIL_REWIND: /* lost, and not sent again: rest_transport_send_once() */
         *word = "connection-lost";
         return RC_UNREACHABLE;
     case CURLE_WRITE_ERROR: /* our own: on_body refused */

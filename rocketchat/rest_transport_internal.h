@@ -20,6 +20,11 @@ bool rest_transport_open(struct rest_transport *t, const struct rest_client_opti
 void rest_transport_close(struct rest_transport *t);
 
 void rest_transport_apply(const struct rest_transport *t, CURL *easy);
+/* For a request that must not be made twice. Where a kept connection ends without an answer,
+ * libcurl sends the request again by itself, though it may have been done; but for one whose body
+ * came from a read callback, which it can't have a second time. Without a body it gets a connection
+ * of its own. */
+void rest_transport_send_once(CURL *easy, bool has_body);
 /* target: path below the base address, and query. False: no memory. */
 bool rest_transport_url(const struct rest_transport *t, CURL *easy, struct slice target);
 /* Appends a line. False: no memory, the list is as before. */

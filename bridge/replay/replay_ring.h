@@ -2,8 +2,8 @@
  *
  * Every event gets the next number, whether it is kept or not. What is kept are references to the
  * messages as they were sent, oldest first; an empty ring holds no memory. Pure. */
-#ifndef BRIDGE_REPLAY_RING_H
-#define BRIDGE_REPLAY_RING_H
+#ifndef BRIDGE_REPLAY_REPLAY_RING_H
+#define BRIDGE_REPLAY_REPLAY_RING_H
 
 #include <stdbool.h>
 #include <stddef.h>

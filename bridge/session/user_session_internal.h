@@ -23,8 +23,8 @@
  * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
  * session still waits for it; DDP answers come with the session, since all of them come before the
  * connector's end, which the session outlives. */
-#ifndef BRIDGE_USER_SESSION_INTERNAL_H
-#define BRIDGE_USER_SESSION_INTERNAL_H
+#ifndef BRIDGE_SESSION_USER_SESSION_INTERNAL_H
+#define BRIDGE_SESSION_USER_SESSION_INTERNAL_H
 
 #include "base/byte_buf.h"
 #include "base/hash.h"

@@ -317,6 +317,10 @@ void http_stream_abort(struct http_request *req)
 
     assert(!st->ended);
     st->ended = true;
+    /* To a client, a kept connection that ends without a byte is one the server had closed before:
+     * it would send the request again. */
+    if (!http_sock_closing(req->conn->sock))
+        flush(req->conn);
     http_sock_close(req->conn->sock);
 }
 
