@@ -295,7 +295,7 @@ static bool memory_remove(struct token_cache *cache, struct slice key,
         return true;
     }
     s = take_entry(m, r);
-    s->reason = reason;
+    s->reason = (uint8_t)reason;
     if (r->ear != NULL && &r->ear->base != by)
         token_teller_notice(&m->teller, token_stored_ref(s), r->ear, TOKEN_NOTICE_REMOVED);
     token_teller_answer(&m->teller, a, TOKEN_CACHE_OK, s, 0);

@@ -82,15 +82,15 @@ static void tell_answer(struct token_answer *a)
 static void tell_orphan(struct token_teller *t, struct token_stored *s)
 {
     if (t->closed == NULL)
-        t->on_orphan(t->orphan_arg, s->key, &s->entry, s->orphan);
+        t->on_orphan(t->orphan_arg, s->key, &s->entry, (enum token_orphan)s->orphan);
 }
 
 static void tell_notice(struct token_teller *t, struct token_stored *s)
 {
     struct token_ear *ear = s->ear;
     struct token_notice notice = {
-        .kind = s->notice,
-        .reason = s->reason,
+        .kind = (enum token_notice_kind)s->notice,
+        .reason = (enum token_removal)s->reason,
         .entry = s->successor != NULL ? &s->successor->entry : &s->entry,
     };
 
@@ -173,7 +173,7 @@ void token_teller_notice(struct token_teller *t, struct token_stored *s, struct 
                          enum token_notice_kind kind)
 {
     s->ended.kind = TOKEN_EVENT_NOTICE;
-    s->notice = kind;
+    s->notice = (uint8_t)kind;
     s->ear = ear;
     ear->queued++;
     queue(t, &s->ended);
@@ -182,7 +182,7 @@ void token_teller_notice(struct token_teller *t, struct token_stored *s, struct 
 void token_teller_orphan(struct token_teller *t, struct token_stored *s, enum token_orphan why)
 {
     s->ended.kind = TOKEN_EVENT_ORPHAN;
-    s->orphan = why;
+    s->orphan = (uint8_t)why;
     queue(t, &s->ended);
 }
 

@@ -17,14 +17,13 @@ struct token_event {
  * goes. */
 struct token_stored {
     unsigned refs;
+    uint8_t reason;         /* enum token_removal, of a REMOVED notice */
+    uint8_t notice, orphan; /* enum token_notice_kind, token_orphan; the teller's */
     struct token_entry entry;
-    enum token_removal reason;      /* of a REMOVED notice */
     struct token_stored *successor; /* of a REPLACED notice; owned */
     /* the teller's */
     struct token_event ended;
     struct token_ear *ear;
-    enum token_notice_kind notice;
-    enum token_orphan orphan;
     size_t size;
     struct slice key;
     char bytes[];

@@ -157,7 +157,7 @@ struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct
     if (c == NULL)
         return NULL;
     c->client = client;
-    c->cb = *cb;
+    c->cb = cb;
     c->arg = arg;
     c->out_tail = &c->out;
     c->calls_tail = &c->calls;
@@ -234,7 +234,7 @@ static void on_collection(struct ddp_connector *c, const struct ddp_frame *f)
     if (f->collection.len < sizeof stream - 1 ||
         memcmp(f->collection.ptr, stream, sizeof stream - 1) != 0) {
         if (f->id.ptr != NULL)
-            c->cb.on_document(c->arg, f->name, f->collection, f->id, f->fields);
+            c->cb->on_document(c->arg, f->name, f->collection, f->id, f->fields);
         return;
     }
     if (f->msg != DDP_CHANGED || f->event_name.ptr == NULL)
@@ -243,7 +243,7 @@ static void on_collection(struct ddp_connector *c, const struct ddp_frame *f)
                                .event_name = f->event_name,
                                .args = f->args,
                                .received_ns = uv_hrtime()};
-    c->cb.on_event(c->arg, &event);
+    c->cb->on_event(c->arg, &event);
 }
 
 static void on_connected(struct ddp_connector *c, struct slice session)
@@ -252,7 +252,7 @@ static void on_connected(struct ddp_connector *c, struct slice session)
         return;
     c->monolith = session.len == MONOLITH_SESSION_LEN;
     enter(c, DDP_LIVE);
-    c->cb.on_connected(c->arg, session);
+    c->cb->on_connected(c->arg, session);
 }
 
 static void on_frame(struct ddp_connector *c, const struct ddp_frame *f)
@@ -389,7 +389,7 @@ static void finish(struct ddp_connector *c)
         ddp_connector_pop_out(c);
     assert(c->client->nconnectors > 0);
     c->client->nconnectors--; /* on_end may free the client */
-    c->cb.on_end(c->arg, c->how, c->code, c->detail == NULL ? "" : c->detail);
+    c->cb->on_end(c->arg, c->how, c->code, c->detail == NULL ? "" : c->detail);
     free(c->ready);
     free(c->detail);
     free(c);

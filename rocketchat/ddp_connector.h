@@ -73,7 +73,7 @@ int ddp_client_new(uv_loop_t *loop, const struct ddp_client_options *options,
 void ddp_client_free(struct ddp_client *client, void (*done)(void *),
                      void *arg); /* no connectors left */
 
-/* NULL: no memory. The first callback comes later. */
+/* NULL: no memory. The first callback comes later. cb outlives the connector. */
 struct ddp_connector *ddp_connector_open(struct ddp_client *client, const struct ddp_callbacks *cb,
                                          void *arg);
 

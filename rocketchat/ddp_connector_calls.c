@@ -209,7 +209,7 @@ void ddp_connector_on_nosub(struct ddp_connector *c, const struct ddp_frame *f)
     for (unsigned i = 0; i < c->nready; i++)
         if (c->ready[i] == id) {
             c->ready[i] = c->ready[--c->nready];
-            c->cb.on_subscription_end(c->arg, id, f->error.ptr != NULL ? &error : NULL);
+            c->cb->on_subscription_end(c->arg, id, f->error.ptr != NULL ? &error : NULL);
             return;
         }
 }

@@ -55,7 +55,7 @@ struct ddp_out {
 
 struct ddp_connector {
     struct ddp_client *client;
-    struct ddp_callbacks cb;
+    const struct ddp_callbacks *cb;
     void *arg;
     enum ddp_state state;
     uint32_t last_id; /* of calls and subscriptions, which share the numbers */
@@ -65,26 +65,25 @@ struct ddp_connector {
     struct ddp_addresses *addresses;                    /* NULL but while WAITING and CONNECTING */
     struct ddp_connector *next_waiting, **waiting_link; /* link NULL: not in the client's list */
     unsigned next_address;
+    unsigned http_status; /* of the upgrade; 0: no answer yet */
     uint64_t open_deadline_ms;
     struct lws *wsi;       /* NULL: none, or no longer ours */
     uv_handle_t *wsi_poll; /* see ddp_socket.c */
-    unsigned http_status;  /* of the upgrade; 0: no answer yet */
 
     struct wheel_timer timer; /* by state: opening time-out or liveness */
     uint64_t heard_ms;
-    bool ping_sent; /* since something was heard */
-    bool monolith;
 
     struct ddp_partial partial;
     struct ddp_out *out, **out_tail;
     size_t out_bytes;
     struct ddp_call *calls, **calls_tail;
-    unsigned ncalls;
     uint32_t *ready; /* ids of subscriptions that are in force */
-    unsigned nready, ready_cap;
+    unsigned nready, ready_cap, ncalls;
 
-    struct ddp_connector *next_queued; /* for the turn */
+    bool ping_sent; /* since something was heard */
+    bool monolith;
     bool queued;
+    struct ddp_connector *next_queued; /* for the turn */
     enum ddp_end how;
     unsigned code;
     char *detail; /* owned; NULL: none */

@@ -138,10 +138,10 @@ static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
     int64_t more = room->msgs - r->msgs - news;
 
     if (more > 0 && more <= r->ahead) {
-        r->ahead = (uint8_t)(r->ahead - more);
+        r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
         more = 0;
     } else if (more < 0 && -more <= r->gone) {
-        r->gone = (uint8_t)(r->gone + more);
+        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
         more = 0;
     } else if (more == 0) {
         r->ahead = r->gone = 0; /* whatever was counted late stands in it by now */
@@ -412,6 +412,7 @@ bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
         return false;
     while (json_next_item(&r))
         each(m, &r, arg);
+    room_table_fit(&m->rooms);
     return true;
 }
 

@@ -137,7 +137,7 @@ static inline void room_count_ahead(struct room *r, const struct rc_message *msg
                                     enum room_sight sight)
 {
     if (sight == ROOM_SIGHT_FIRST && r->seen && rc_message_created_ms(msg) > r->changed_ms &&
-        r->ahead < UINT8_MAX)
+        r->ahead < ROOM_LATE_MAX)
         r->ahead++;
 }
 

@@ -161,7 +161,7 @@ bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct sli
     if (m->forgot_deletions && room_is_old(deleted_ms, 0, behind_overlap(since_ms)))
         return false;
     room_memory_remember(m, hash, ROOM_DELETED);
-    if (r->gone < UINT8_MAX && r->lacking_ms == RC_NO_DATE)
+    if (r->gone < ROOM_LATE_MAX && r->lacking_ms == RC_NO_DATE)
         r->gone++; /* its change of the counter is still to come */
     return true;
 }

@@ -111,6 +111,25 @@ static bool grow_text(struct room_table *t, size_t more)
     return true;
 }
 
+void room_table_fit(struct room_table *t)
+{
+    struct room *rooms = NULL;
+    char *text = NULL;
+
+    if (t->count > 0 && t->count < t->cap)
+        rooms = realloc(t->rooms, t->count * sizeof *rooms);
+    if (t->text_len > 0 && t->text_len < t->text_cap)
+        text = realloc(t->text, t->text_len);
+    if (rooms != NULL) {
+        t->rooms = rooms;
+        t->cap = t->count;
+    }
+    if (text != NULL) {
+        t->text = text;
+        t->text_cap = t->text_len;
+    }
+}
+
 static void drop_text(struct room_table *t, const struct room *r)
 {
     uint32_t at = r->text_at, len = r->rid_len + r->sub_len;
@@ -119,7 +138,7 @@ static void drop_text(struct room_table *t, const struct room *r)
     memmove(t->text + at, t->text + at + len, t->text_len - at);
     for (uint16_t i = 0; i < t->count; i++)
         if (t->rooms[i].text_at > at)
-            t->rooms[i].text_at -= len;
+            t->rooms[i].text_at = (t->rooms[i].text_at - len) & ROOM_TEXT_AT_MAX;
 }
 
 /* Linear probing: what was displaced by the one that goes moves up. */
@@ -159,7 +178,7 @@ bool room_table_set_subscription(struct room_table *t, struct room *r, struct sl
 
     if (!grow_text(t, r->rid_len + sub.len))
         return false;
-    r->text_at = t->text_len;
+    r->text_at = t->text_len & ROOM_TEXT_AT_MAX;
     r->sub_len = (unsigned)sub.len & 0x1ff;
     memcpy(t->text + t->text_len, t->text + old.text_at, r->rid_len);
     memcpy(t->text + t->text_len + r->rid_len, sub.ptr, sub.len);
@@ -186,7 +205,7 @@ struct room *room_table_use(struct room_table *t, struct slice rid)
                            .left_ms = RC_NO_DATE,
                            .again_ms = RC_NO_DATE,
                            .msgs = ROOM_NO_COUNT,
-                           .text_at = t->text_len,
+                           .text_at = t->text_len & ROOM_TEXT_AT_MAX,
                            .rid_len = (unsigned)rid.len & 0x1ff};
         memcpy(t->text + t->text_len, rid.ptr, rid.len);
         t->text_len += (uint32_t)rid.len;

@@ -6,7 +6,11 @@
 #include "base/slice.h"
 #include <stdint.h>
 
-enum { ROOM_NO_COUNT = -1 };
+enum {
+    ROOM_NO_COUNT = -1,
+    ROOM_TEXT_AT_MAX = (1 << 25) - 1, /* 65,535 rooms with two ids of 256 bytes each */
+    ROOM_LATE_MAX = (1 << 7) - 1,     /* of ahead and gone: past it the room is lacking */
+};
 
 struct room {
     int64_t mark_ms;         /* RC_NO_DATE: no message seen */
@@ -21,17 +25,19 @@ struct room {
     uint64_t last;           /* hash of the last message's _id; 0: none */
     int32_t msgs;            /* ROOM_NO_COUNT: not known */
     uint32_t used;           /* higher: later */
-    uint32_t text_at;        /* rid, subscription id: in text */
-    unsigned rid_len : 9, sub_len : 9;
-    unsigned seen : 1;   /* it was shown to us; else its subscription or a message was */
-    unsigned told : 1;   /* the subscription's `inserted` */
-    unsigned listed : 1; /* in the list that is being compared */
-    unsigned whole : 1;  /* all that made it as it was last shown was in an answer */
+    unsigned text_at : 25;   /* rid, subscription id: in text */
+    unsigned seen : 1;       /* it was shown to us; else its subscription or a message was */
+    unsigned told : 1;       /* the subscription's `inserted` */
+    unsigned listed : 1;     /* in the list that is being compared */
+    unsigned whole : 1;      /* all that made it as it was last shown was in an answer */
     unsigned unsure : 1; /* last was taken for an old one, and may be news that an answer tells */
     unsigned by_gap : 1; /* lacking for no other reason than a gap: lists may clear it of that */
-    uint8_t ahead;       /* messages seen that the counter has not counted yet */
-    uint8_t gone;        /* the same for deletions */
+    unsigned rid_len : 9, sub_len : 9;
+    unsigned ahead : 7; /* messages seen that the counter has not counted yet */
+    unsigned gone : 7;  /* the same for deletions */
 };
+/* Every user has as many as rooms: no hole comes in unseen. */
+_Static_assert(sizeof(struct room) == 88, "a room's size");
 
 /* Zero-initialised, then max set. Pointers to rooms hold until the next use or remove. */
 struct room_table {
@@ -45,6 +51,8 @@ struct room_table {
 };
 
 void room_table_clear(struct room_table *t);
+/* Gives back what was taken in advance: not many rooms will come now. */
+void room_table_fit(struct room_table *t);
 size_t room_table_bytes(const struct room_table *t);
 
 struct room *room_table_find(const struct room_table *t, struct slice rid);

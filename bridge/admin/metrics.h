@@ -253,7 +253,7 @@
     X(LOG_DROPPED, COUNTER, "pushbridge_log_lines_dropped_total", "",                              \
       "Log lines dropped because stderr took no more.")                                            \
     X(HEAP_TRIMS, COUNTER, "pushbridge_heap_trims_total", "",                                      \
-      "Times that freed memory was given back after many had left.")                               \
+      "Times that freed memory was given back.")                                                   \
     X(START_TIME, GAUGE, "process_start_time_seconds", "",                                         \
       "When the process started, in seconds since the epoch.")
 

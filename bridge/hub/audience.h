@@ -8,8 +8,8 @@
  * It detaches when both have come, the answer and its end; with the end goes what it had received
  * by then, if it may come back for the rest. One that ended first is remembered until the answer.
  */
-#ifndef BRIDGE_AUDIENCE_H
-#define BRIDGE_AUDIENCE_H
+#ifndef BRIDGE_HUB_AUDIENCE_H
+#define BRIDGE_HUB_AUDIENCE_H
 
 #include "base/slice.h"
 #include "bridge/session/session_table.h"

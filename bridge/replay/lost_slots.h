@@ -10,8 +10,8 @@
  * received nothing since, that was it. A connection that proves to live never had a slot: it is
  * struck out, and if it was claimed, the claim falls on what the claimant would have taken instead.
  * Pure. */
-#ifndef BRIDGE_LOST_SLOTS_H
-#define BRIDGE_LOST_SLOTS_H
+#ifndef BRIDGE_REPLAY_LOST_SLOTS_H
+#define BRIDGE_REPLAY_LOST_SLOTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

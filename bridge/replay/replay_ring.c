@@ -26,7 +26,7 @@ static void drop_oldest(struct replay_ring *r)
 {
     struct hub_buf *message = at(r, 0)->message;
 
-    r->bytes -= length(message);
+    r->bytes -= (uint32_t)length(message);
     hub_buf_unref(message);
     r->head = (r->head + 1) % r->capacity;
     if (--r->count > 0)
@@ -72,7 +72,7 @@ void replay_ring_add(struct replay_ring *r, struct hub_buf *message, uint64_t no
         return;
     }
     *at(r, r->count++) = (struct replay_event){hub_buf_ref(message), now_ms};
-    r->bytes += len;
+    r->bytes += (uint32_t)len;
 }
 
 static void shrink(struct replay_ring *r)

@@ -2,8 +2,8 @@
  *
  * Every event gets the next number, whether it is kept or not. What is kept are references to the
  * messages as they were sent, oldest first; an empty ring holds no memory. Pure. */
-#ifndef BRIDGE_REPLAY_RING_H
-#define BRIDGE_REPLAY_RING_H
+#ifndef BRIDGE_REPLAY_REPLAY_RING_H
+#define BRIDGE_REPLAY_REPLAY_RING_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +22,9 @@ struct replay_event {
 struct replay_ring {
     struct replay_event *events; /* a circle; NULL while there are none */
     uint32_t head, count, capacity;
+    uint32_t bytes;    /* of the messages kept; at most 1 GiB */
     uint64_t last;     /* number of the newest event, kept or not */
     uint64_t released; /* nobody will ask for what came up to here */
-    size_t bytes;      /* of the messages kept */
 };
 
 void replay_ring_init(struct replay_ring *r);

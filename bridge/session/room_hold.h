@@ -2,8 +2,8 @@
  * came.
  *
  * Pure: a list of copies. Bounds are the caller's, who sees bytes and count. */
-#ifndef BRIDGE_ROOM_HOLD_H
-#define BRIDGE_ROOM_HOLD_H
+#ifndef BRIDGE_SESSION_ROOM_HOLD_H
+#define BRIDGE_SESSION_ROOM_HOLD_H
 
 #include "rocketchat/room_memory.h"
 

@@ -87,6 +87,6 @@ void session_table_received(struct session_table *t, struct slice key, uint64_t 
         return;
     lower(&r->upto, session_replay_needed_after(s));
     session_replay_release(s, r->upto);
-    r->kept_then = (uint32_t)s->ring.bytes;
+    r->kept_then = s->ring.bytes;
     session_replay_rearm(s);
 }

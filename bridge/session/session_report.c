@@ -38,7 +38,7 @@ const char *session_sub_state_name(uint8_t state)
 /* behind: how many events followed what the slot's connection is known to have; null: not known. */
 static void put_replay(const struct user_session *s, struct byte_buf *json, uint64_t now)
 {
-    byte_buf_printf(json, ",\"replay\":{\"events\":%u,\"bytes\":%zu,\"slots\":[", s->ring.count,
+    byte_buf_printf(json, ",\"replay\":{\"events\":%u,\"bytes\":%u,\"slots\":[", s->ring.count,
                     s->ring.bytes);
     for (unsigned i = 0, n = 0; i < s->slots.count; i++) {
         const struct lost_slot *slot = &s->slots.slots[i];

@@ -16,8 +16,8 @@
  * nobody attaches there, so its sessions only log in and lend. A token handed out is so of another
  * class than the session's: neither's end, renewal or time to live touches the other.
  */
-#ifndef BRIDGE_SESSION_TABLE_H
-#define BRIDGE_SESSION_TABLE_H
+#ifndef BRIDGE_SESSION_SESSION_TABLE_H
+#define BRIDGE_SESSION_SESSION_TABLE_H
 
 #include "base/slice.h"
 #include "bridge/login/login_gate.h"

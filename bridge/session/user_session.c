@@ -56,7 +56,8 @@ void session_set_code(struct user_session *s, const char *code)
 static void set_failure(struct user_session *s, const char *code)
 {
     session_set_code(s, code);
-    snprintf(s->failure, sizeof s->failure, "%s", code);
+    free(s->failure);
+    s->failure = slice_dup(slice_of(s->code));
     s->failed_at_ms = session_now_ms(s->table);
     s->failed_in = s->state;
 }
@@ -271,6 +272,7 @@ void user_session_free(struct user_session *s)
     session_forget_token(s);
     free(s->ddp_session);
     free(s->profile);
+    free(s->failure);
     free(s);
 }
 

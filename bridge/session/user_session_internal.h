@@ -23,8 +23,8 @@
  * An asynchronous answer of the cache or of REST comes with a session_op, which knows whether the
  * session still waits for it; DDP answers come with the session, since all of them come before the
  * connector's end, which the session outlives. */
-#ifndef BRIDGE_USER_SESSION_INTERNAL_H
-#define BRIDGE_USER_SESSION_INTERNAL_H
+#ifndef BRIDGE_SESSION_USER_SESSION_INTERNAL_H
+#define BRIDGE_SESSION_USER_SESSION_INTERNAL_H
 
 #include "base/byte_buf.h"
 #include "base/hash.h"
@@ -112,7 +112,6 @@ struct user_session {
     struct session_calls *calls;          /* NULL: no tab called anything yet */
     struct opened_room *opened;
     struct session_further *further; /* NULL: none is wanted, or none was asked for yet */
-    uint32_t held_bytes;             /* of messages that wait for them */
     struct token_watch *watch;
     struct ddp_connector *ddp;
     struct session_login *login; /* a fresh login under way */
@@ -140,20 +139,21 @@ struct user_session {
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
     uint32_t events_in, events_out;
-    char code[40];    /* why not live */
-    char failure[40]; /* the last one's code, kept for the operator */
+    char code[40]; /* why not live */
+    char *failure; /* the last one's code, kept for the operator; NULL: none, or no memory */
     uint64_t failed_at_ms;
 
     uint32_t op_seq; /* answers of older ops are stale */
     uint32_t holds;  /* ops under way: the session must live until they answered */
     uint32_t connections;
-    uint8_t state;      /* enum session_state; written by session_enter() alone */
-    uint8_t then;       /* enum session_state: where CLOSING leads */
-    uint8_t told;       /* enum session_told */
-    uint8_t failed_in;  /* enum session_state: where the last failure struck */
-    uint8_t failed_sub; /* enum session_sub: refused or ended; SESSION_NSUBS: unknown which */
-    uint8_t failures;   /* in a row; the exponent of the backoff */
-    uint8_t refusals;   /* in a row; the exponent of REFUSED's pause */
+    uint32_t held_bytes; /* of messages that wait for repairs */
+    uint8_t state;       /* enum session_state; written by session_enter() alone */
+    uint8_t then;        /* enum session_state: where CLOSING leads */
+    uint8_t told;        /* enum session_told */
+    uint8_t failed_in;   /* enum session_state: where the last failure struck */
+    uint8_t failed_sub;  /* enum session_sub: refused or ended; SESSION_NSUBS: unknown which */
+    uint8_t failures;    /* in a row; the exponent of the backoff */
+    uint8_t refusals;    /* in a row; the exponent of REFUSED's pause */
     uint8_t list_tries;
     uint8_t next_query; /* the oldest of queries_ms */
     uint16_t nrepairs;
