@@ -39,6 +39,15 @@ static void read_fields(struct json_reader *r, struct ddp_frame *f)
     f->fields = json_since(r, mark);
 }
 
+/* A null is what a missing one is (rocketchat.md 1.8). */
+static void read_error(struct json_reader *r, struct ddp_frame *f)
+{
+    if (json_peek(r) == JSON_KIND_NULL)
+        json_skip(r);
+    else
+        json_read_raw(r, &f->error);
+}
+
 static void read_member(struct json_reader *r, const struct json_key *key, struct ddp_frame *f)
 {
     if (json_key_is(key, "msg"))
@@ -52,7 +61,7 @@ static void read_member(struct json_reader *r, const struct json_key *key, struc
     else if (json_key_is(key, "result"))
         json_read_raw(r, &f->result);
     else if (json_key_is(key, "error"))
-        json_read_raw(r, &f->error);
+        read_error(r, f);
     else if (json_key_is(key, "subs"))
         json_read_if(r, JSON_KIND_ARRAY, &f->subs);
     else if (json_key_is(key, "session"))

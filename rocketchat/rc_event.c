@@ -189,6 +189,15 @@ static bool read_message(struct json_reader *r, struct rc_event *out)
     return out->message.id.len > 0;
 }
 
+/* Goes by once and is known by nothing: any object will do. */
+static bool read_ephemeral(struct json_reader *r, struct rc_event *out)
+{
+    if (!json_next_item(r) || json_peek(r) != JSON_KIND_OBJECT)
+        return false;
+    rc_message_read(r, &out->message);
+    return true;
+}
+
 /* {"roomParticipant":bool,...}: __my_messages__ only. */
 static bool read_participant(struct json_reader *r)
 {
@@ -244,7 +253,7 @@ static bool read_args(struct json_reader *r, struct rc_event *out)
 {
     switch (out->kind) {
     case RC_EVENT_EPHEMERAL:
-        return read_message(r, out);
+        return read_ephemeral(r, out);
     case RC_EVENT_SUBSCRIPTION:
         return read_changed_subscription(r, out);
     case RC_EVENT_ROOM:

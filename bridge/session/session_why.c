@@ -16,16 +16,16 @@ static bool is_connection_trouble(const char *code)
     return false;
 }
 
-/* "(code): hint. Tried again in 12 s." */
+/* "(code): hint. Tried again in 12 s." Due already: the timer is about to go off. */
 static void put_cause(const struct user_session *s, struct session_why *why, const char *what)
 {
     const char *hint = login_hint(s->code);
     const uint64_t now = session_now_ms(s->table);
     char next[64] = "Not tried again before the session starts anew.";
 
-    if (s->step_at_ms > now)
+    if (s->step_at_ms != 0)
         snprintf(next, sizeof next, "Tried again in %" PRIu64 " s.",
-                 (s->step_at_ms - now + 999) / 1000);
+                 s->step_at_ms > now ? (s->step_at_ms - now + 999) / 1000 : 0);
     snprintf(why->text, sizeof why->text, "%s (%s)%s%s. %s", what, s->code,
              hint == NULL ? "" : ": ", hint == NULL ? "" : hint, next);
 }
