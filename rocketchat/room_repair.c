@@ -90,6 +90,18 @@ static int64_t behind_overlap(int64_t since_ms)
     return since_ms <= INT64_MAX - OVERLAP_MS ? since_ms + OVERLAP_MS : INT64_MAX;
 }
 
+/* The newest of those told is what the room's next event shows again, if that is about a message
+ * which it does not show: it must be known then, however many others came since. */
+static void note_last(struct room *r, const struct rc_message *msg, uint64_t id)
+{
+    if ((msg->tmid.len > 0 && !msg->tshow) || rc_message_created_ms(msg) != r->told_ms)
+        return;
+    if (r->last != id)
+        r->last_updated_ms = RC_NO_DATE;
+    r->last = id;
+    r->unsure = 0;
+}
+
 enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_message *msg,
                                          int64_t since_ms)
 {
@@ -129,6 +141,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
     room_note_told(r, msg, sight);
+    note_last(r, msg, id);
     room_count_ahead(r, msg, sight);
     room_raise(&r->mark_ms, msg->updated_ms);
     if (r->last == id)

@@ -680,6 +680,29 @@ static void test_shown_before_its_subscription(void **state)
     assert_int_equal(repaired("b", 10, 10), ROOM_SIGHT_REPEAT);
 }
 
+/* The last message came by an answer, and was forgotten since. An event that shows it again is
+ * about another one. */
+static void test_last_of_an_answer_is_known(void **state)
+{
+    struct rc_message reply = message("r", "reply", 4.5, 4.5);
+    char id[16];
+
+    (void)state;
+    lacking(10, 1, "a", 1);
+    room_memory_gap(m);
+    assert_int_equal(repaired("b", 3, 3), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("c", 4, 4), ROOM_SIGHT_FIRST);
+    reply.tmid = SLICE_LIT("a");
+    assert_int_equal(room_memory_see_repaired(m, &reply, T(1) - 5000), ROOM_SIGHT_FIRST);
+    room_memory_repaired(m, SLICE_LIT("r"), T(4));
+    for (int i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        stream("other", id, 5 + i * 0.01, 5 + i * 0.01);
+    }
+    assert_int_equal(changed("r", 14, 20, "c", 4, 4), ROOM_SIGHT_REPEAT);
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) != RC_NO_DATE);
+}
+
 /* Of the last message's millisecond, in the list, another may be news. */
 static void test_ties_with_the_list(void **state)
 {
@@ -871,6 +894,7 @@ int main(void)
         TEST(test_pinned),
         TEST(test_room_before_its_subscription),
         TEST(test_shown_before_its_subscription),
+        TEST(test_last_of_an_answer_is_known),
         TEST(test_ties_with_the_list),
         TEST(test_absence),
         TEST(test_gap),
