@@ -426,5 +426,13 @@ bool room_memory_fill_subscriptions(struct room_memory *m, struct slice json)
 
 bool room_memory_fill_rooms(struct room_memory *m, struct slice json)
 {
-    return room_memory_fill(m, json, NULL, fill_room);
+    bool ok = room_memory_fill(m, json, NULL, fill_room);
+
+    m->rooms_listed |= ok;
+    return ok;
+}
+
+bool room_memory_is_listed(const struct room_memory *m)
+{
+    return m->listed && m->rooms_listed;
 }

@@ -23,7 +23,7 @@ static void write_room(const struct room_memory *m, const struct room *r, struct
 void room_state_write(const struct room_memory *m, struct byte_buf *out)
 {
     le_write(out, 1, VERSION);
-    le_write(out, 1, m->listed);
+    le_write(out, 1, room_memory_is_listed(m));
     le_write(out, 8, (uint64_t)m->floor_ms);
     le_write(out, 8, (uint64_t)m->messages_floor_ms);
     le_write(out, 2, m->rooms.count);
@@ -89,7 +89,7 @@ static bool read_room(struct room_memory *m, struct le_reader *in)
 
 static bool read_all(struct room_memory *m, struct le_reader *in)
 {
-    m->listed = le_read(in, 1) != 0;
+    m->listed = m->rooms_listed = le_read(in, 1) != 0;
     m->floor_ms = (int64_t)le_read(in, 8);
     m->messages_floor_ms = (int64_t)le_read(in, 8);
     for (uint64_t n = le_read(in, 2); n > 0; n--)

@@ -77,16 +77,27 @@ static bool compare(struct user_session *s, enum list which, struct slice json)
                : room_memory_check_rooms(s->rooms, json, on_moved, s);
 }
 
+static void begin_anew(struct user_session *s)
+{
+    session_repair_stop(s);
+    room_memory_free(s->rooms);
+    s->rooms = NULL;
+}
+
 void session_begin_gap(struct user_session *s)
 {
     const struct settings *settings = s->table->settings;
 
     if (s->rooms == NULL)
         return;
+    if (!room_memory_is_listed(s->rooms)) { /* every room would look as if joined in the gap */
+        begin_anew(s);
+        if (s->live_since_ms != 0 || s->restored)
+            session_resync(s, (struct slice){0}, "no-lists");
+        return;
+    }
     if (session_now_ms(s->table) - s->lost_at_ms > settings->catch_up.max_gap_ms) {
-        session_repair_stop(s);
-        room_memory_free(s->rooms);
-        s->rooms = NULL;
+        begin_anew(s);
         session_resync(s, (struct slice){0}, "gap-too-long");
         return;
     }

@@ -140,6 +140,45 @@ static void test_lists_over_rest_where_the_method_is_unknown(void **state)
     assert_true(was_pushed(0, "{\"rid\":\"r1\",\"_id\":\"s1\"}"));
 }
 
+#define OLD_SUBSCRIPTIONS "[{\"_id\":\"s1\",\"rid\":\"r1\",\"ts\":{\"$date\":1000}}]"
+#define OLD_ROOMS                                                                                  \
+    "[{\"_id\":\"r1\",\"msgs\":7,\"_updatedAt\":{\"$date\":9000},\"lastMessage\":{\"_id\":\"m7\"," \
+    "\"rid\":"                                                                                     \
+    "\"r1\",\"ts\":{\"$date\":9000},\"_updatedAt\":{\"$date\":9000}}}]"
+
+/* No list has come yet: nothing of what the first one shows was joined or missed meanwhile. */
+static void check_rooms_are_old(void)
+{
+    advance(session()->retry_in_ms + 100);
+    resumed("ddp2");
+    lists(OLD_SUBSCRIPTIONS, OLD_ROOMS);
+    assert_false(was_pushed(0, "getRoomSubscriptionChangedNotification"));
+    assert_int_equal(w.nasks, 0);
+    check_state(SESSION_LIVE);
+}
+
+static void test_rooms_are_old_after_a_refused_subscription(void **state)
+{
+    (void)state;
+    connect_first();
+    ddp_ok("login", RESUMED);
+    ddp_fail("sub", "500", 0);
+    check_rooms_are_old();
+    assert_false(was_pushed(0, "resyncRequired"));
+}
+
+static void test_rooms_are_old_after_a_loss_before_the_lists(void **state)
+{
+    (void)state;
+    connect_first();
+    ddp_ok("login", RESUMED);
+    all_ready();
+    ddp_ok("subscriptions/get", OLD_SUBSCRIPTIONS);
+    lose_connection();
+    check_rooms_are_old();
+    assert_true(was_pushed(0, "{\"rid\":null,\"reason\":\"no-lists\"}"));
+}
+
 static void test_failed_lists_are_tried_five_times(void **state)
 {
     (void)state;
@@ -362,6 +401,8 @@ int main(void)
         T(test_subscription_limited_for_too_long),
         T(test_ended_subscription_reconnects),
         T(test_lists_over_rest_where_the_method_is_unknown),
+        T(test_rooms_are_old_after_a_refused_subscription),
+        T(test_rooms_are_old_after_a_loss_before_the_lists),
         T(test_failed_lists_are_tried_five_times),
         T(test_resume_refused_logs_in_afresh),
         T(test_resume_refused_spares_a_newer_entry),
