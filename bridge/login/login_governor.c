@@ -19,8 +19,8 @@ enum {
     REFUSALS_WITHIN_MS = 5 * MINUTE_MS,
     /* What a server may tell us to wait, however wrong its headers are. */
     RATE_LONGEST_MS = 10 * MINUTE_MS,
-    /* Evenly over the second: twenty at its beginning would hold up who is there. A turn may come so
-     * much late without a loss of pace. */
+    /* Evenly over the second: twenty at its beginning would hold up who is there. A turn may come
+     * so much late without a loss of pace. */
     DDP_SLACK_MS = 50,
     DDP_BACK_OFF_MS = 10 * 1000, /* the interval of Rocket.Chat's DDP login rules */
 };
