@@ -20,21 +20,24 @@ static bool use(struct im_exchange *ex, struct slice user_id, struct slice token
     return true;
 }
 
-/* All is there that the call is made with. */
-static void go(struct im_exchange *ex)
+bool im_as_take_login(struct im_exchange *ex)
 {
-    uint64_t wait = 0;
+    uint64_t wait = im_logins_take(ex->proxy->shard->program->im_logins, uv_hrtime() / 1000000,
+                                   slice_of(ex->user_id));
 
-    if (im_path_is_login(ex->call))
-        wait = im_logins_take(ex->proxy->shard->program->im_logins, uv_hrtime() / 1000000,
-                              slice_of(ex->user_id));
-    if (wait == 0) {
-        im_exchange_send(ex);
-        return;
-    }
+    if (wait == 0)
+        return true;
     im_refuse(ex->req, 429, "Error, too many requests. Please slow down.",
               "error-too-many-requests", wait);
     im_exchange_over(ex, METRIC_IM_LIMITED);
+    return false;
+}
+
+/* All is there that the call is made with, but perhaps its body. */
+static void go(struct im_exchange *ex)
+{
+    if (!im_path_is_login(ex->call) || im_as_take_login(ex))
+        im_exchange_send(ex);
 }
 
 static void on_loan(void *arg, const struct session_loan *loan, const struct rc_error *error)

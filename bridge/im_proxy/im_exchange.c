@@ -1,5 +1,6 @@
 #include "bridge/im_proxy/im_exchange_internal.h"
 
+#include "bridge/im_proxy/im_method.h"
 #include "bridge/log/log.h"
 #include "bridge/program.h"
 #include "bridge/shard.h"
@@ -246,11 +247,21 @@ static void send_call(struct im_exchange *ex)
     }
 }
 
+/* Token and body are there. What is sent again has been looked at. */
+static void look_and_send(struct im_exchange *ex)
+{
+    struct slice body = ex->whole ? byte_buf_slice(&ex->body) : (struct slice){0};
+
+    if (ex->retried || !im_method_may_log_in(http_request_view(ex->req), ex->call, body) ||
+        im_as_take_login(ex))
+        send_call(ex);
+}
+
 void im_exchange_send(struct im_exchange *ex)
 {
     ex->token_in = true;
     if (!ex->collecting)
-        send_call(ex);
+        look_and_send(ex);
 }
 
 /* ---- the caller's side ---- */
@@ -288,7 +299,7 @@ static void on_readable(void *arg)
         return;
     collect(ex);
     if (!ex->collecting && ex->token_in)
-        send_call(ex);
+        look_and_send(ex);
 }
 
 static void on_writable(void *arg)

@@ -1,4 +1,5 @@
-/* bridge/im_proxy/im_logins.h - how often callers of the proxy may call Rocket.Chat's `login`.
+/* bridge/im_proxy/im_logins.h - how often callers of the proxy may call Rocket.Chat's `login`,
+ * by whichever road (im_path.h, im_method.h).
  *
  * Rocket.Chat takes 10 calls of it a minute from one address (rocketchat.md 5.2), and the address
  * is ours: what callers use up is missing to the logins of our own, and their wrong passwords get

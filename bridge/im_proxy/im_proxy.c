@@ -183,6 +183,8 @@ int im_proxy_open(struct shard *s, struct im_proxy **out)
     p->shard = s;
     p->prefix = slice_of(set->proxy.path);
     options.max_connections = ME_CONNECTIONS;
+    if (options.timeout_ms > set->proxy.idle_ms)
+        options.timeout_ms = set->proxy.idle_ms; /* a call waits no longer for it than for itself */
     rc = rest_client_new(&s->loop, &options, &p->rest);
     if (rc != 0)
         return rc;

@@ -19,6 +19,9 @@ enum {
     REFUSALS_WITHIN_MS = 5 * MINUTE_MS,
     /* What a server may tell us to wait, however wrong its headers are. */
     RATE_LONGEST_MS = 10 * MINUTE_MS,
+    /* Evenly over the second: twenty at its beginning would hold up who is there. A turn may come
+     * so much late without a loss of pace. */
+    DDP_SLACK_MS = 50,
     DDP_BACK_OFF_MS = 10 * 1000, /* the interval of Rocket.Chat's DDP login rules */
 };
 
@@ -48,8 +51,7 @@ struct login_governor {
     struct login_governor_options options;
     struct login_ticket *queue;
     struct rest_window rest;
-    uint64_t ddp_second_ms; /* when the current second of DDP logins began */
-    uint32_t ddp_used;      /* in it */
+    uint64_t ddp_due_us; /* when the next DDP login is due, in an even pace */
     uint64_t ddp_closed_until_ms;
     struct refusal *refusals;
     uint64_t refused_at_ms[REFUSALS_TO_PAUSE]; /* ring of the last ones, all users */
@@ -210,11 +212,9 @@ static uint64_t rest_ready_ms(const struct login_governor *g, uint64_t now_ms)
 static uint64_t ddp_ready_ms(const struct login_governor *g, uint64_t now_ms)
 {
     uint64_t ready = g->ddp_closed_until_ms > now_ms ? g->ddp_closed_until_ms : now_ms;
+    uint64_t due = g->ddp_due_us / 1000;
 
-    if (g->options.ddp_per_second > 0 && g->ddp_used >= g->options.ddp_per_second &&
-        ready < g->ddp_second_ms + 1000)
-        ready = g->ddp_second_ms + 1000;
-    return ready;
+    return ready + DDP_SLACK_MS >= due ? ready : due - DDP_SLACK_MS;
 }
 
 static void use_rest(struct login_governor *g, uint64_t now_ms)
@@ -241,11 +241,11 @@ static void use_rest(struct login_governor *g, uint64_t now_ms)
 
 static void use_ddp(struct login_governor *g, uint64_t now_ms)
 {
-    if (now_ms >= g->ddp_second_ms + 1000) {
-        g->ddp_second_ms = now_ms;
-        g->ddp_used = 0;
+    if (g->options.ddp_per_second > 0) {
+        if (g->ddp_due_us < now_ms * 1000)
+            g->ddp_due_us = now_ms * 1000;
+        g->ddp_due_us += 1000000 / g->options.ddp_per_second;
     }
-    g->ddp_used++;
     g->stats.granted_ddp++;
 }
 

@@ -279,8 +279,9 @@ static const struct settings_row rows[] = {
      .help = "Of one user at once, or of one address that brings no credentials. More: 429."},
     {COUNT("PushBridge:Proxy:LoginsPerMinute", proxy.logins_per_minute, 0, 1000, "3"),
      .unit = "calls",
-     .help = "Calls of Rocket.Chat's `login` that are passed on, of all callers; of one account 1. "
-             "Rocket.Chat takes 10 from an address, which are the bridge's own. More: 429."},
+     .help = "Calls of Rocket.Chat's `login`, and of what may be that by method.call, that are "
+             "passed on, of all callers; of one account 1. Rocket.Chat takes 10 from an address, "
+             "which are the bridge's own. More: 429."},
     {SECONDS("PushBridge:Proxy:IdentitySeconds", proxy.identity_ttl_ms, 100, HOUR, "60"),
      .help = "How long Rocket.Chat credentials that a caller brings are known to be good."},
     {COUNT("PushBridge:Proxy:Identities", proxy.identities, 1, 10000000, "10000"),

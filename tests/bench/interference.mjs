@@ -18,6 +18,7 @@ const READER_RATE = 4000; // a second, to the readers together: megabytes each i
 const QUEUE_BYTES = 65_536; // so that a reader that stopped is a slow consumer within a round
 const NEWCOMERS = 20;
 const CROWD = 1000;
+const CROWD_SECONDS = 50; // until all of it have logged in
 const STALLED = 100; // of the users that are there
 
 export async function measureInterference(report, { users = 1000, rounds = 5, seconds = 5 } = {}) {
@@ -35,7 +36,7 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
   let nextUser = users;
   const someUsers = (count) => (nextUser += count) - count;
 
-  async function round(trouble) {
+  async function round(trouble, time = seconds) {
     const readersFirst = someUsers(READERS);
     const newFirst = someUsers(NEWCOMERS);
     const readers = await load(readersFirst, READERS);
@@ -50,7 +51,7 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
     if (trouble === 'resolver') closeSync(openSync(slowFile, 'w'));
     await sleep(200);
     const coming = [open(newcomers, NEWCOMERS), ...(crowd ? [open(crowd, CROWD, 256)] : [])];
-    const found = await send(side, RATE, seconds);
+    const found = await send(side, RATE, time);
     await Promise.all(coming);
     await source.ask('side 0 0 0');
     if (trouble === 'rocketchat') await source.ask('unstall');
@@ -71,10 +72,11 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
     resolver: 'names take 3 s',
     logins: `${CROWD} users come at once`,
   };
-  let slow;
+  let slow, untilLive;
   const found = { none: [], reader: [], rocketchat: [], resolver: [], logins: [], elsewhere: [] };
   try {
     for (let i = 0; i < rounds; i++) for (const trouble of Object.keys(found)) found[trouble].push(await round(trouble));
+    untilLive = await round('logins', CROWD_SECONDS);
     slow = (await server.metrics())['pushbridge_connections_ended_total{reason="slow"}'];
     await second.stop();
     await stopSide(side);
@@ -83,8 +85,10 @@ export async function measureInterference(report, { users = 1000, rounds = 5, se
   }
   const p99 = (trouble) => median(found[trouble].map((r) => r.p99));
   for (const [trouble, text] of Object.entries(troubles)) {
-    const note = trouble === 'reader' ? `against a round without; ${slow} of ${READERS * rounds} closed as slow` : 'against a round without';
+    const notes = { reader: `; ${slow} of ${READERS * rounds} closed as slow`, logins: `, in the first ${seconds} s` };
+    const note = `against a round without${notes[trouble] ?? ''}`;
     report.row(`others' p99 while ${text}`, 'us', p99('none'), p99(trouble), 'ratio at most 1.5', note);
   }
+  report.row('... until they are live', 'us', p99('none'), untilLive.p99, 'ratio at most 1.5', `against a round without, in ${CROWD_SECONDS} s`);
   report.row('... against the same at another process', 'us', p99('elsewhere'), p99('logins'), 'ratio at most 1.5', 'they come to a second bridge on this core: the machine alone');
 }

@@ -313,6 +313,35 @@ test('logins by way of the proxy: a few a minute for all, one for each account, 
   for (const name of ['erin', 'frank']) assert.equal((await get(api('x'), bearer(name))).status, 200, name);
 });
 
+test('logins by method.call and method.callAnon count as such, by what the body says; other methods do not', async (t) => {
+  const { get, echoes } = await start(t, { 'PushBridge:Proxy:LoginsPerMinute': 1 });
+  const message = (method) => JSON.stringify({ message: JSON.stringify({ msg: 'method', id: '1', method, params: [] }) });
+  const post = (path, body, type = 'application/json', name = 'alice') => get(api(path), { ...bearer(name), 'Content-Type': type }, { method: 'POST', body });
+  for (const path of ['method.call/rooms:get', 'method.callAnon/login']) assert.equal((await post(path, message('rooms/get'))).status, 200, path);
+  assert.equal((await post('method.callAnon/login', message('login'))).status, 200);
+  const seen = echoes.length;
+  const inPieces = (req) => {
+    req.flushHeaders();
+    setTimeout(() => req.end(message('login')), 100); // behind the token
+  };
+  for (const [path, body, type] of [
+    ['method.callAnon/login', message('login')],
+    ['method.call/login', message('login')],
+    ['method.callAnon/rooms:get', message('login')],
+    ['Method.Call/x', message('login').replace('login', String.raw`log\\u0069n`)],
+    ['method.callAnon/x', inPieces],
+    ['method.callAnon/x', new URLSearchParams(JSON.parse(message('login'))).toString(), 'application/x-www-form-urlencoded'],
+    ['method.callAnon/x', message('x'.repeat(70_000))], // too long to be looked into
+  ]) {
+    const res = await post(path, body, type, 'bob');
+    assert.equal(res.status, 429, `${path} ${body}`);
+    assert.equal(res.json().errorType, 'error-too-many-requests');
+  }
+  assert.equal((await post('login', '{}')).status, 429, 'they are of one count');
+  assert.equal(echoes.length, seen);
+  assert.equal((await post('method.call/rooms:get', message('rooms/get'))).status, 200);
+});
+
 test('a wrong password in a proxied login is no end of the session\'s token', async (t) => {
   const { rc, get, logins } = await start(t, {}, { echo: false });
   const asked = () => rc.double.calls.get('GET /api/v1/me') ?? 0;
@@ -516,6 +545,16 @@ test('nobody waits for ever: a stalled server, a stalled caller, a caller that l
   gone.on('error', () => {});
   gone.end();
   await until('nothing runs any more', async () => (await metric(bridge, 'pushbridge_proxy_calls_running')) === '0');
+});
+
+test('a Rocket.Chat that does not say who a caller is: waited for no longer than for an answer', async (t) => {
+  const { rc, get } = await start(t, { 'PushBridge:Proxy:IdleSeconds': 0.5, 'PushBridge:Logins:TimeoutSeconds': 600 });
+  const own = await credentials(rc, 'super');
+  rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/me' }, do: 'stall', times: 1 });
+  const res = await get(api('x'), own.headers);
+  assert.deepEqual([res.status, res.json().success], [503, false]);
+  assert.equal(rc.double.faults.list().length, 0);
+  assert.equal(echoOf(await get(api('x'), own.headers)).user, 'super', 'who it is can be asked again');
 });
 
 /** Small steps from a seed, the same each time. */

@@ -42,6 +42,7 @@ static void on_wake(uint64_t at_ms, void *arg)
 static void advance(uint64_t to)
 {
     now = to;
+    asked_ms = 0;
     timer_wheel_advance(wheel, now);
 }
 
