@@ -4,11 +4,8 @@
 #include <time.h>
 
 static const char *const paths[] = {
-    [ROUTE_LOGIN] = "/api/v1/login",
-    [ROUTE_LOGOUT] = "/api/v1/logout",
-    [ROUTE_ME] = "/api/v1/me",
-    [ROUTE_INFO] = "/api/info",
-    [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
+    [ROUTE_LOGIN] = "/api/v1/login",     [ROUTE_LOGOUT] = "/api/v1/logout",
+    [ROUTE_ME] = "/api/v1/me",           [ROUTE_SUBSCRIPTIONS] = "/api/v1/subscriptions.get",
     [ROUTE_ROOMS] = "/api/v1/rooms.get",
 };
 
@@ -100,7 +97,6 @@ static void answer(struct rest_call *c, const struct rc_error *error)
     case ROUTE_ANY:
         c->fn.any(c->arg, c->status, byte_buf_slice(&c->body), error);
         break;
-    case ROUTE_INFO:
     case ROUTE_SUBSCRIPTIONS:
     case ROUTE_ROOMS:
     case ROUTE_MESSAGES:

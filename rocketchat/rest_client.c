@@ -142,16 +142,6 @@ struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, 
     return start_as(c, false, user_id, token);
 }
 
-struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg)
-{
-    struct rest_call *c = rest_call_new(client, ROUTE_INFO, arg);
-
-    if (c == NULL)
-        return NULL;
-    c->fn.json = fn;
-    return rest_call_start(c, false);
-}
-
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg)
 {

@@ -83,7 +83,6 @@ struct rest_call *rest_me(struct rest_client *client, struct slice user_id, stru
 /* The same, with the address of whom it is asked for (X-Forwarded-For), empty: without. */
 struct rest_call *rest_me_for(struct rest_client *client, struct slice user_id, struct slice token,
                               struct slice client_address, rest_me_fn fn, void *arg);
-struct rest_call *rest_info(struct rest_client *client, rest_json_fn fn, void *arg); /* /api/info */
 struct rest_call *rest_subscriptions_get(struct rest_client *client, struct slice user_id,
                                          struct slice token, rest_json_fn fn, void *arg);
 struct rest_call *rest_rooms_get(struct rest_client *client, struct slice user_id,

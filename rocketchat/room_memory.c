@@ -97,7 +97,10 @@ static enum room_sight sight_in_room(const struct room *r, const struct rc_room 
                                                               : ROOM_SIGHT_FIRST;
     if (!room_is_old(created, counted ? 0 : OVERLAP_MS, r->mark_ms))
         return ROOM_SIGHT_FIRST;
-    return msg->updated_ms > r->mark_ms ? ROOM_SIGHT_LATER : ROOM_SIGHT_REPEAT;
+    if (msg->updated_ms <= r->mark_ms)
+        return ROOM_SIGHT_REPEAT;
+    /* What was dated back shows when those in front of it are deleted. */
+    return room_is_dated_back(msg) ? ROOM_SIGHT_FIRST : ROOM_SIGHT_LATER;
 }
 
 /* r is as Rocket.Chat shows it. */

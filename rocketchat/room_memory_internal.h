@@ -71,6 +71,13 @@ static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
     return ms != RC_NO_DATE && mark_ms > INT64_MIN + gap_ms && ms <= mark_ms - gap_ms;
 }
 
+/* Nobody has touched it since, and still its dates are far apart: rocketchat.md 6.4. */
+static inline bool room_is_dated_back(const struct rc_message *msg)
+{
+    return !msg->edited && !msg->touched && msg->type.ptr == NULL &&
+           room_is_old(rc_message_created_ms(msg), BACKDATED_MS, msg->updated_ms);
+}
+
 /* From before the user's time in the room, or before the first list. */
 static inline bool room_is_before(const struct room *r, int64_t created_ms)
 {

@@ -123,9 +123,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
         bool foreign = room_is_before(r, created) || room_is_between(r, created);
         bool old = foreign || room_is_old(created, OVERLAP_MS, from) ||
                    (room_is_old(created, 0, from) && room_is_old(created, 0, m->messages_floor_ms));
-        bool untouched = !msg->edited && !msg->touched && msg->type.ptr == NULL &&
-                         room_is_old(created, BACKDATED_MS, msg->updated_ms) &&
-                         msg->updated_ms > from;
+        bool untouched = room_is_dated_back(msg) && msg->updated_ms > from;
 
         if (old && room_is_old(msg->updated_ms, 0, from))
             return ROOM_SIGHT_REPEAT; /* of the overlap: nothing new in it */

@@ -44,12 +44,6 @@ static void attempt(struct admin_agent *a);
 static void log_out_and_stop(struct admin_agent *a);
 static void finish_stop(struct admin_agent *a);
 
-const char *admin_state_name(enum admin_state state)
-{
-    assert((unsigned)state < ADMIN_NSTATES);
-    return names[state];
-}
-
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code)
 {
     if (last_error_code != NULL)

@@ -21,7 +21,6 @@ enum admin_state {
     ADMIN_REFUSED, /* wrong password, 2FA, ...: tried again in minutes */
     ADMIN_NSTATES,
 };
-const char *admin_state_name(enum admin_state state);
 
 struct admin_agent_options {
     uv_loop_t *loop;

@@ -489,12 +489,6 @@ void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms)
         http_sock_close(ws->sock);
 }
 
-void ws_conn_abort(struct ws_conn *ws)
-{
-    if (ws->state != WS_OVER)
-        http_sock_close(ws->sock);
-}
-
 bool ws_conn_has_room(const struct ws_conn *ws, size_t len)
 {
     const size_t limit = ws->sock->server->options.ws_queue_bytes;

@@ -54,7 +54,6 @@ void ws_conn_await_drain(struct ws_conn *ws); /* something is queued */
 
 /* Flushes what is queued, sends a close frame, waits wait_ms for the peer's, then drops TCP. */
 void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms);
-void ws_conn_abort(struct ws_conn *ws); /* no close frame; on_end(WS_END_LOST) follows */
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
 /* Bytes queued since the 101 answer, that answer included; modulo 2^32. */

@@ -85,3 +85,55 @@ test('freed memory is given back once many have left', async (t) => {
   open.forEach((raw) => raw.destroy());
   await until('the memory is given back', async () => (await trims()) === 1);
 });
+
+const proxied = (t, bridge, name) => {
+  const given = new AbortController();
+  t.after(() => given.abort());
+  return fetch(`${bridge.url}/im/api/v1/rooms.get`, { headers: { Authorization: `Bearer ${tokenFor(name)}` }, signal: given.signal });
+};
+const metric = async (bridge, name) => Number((await (await fetch(`${bridge.adminUrl}/metrics`)).text()).split('\n').find((l) => l.startsWith(`${name} `)).split(' ').at(-1));
+
+test('Limits:LoginQueue, TokenRequests: who is one too many is told at once, and may come again', async (t) => {
+  const cases = [
+    [{ 'PushBridge:Limits:LoginQueue': 1, 'PushBridge:Logins:MaxRunning': 1 }, ['alice', 'bob'], 1, "Rocket.Chat can't be logged in to now"],
+    [{ 'PushBridge:Limits:TokenRequests': 1, 'PushBridge:Shards': 1 }, ['alice'], 0, 'Too many logins wait'],
+  ];
+  for (const [settings, waiting, queued, words] of cases) {
+    const rc = await startDouble(t, { users: ['alice', 'bob', 'carol'] });
+    const bridge = await startBridge(t, rc.double, { ...settings, 'Im:LoginVia': 'rest', 'PushBridge:Logins:TimeoutSeconds': 600 });
+    rc.double.faults.add({ preset: 'rest-stalled', match: { path: '/api/v1/login' }, times: 1 });
+    for (const name of waiting) {
+      proxied(t, bridge, name).catch(() => {});
+      await until('it waits', async () => rc.double.faults.list().length === 0);
+    }
+    await until('they wait', async () => (await metric(bridge, 'pushbridge_login_queue')) === queued);
+    const res = await proxied(t, bridge, 'carol');
+    assert.equal(res.status, 503);
+    assert.match((await res.json()).error, new RegExp(words));
+    assert.ok(Number(res.headers.get('retry-after')) > 0);
+  }
+});
+
+test('Limits:RefusedUsers: so many refusals are remembered, and the oldest gives way', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'Im:LoginVia': 'rest', 'PushBridge:Limits:RefusedUsers': 1 });
+  // Another login than that of the user's session, which has a memory of its own.
+  const session = (name) => proxied(t, bridge, name);
+  const authenticate = (name) => fetch(`${bridge.url}/api/services/app/Im/Authenticate`, { method: 'POST', headers: { Authorization: `Bearer ${tokenFor(name)}` } });
+  const asked = [];
+  for (const [ask, name] of [[session, 'carol'], [session, 'dave'], [authenticate, 'dave'], [authenticate, 'carol']]) {
+    assert.notEqual((await ask(name)).status, 200);
+    asked.push(rc.double.calls.get('POST /api/v1/login'));
+  }
+  assert.deepEqual(asked, [1, 2, 2, 3]);
+});
+
+test('Limits:RestBodyBytes: a longer answer of Rocket.Chat is an error', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Limits:RestBodyBytes': 65_536, 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  const ask = () => fetch(`${bridge.url}/api/services/app/Chat/GetRooms`, { headers: { Authorization: `Bearer ${tokenFor('alice')}` } });
+  for (const [bytes, status] of [[60_000, 200], [70_000, 500], [60_000, 200]]) {
+    rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'respond', status: 200, headers: { 'Content-Type': 'application/json' }, body: { success: true, pad: 'x'.repeat(bytes) }, times: 1 });
+    assert.equal((await ask()).status, status, `${bytes}`);
+  }
+});

@@ -192,6 +192,18 @@ test('profile changes follow, once for a change', async (t) => {
   assert.equal(await counter('pushbridge_profile_updates_total{result="ok"}'), 1);
 });
 
+test('FollowsPerMinute: one profile, and the next waits', async (t) => {
+  const { rc, bridge, counter } = await begin(t, { 'PushBridge:Provisioning:FollowsPerMinute': 1, 'PushBridge:Shards': 1 }, { passwordFallback: true });
+  for (const name of ['alice', 'bob']) {
+    await Tab.open(t, CLIENTS.latest, bridge.hubUrl, tokenFor(name, { claims: { [EMAIL]: `${name}@new.example` } }));
+    await rc.live(name);
+  }
+  await until('the first', () => rc.user('alice').emails[0].address === 'alice@new.example');
+  await sleep(1500);
+  assert.notEqual(rc.user('bob').emails[0].address, 'bob@new.example');
+  assert.equal(await counter('pushbridge_profile_updates_total{result="ok"}'), 1);
+});
+
 test('a second factor on users.update: said once, nobody suffers', async (t) => {
   const { rc, bridge, counter } = await begin(t, {}, { createTokens: true });
   rc.admin.totp = true; // set up behind the login

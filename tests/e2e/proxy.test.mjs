@@ -272,6 +272,16 @@ test('credentials are asked about again when their time is over', async (t) => {
   assert.equal(echoOf(await get(api('x'), alice.headers)).user, 'alice');
 });
 
+test('Proxy:Identities: so many callers are remembered; the oldest is asked about again', async (t) => {
+  const { rc, get } = await start(t, { 'PushBridge:Proxy:Identities': 1, 'PushBridge:Proxy:IdentitySeconds': 3600, 'PushBridge:Shards': 1 });
+  const [alice, bob] = [await credentials(rc, 'alice'), await credentials(rc, 'bob')];
+  const before = rc.double.calls.get('GET /api/v1/me') ?? 0;
+  for (const [own, asked] of [[alice, 1], [alice, 1], [bob, 2], [bob, 2], [alice, 3]]) {
+    assert.equal((await get(api('x'), own.headers)).status, 200);
+    assert.equal(rc.double.calls.get('GET /api/v1/me') - before, asked);
+  }
+});
+
 test('a logout with a JWT ends nothing, and never reaches Rocket.Chat', async (t) => {
   const { get, logins, echoes } = await start(t);
   const before = logins();

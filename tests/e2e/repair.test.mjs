@@ -212,3 +212,22 @@ test('MessageSource=last-message, ExcludeTypes, SubscriptionShape', async (t) =>
     assert.equal(tab.of('getRoomSubscriptionChangedNotification').find((c) => c.method === 'insert').msg._id, room._id);
   });
 });
+
+const GAPS = [
+  [{ 'PushBridge:CatchUp:MaxGapSeconds': 0 }, 1, 'gap-too-long'],
+  [{ 'PushBridge:CatchUp:MaxMessages': 3 }, 4, 'too-many-messages'],
+];
+for (const [settings, n, reason] of GAPS)
+  test(`a gap beyond what is caught up with is told: ${Object.keys(settings)[0]}`, async (t) => {
+    const { double, general, post, tabs, user, live } = await scene(t, { settings: { ...settings, 'PushBridge:Session:BackoffMinSeconds': 0.5 } });
+    const ended = double.sessionsOf(user('alice')._id);
+    for (const session of ended) session.drop();
+    for (const text of numbers(n)) post(general, 'bob', text);
+    await until('the first connection is over', () => !double.sessionsOf(user('alice')._id).some((s) => ended.includes(s)));
+    await live('alice');
+    await tabs.alice.until('told', (x) => x.of('resyncRequired').length > 0);
+    assert.deepEqual(tabs.alice.of('resyncRequired').map((r) => r.reason), [reason]);
+    post(general, 'bob', 'behind it');
+    await tabs.alice.until('the next', (x) => x.texts().includes('behind it'));
+    assert.deepEqual(tabs.alice.texts(), ['behind it']);
+  });

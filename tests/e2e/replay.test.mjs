@@ -103,14 +103,19 @@ test('on the wire: the night in between: nothing is repeated', async (t) => {
   await witness.leave();
 });
 
-test('more than is kept is told, not repeated', async (t) => {
-  const { bridge, live, say, metric } = await scene(t, { 'PushBridge:Replay:RingEvents': 5 });
+const TOO_MUCH = [
+  [{ 'PushBridge:Replay:RingEvents': 5 }, numbers(10)],
+  [{ 'PushBridge:Replay:RingBytes': 4096 }, numbers(10).map((n) => n.repeat(1000))],
+  [{ 'PushBridge:Replay:TotalBytes': 65_536, 'PushBridge:Shards': 1 }, numbers(10).map((n) => n.repeat(10_000))],
+];
+for (const [settings, texts] of TOO_MUCH) test(`more than is kept is told, not repeated: ${Object.keys(settings)[0]}`, async (t) => {
+  const { bridge, live, say, metric } = await scene(t, settings);
   const lost = await RawTab.open(bridge.port);
   const witness = await RawTab.open(bridge.port, 'B');
   await live('alice');
   lost.lose();
   await until('its slot', async () => (await metric(SLOTS('left'))) === 1);
-  for (const text of numbers(10)) say(text);
+  for (const text of texts) say(text);
   await witness.until(10);
   const raw = await openHub(bridge.port, tokenFor('alice')); // another kind of client, without a User-Agent
   const back = await RawConnection.open(bridge.port);

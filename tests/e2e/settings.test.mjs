@@ -1,6 +1,7 @@
 // Settings that no other test turns: each is seen to act.
 import assert from 'node:assert/strict';
 import { createCipheriv, pbkdf2Sync } from 'node:crypto';
+import http from 'node:http';
 import https from 'node:https';
 import test from 'node:test';
 import { makeCertificates } from '../lib/certificates.mjs';
@@ -190,4 +191,27 @@ test('JwksCaFile, JwksRefreshSeconds: a key set by https, read again by the cloc
   assert.equal(await status(wary, tokenBy(keys[0])), 401, 'the system knows no such authority');
   await until('logged', () => wary.logs.some((line) => /jwks/i.test(line) && /warn|error/.test(line)));
   assert.ok(fetches >= before);
+});
+
+test('JwksTimeoutSeconds: a fetch that is not answered is given up, and the next one comes', async (t) => {
+  const asked = { '/short': 0, '/long': 0 };
+  const server = http.createServer((req) => asked[req.url]++); // and no answer
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const ask = (path, seconds) => startBridge(t, null, {
+    'Authentication:JwtBearer:SecurityKey': undefined,
+    'PushBridge:Auth:Algorithms': ['ES256'],
+    'PushBridge:Auth:Jwks': `http://127.0.0.1:${server.address().port}${path}`,
+    'PushBridge:Auth:JwksRefreshSeconds': 0.1,
+    'PushBridge:Auth:JwksTimeoutSeconds': seconds,
+  });
+  await ask('/long', 600);
+  await until('one that waits', () => asked['/long'] > 0);
+  const bridge = await ask('/short', 0.1);
+  await until('the third', () => asked['/short'] >= 3);
+  assert.ok(bridge.logged('jwks_failed').length > 0);
+  assert.equal(asked['/long'], 1);
 });

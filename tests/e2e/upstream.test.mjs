@@ -1,5 +1,6 @@
 // The way to Rocket.Chat: TLS, proxies, the token's time, and what settings make of events.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
@@ -151,6 +152,26 @@ test('Im:Proxy: REST and DDP go through it, with TLS and without', async (t) => 
     assert.equal(proxy.asked.filter((line) => line.includes('/api/v1/login')).length, tls ? 0 : 1, proxy.asked.join());
     await bridge.stop();
   }
+});
+
+test('Auth:JwksProxy: the key set is fetched through it, and nothing goes around it', async (t) => {
+  let fetches = 0;
+  const server = http.createServer((req, res) => {
+    fetches++;
+    res.end(JSON.stringify({ keys: [{ kid: '1', use: 'sig', alg: 'ES256', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }) }] }));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close().closeAllConnections());
+  const url = `http://127.0.0.1:${server.address().port}/keys`;
+  const settings = { 'Authentication:JwtBearer:SecurityKey': undefined, 'PushBridge:Auth:Algorithms': ['ES256'], 'PushBridge:Auth:Jwks': url };
+  const proxy = await startProxy(t);
+  const bridge = await startBridge(t, null, { ...settings, 'PushBridge:Auth:JwksProxy': proxy.url }, GARBAGE);
+  await until('the keys', () => bridge.logged('jwks_loaded').length > 0);
+  assert.ok(proxy.asked.includes(`GET ${url}`), proxy.asked.join());
+  const before = fetches;
+  const cutOff = await startBridge(t, null, { ...settings, 'PushBridge:Auth:JwksProxy': 'http://127.0.0.1:1' });
+  await until('told', () => cutOff.logged('jwks_failed').length > 0);
+  assert.equal(fetches, before);
 });
 
 test('a proxy that is not there: the session backs off, nothing goes around it', async (t) => {

@@ -229,6 +229,12 @@ static void on_done(void *arg, const struct rc_error *error)
     note(arg, error);
 }
 
+/* Some call, where it does not matter which. */
+static struct rest_call *ask(struct got *g)
+{
+    return rest_rooms_get(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_json, g);
+}
+
 static void on_any(void *arg, long status, struct slice body, const struct rc_error *error)
 {
     struct got *g = arg;
@@ -327,25 +333,21 @@ static void test_calls_on_one_connection(void **state)
     assert_non_null(rest_rooms_get(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_json, &g));
     run_until(&g.calls, 4);
     assert_true(server_saw("GET /chat/api/v1/rooms.get HTTP/1.1\r\n"));
-    assert_non_null(rest_info(client, on_json, &g));
-    run_until(&g.calls, 5);
-    assert_true(server_saw("GET /chat/api/info HTTP/1.1\r\n"));
-    assert_false(server_saw("X-Auth-Token"));
 
     assert_non_null(rest_me(client, SLICE_LIT("u9"), SLICE_LIT("tok"), on_me, &g));
-    run_until(&g.calls, 6);
+    run_until(&g.calls, 5);
     assert_int_equal(g.result, RC_MALFORMED); /* a login's answer is no `me` */
     assert_false(server_saw("X-Forwarded-For"));
     assert_non_null(
         rest_me_for(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("10.0.0.7"), on_me, &g));
-    run_until(&g.calls, 7);
+    run_until(&g.calls, 6);
     assert_true(server_saw("X-Forwarded-For: 10.0.0.7\r\n"));
     assert_non_null(rest_messages_since(client, SLICE_LIT("u9"), SLICE_LIT("tok"), SLICE_LIT("r&1"),
                                         1714557600123, on_json, &g));
-    run_until(&g.calls, 8);
+    run_until(&g.calls, 7);
     assert_true(server_saw("GET /chat/api/v1/chat.syncMessages?roomId=r%261&lastUpdate="
                            "2024-05-01T10%3A00%3A00.123Z HTTP/1.1\r\n"));
-    assert_int_equal(server.played, 8);
+    assert_int_equal(server.played, 7);
     client_stop();
     server_stop();
 }
@@ -368,12 +370,12 @@ static void test_the_servers_clock(void **state)
     server.scripts[1] = dated;
     client_start("http://127.0.0.1", NULL, NULL);
     assert_false(rest_client_clock(client, &ahead));
-    assert_non_null(rest_info(client, on_json, &g));
+    assert_non_null(ask(&g));
     run_until(&g.calls, 1);
     assert_false(rest_client_clock(client, &ahead));
     clock_gettime(CLOCK_REALTIME, &before);
     for (int i = 2; i <= 3; i++) {
-        assert_non_null(rest_info(client, on_json, &g));
+        assert_non_null(ask(&g));
         run_until(&g.calls, i);
         clock_gettime(CLOCK_REALTIME, &after);
         assert_true(rest_client_clock(client, &ahead));
@@ -538,7 +540,7 @@ static void test_endless_answers_are_cut(void **state)
         server_start(NULL);
         server_go(&s);
         client_start("http://127.0.0.1", NULL, NULL);
-        rest_info(client, on_json, &g);
+        ask(&g);
         run_until(&g.calls, i + 1);
         assert_int_equal(g.result, RC_MALFORMED);
         assert_string_equal(g.code, "answer-too-large");
@@ -559,7 +561,7 @@ static void test_unreachable(void **state)
     server_start(NULL); /* bound, then closed: nobody listens there */
     close(server.listener);
     client_start("http://127.0.0.1", NULL, NULL);
-    rest_info(client, on_json, &g);
+    ask(&g);
     run_until(&g.calls, 1);
     assert_int_equal(g.result, RC_UNREACHABLE);
     assert_string_equal(g.code, "connection-refused");
@@ -579,8 +581,8 @@ static void test_cancel_and_free(void **state)
     server_start(NULL);
     server_go(&s);
     client_start("http://127.0.0.1", NULL, NULL);
-    call = rest_info(client, on_json, &a);
-    rest_info(client, on_json, &b);
+    call = ask(&a);
+    ask(&b);
     uv_run(&loop, UV_RUN_NOWAIT);
     rest_call_cancel(call);
     rest_call_cancel(call); /* twice is once */
@@ -610,7 +612,7 @@ static void test_environment_is_ignored(void **state)
     server_start(NULL);
     server_go(&s);
     client_start("http://127.0.0.1", NULL, NULL);
-    rest_info(client, on_json, &g);
+    ask(&g);
     run_until(&g.calls, 1);
     assert_int_equal(g.result, RC_OK);
     client_stop();
@@ -618,7 +620,7 @@ static void test_environment_is_ignored(void **state)
     /* With a proxy it is asked for the whole URL, whatever no_proxy says. */
     snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", server.port);
     client_start("http://chat.invalid", NULL, proxy);
-    rest_info(client, on_json, &g);
+    ask(&g);
     run_until(&g.calls, 2);
     assert_int_equal(g.result, RC_OK);
     assert_true(server_saw("GET http://chat.invalid:"));
@@ -701,7 +703,7 @@ static void test_tls(void **state)
         server_start(make_tls(tls[i].san, ca_path));
         server_go(&s);
         client_start("https://127.0.0.1", tls[i].use_ca ? ca_path : NULL, NULL);
-        rest_info(client, on_json, &g);
+        ask(&g);
         run_until(&g.calls, 1);
         if (g.result != tls[i].want || strcmp(g.code, tls[i].code) != 0)
             fail_msg("%s: %s %s", tls[i].name, rc_result_name(g.result), g.code);

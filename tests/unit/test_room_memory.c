@@ -115,6 +115,8 @@ static void test_first_later_repeat(void **state)
 
 static void test_nothing_old_looks_new(void **state)
 {
+    struct rc_room room = {.id = SLICE_LIT("r1"), .msgs = 42, .updated_ms = T(600)};
+
     (void)state;
     fill_one();
     /* The last message is deleted, and the one just before it is shown, not told. */
@@ -131,7 +133,9 @@ static void test_nothing_old_looks_new(void **state)
     /* Deleted, and a thread reply at the same time: the counter alone would call it new. */
     assert_int_equal(changed("r1", 43, 504, "m39", 20, 20), ROOM_SIGHT_REPEAT);
     /* An old message shows for the first time, edited. */
-    assert_int_equal(changed("r1", 42, 600, "m38", 19, 600), ROOM_SIGHT_LATER);
+    room.last_message = message("r1", "m38", 19, 600);
+    room.last_message.edited = true;
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_LATER);
 }
 
 static void test_rooms_without_a_list(void **state)
@@ -703,6 +707,22 @@ static void test_last_of_an_answer_is_known(void **state)
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) != RC_NO_DATE);
 }
 
+/* Dated back, it does not show until the last one is deleted; edited, it seems an old one. */
+static void test_dated_back_and_shown(void **state)
+{
+    struct rc_room room = {.id = SLICE_LIT("r"), .msgs = 10, .updated_ms = T(111)};
+
+    (void)state;
+    lacking(10, 100, "a", 100);
+    lacking(11, 110, "a", 100);
+    room.last_message = message("r", "b", 20, 109);
+    room.last_message.edited = true;
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_LATER);
+    room.last_message = message("r", "c", 20, 110);
+    assert_int_equal(room_memory_see_room(m, RC_UPDATED, &room, NULL), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("c", 20, 110), ROOM_SIGHT_REPEAT);
+}
+
 /* Of the last message's millisecond, in the list, another may be news. */
 static void test_ties_with_the_list(void **state)
 {
@@ -895,6 +915,7 @@ int main(void)
         TEST(test_room_before_its_subscription),
         TEST(test_shown_before_its_subscription),
         TEST(test_last_of_an_answer_is_known),
+        TEST(test_dated_back_and_shown),
         TEST(test_ties_with_the_list),
         TEST(test_absence),
         TEST(test_gap),

@@ -14,7 +14,7 @@ static bool ended, inside_call;
 static enum ws_end how;
 static unsigned code, ends, written;
 static uint64_t last_born;
-static enum { DATA_KEEP, DATA_ECHO, DATA_CLOSE, DATA_ABORT } on_data_does;
+static enum { DATA_KEEP, DATA_ECHO, DATA_CLOSE } on_data_does;
 
 static void send_text(struct ws_conn *to, const char *text, bool over_limit, enum ws_send want)
 {
@@ -41,8 +41,6 @@ static void on_data(struct ws_conn *w, void *arg, const uint8_t *bytes, size_t l
         send_text(w, "echo", false, WS_SEND_OK);
     if (on_data_does == DATA_CLOSE)
         ws_conn_close(w, 1000, 200);
-    if (on_data_does == DATA_ABORT)
-        ws_conn_abort(w);
 }
 
 static void on_end(struct ws_conn *w, void *arg, enum ws_end h, unsigned c)
@@ -51,7 +49,6 @@ static void on_end(struct ws_conn *w, void *arg, enum ws_end h, unsigned c)
     assert_false(inside_call);
     send_text(w, "too late", false, WS_SEND_CLOSED);
     ws_conn_close(w, 1000, 1);
-    ws_conn_abort(w);
     ended = true;
     how = h;
     code = c;
@@ -378,17 +375,6 @@ static void test_callbacks_that_act(void **state)
     assert_int_equal(how, WS_END_CLEAN);
     assert_int_equal(code, 1000);
     close(fd);
-
-    fd = open_ws();
-    on_data_does = DATA_ABORT;
-    send_frame(fd, 0x81, "hi", 2);
-    send_frame(fd, 0x81, "hi", 2);
-    assert_true(lb_wait(&lb, fd, &got, NULL));
-    assert_true(lb_wait_flag(&lb, &ended));
-    assert_int_equal(data.len, 2);
-    assert_int_equal(how, WS_END_LOST);
-    assert_int_equal(got.len, 0);
-    close(fd);
     finish();
 }
 
@@ -438,28 +424,6 @@ static void test_closing(void **state)
         if (!cases[i].leave)
             close(fd);
     }
-    finish();
-}
-
-static void test_abort(void **state)
-{
-    struct http_options o = options();
-    int fd;
-
-    (void)state;
-    begin(&o);
-    fd = open_ws();
-    send_text(ws, "never seen", false, WS_SEND_OK);
-    inside_call = true;
-    ws_conn_abort(ws);
-    ws_conn_abort(ws);
-    inside_call = false;
-    send_text(ws, "refused", false, WS_SEND_CLOSED);
-    assert_true(lb_wait_flag(&lb, &ended));
-    assert_int_equal(how, WS_END_LOST);
-    assert_true(lb_wait(&lb, fd, &got, NULL));
-    assert_int_equal(got.len, 0);
-    close(fd);
     finish();
 }
 
@@ -752,21 +716,13 @@ static void test_counted_by_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_early_frames),
-        cmocka_unit_test(test_send_order),
-        cmocka_unit_test(test_callbacks_that_act),
-        cmocka_unit_test(test_closing),
-        cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_slow_is_not_stalled),
-        cmocka_unit_test(test_ping_flood),
-        cmocka_unit_test(test_close_frame_is_last),
-        cmocka_unit_test(test_queued_before_close),
-        cmocka_unit_test(test_server_closes),
-        cmocka_unit_test(test_connect_disconnect),
+        cmocka_unit_test(test_handshake),           cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_early_frames),        cmocka_unit_test(test_send_order),
+        cmocka_unit_test(test_callbacks_that_act),  cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_slow_reader),         cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_slow_is_not_stalled), cmocka_unit_test(test_ping_flood),
+        cmocka_unit_test(test_close_frame_is_last), cmocka_unit_test(test_queued_before_close),
+        cmocka_unit_test(test_server_closes),       cmocka_unit_test(test_connect_disconnect),
         cmocka_unit_test(test_counted_by_address),
     };
 
