@@ -79,7 +79,7 @@ struct slice room_memory_subscription_removed(struct room_memory *m,
  * REST (the latter with an envelope). False: no such thing, and nothing was changed. */
 bool room_memory_fill_subscriptions(struct room_memory *m, struct slice json);
 bool room_memory_fill_rooms(struct room_memory *m, struct slice json);
-/* Both were filled in. Before that, all that a list shows would look new after a gap. */
+/* Both came. Before that, all that a list shows would look new after a gap. */
 bool room_memory_is_listed(const struct room_memory *m);
 
 /* --- repair (room_repair.c); dates are server time --- */

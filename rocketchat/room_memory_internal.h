@@ -37,7 +37,7 @@ struct room_memory {
     bool pinned;             /* answers are under way: what they may bring again is kept */
     bool forgot_deletions;
     bool listed;               /* a list of subscriptions was filled in ... */
-    bool rooms_listed;         /* ... and one of rooms */
+    bool rooms_listed;         /* ... and one of rooms came */
     int64_t floor_ms;          /* highest mark of the rooms forgotten */
     int64_t messages_floor_ms; /* highest date of the messages forgotten */
     int64_t pinned_floor_ms;   /* ... while pinned */

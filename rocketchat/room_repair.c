@@ -221,8 +221,10 @@ bool room_memory_check_rooms(struct room_memory *m, struct slice json,
                              void (*fn)(void *arg, struct slice rid, int64_t moved), void *arg)
 {
     struct room_check to = {fn, arg};
+    bool ok = room_memory_fill(m, json, &to, check_room);
 
-    return room_memory_fill(m, json, &to, check_room);
+    m->rooms_listed |= ok; /* over REST a session's first list is compared, too */
+    return ok;
 }
 
 static void mark_listed(struct room_memory *m, struct json_reader *list, void *arg)
