@@ -1,5 +1,7 @@
 #include "bridge/shard_http.h"
 
+#include "bridge/abp/abp.h"
+#include "bridge/abp/abp_envelope.h"
 #include "bridge/admin/metrics.h"
 #include "bridge/hub/audience.h"
 #include "bridge/hub/hub_caller.h"
@@ -125,6 +127,18 @@ static void on_note(void *arg, enum http_note note, int status, const char *deta
              LOG_SLICE("address", client_address));
 }
 
+static bool on_refusal(void *arg, const struct http_view *head, int status, const char *why,
+                       const char **content_type, struct byte_buf *body)
+{
+    const struct shard *s = arg;
+
+    if (head->listener_tag != ROUTES_PUBLIC || !abp_is_for(s, head))
+        return false;
+    *content_type = "application/json";
+    abp_envelope_error(body, &(struct abp_error){.status = status, .message = why});
+    return true;
+}
+
 static void on_written(void *arg, uint64_t born_ns)
 {
     struct shard *s = arg;
@@ -157,6 +171,7 @@ static int open_server(struct shard *s)
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
+        .on_refusal = on_refusal,
         .on_written = on_written,
         .arg = s,
     };

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 
 #define MAX_CONNECTIONS 16 /* to Rocket.Chat, of one shard */
-#define TEXT_MAX 512       /* of Rocket.Chat's words that are passed on */
-
-static const char try_again[] = "Rocket.Chat did not answer in time. Please try again.";
 
 static uint64_t now_ms(const struct abp *a)
 {
@@ -140,105 +137,6 @@ static bool came(struct abp_call *c)
     return waited_for;
 }
 
-/* ---- what went wrong ---- */
-
-static void fail_nomem(struct abp_call *c)
-{
-    const struct abp_error error = {
-        .status = 500, .code = 503, .message = "The bridge is overloaded. Please try again."};
-
-    abp_fail(c, &error);
-}
-
-static void fail_loan(struct abp_call *c, const struct rc_error *e)
-{
-    struct abp_error error = {
-        .status = 500, .details = slice_of(e->code), .retry_after_ms = e->retry_after_ms};
-
-    switch (e->result) {
-    case RC_REFUSED:
-        error.code = 403;
-        error.message = c->as_admin ? "The bridge has no administrator at Rocket.Chat."
-                                    : "Rocket.Chat does not let this user in.";
-        break;
-    case RC_TIMED_OUT:
-        error.code = 504;
-        error.message = "The login at Rocket.Chat is not through yet. Please try again.";
-        break;
-    default:
-        error.code = 503;
-        error.message = "Rocket.Chat is not available right now. Please try again.";
-        break;
-    }
-    abp_fail(c, &error);
-}
-
-/* Rocket.Chat's own words, in text; empty: it had none. */
-static struct slice error_text(struct slice body, char text[TEXT_MAX])
-{
-    struct json_reader r;
-    struct slice key, raw = {0};
-    size_t len = 0;
-
-    json_reader_init(&r, body.ptr, body.len, 32);
-    if (!json_enter_object(&r))
-        return (struct slice){0};
-    while (json_next_key(&r, &key)) {
-        if (json_string_is(key, "error") && json_peek(&r) == JSON_KIND_STRING)
-            json_read_string(&r, &raw);
-        else
-            json_skip(&r);
-    }
-    if (!json_end(&r) || raw.len == 0 || !json_string_unescape(raw, text, TEXT_MAX - 1, &len))
-        return (struct slice){0};
-    text[len] = '\0';
-    return slice_of(text); /* up to a NUL, if there is one */
-}
-
-static void fail_upstream(struct abp_call *c, long status, struct slice body,
-                          const struct rc_error *e)
-{
-    char text[TEXT_MAX];
-    struct slice words = error_text(body, text);
-    struct abp_error error = {.status = 500,
-                              .code = status > 0 ? (int)status : 503,
-                              .message = words.len > 0 ? text : "Rocket.Chat refused the call.",
-                              .details = slice_of(e->code),
-                              .retry_after_ms = e->retry_after_ms};
-
-    switch (e->result) {
-    case RC_NOT_FOUND:
-        error.status = 404;
-        break;
-    case RC_TIMED_OUT:
-        error.code = 504;
-        error.message = try_again;
-        break;
-    case RC_UNREACHABLE:
-    case RC_SERVER_ERROR:
-    case RC_MALFORMED:
-    case RC_NOMEM:
-    case RC_CANCELLED:
-        error.message = "Rocket.Chat is not available right now. Please try again.";
-        break;
-    case RC_RATE_LIMITED:
-        error.code = 429;
-        break;
-    case RC_TWO_FACTOR:
-        error.message = "Rocket.Chat asks for a second factor, which a bridge can't give.";
-        break;
-    default:
-        /* No code of its own, alas: rocketchat.md 5.3. */
-        if (slice_eq(words, SLICE_LIT("User not found.")))
-            error.status = 404;
-        else if (strcmp(e->code, "invalid-params") == 0 ||
-                 strcmp(e->code, "error-invalid-params") == 0)
-            error.status = 400;
-        break;
-    }
-    abp_fail(c, &error);
-}
-
 /* ---- time ---- */
 
 static void on_timer(uv_timer_t *timer);
@@ -256,12 +154,11 @@ static void arm(struct abp *a)
 
 static void on_timer(uv_timer_t *timer)
 {
-    static const struct abp_error late = {.status = 500, .code = 504, .message = try_again};
     struct abp *a = timer->data;
 
     while (a->first != NULL && a->first->until_ms <= now_ms(a)) {
         metrics_inc(a->shard->metrics, METRIC_ABP_TIMED_OUT);
-        abp_fail(a->first, &late); /* what is under way goes on, and finds nobody */
+        abp_fail_late(a->first); /* what is under way goes on, and finds nobody */
     }
     arm(a);
 }
@@ -292,9 +189,9 @@ static void on_called(void *arg, const struct lent_answer *a, const struct rc_er
     if (!came(c))
         return;
     if (error != NULL && a->no_token)
-        fail_loan(c, error);
+        abp_fail_loan(c, error);
     else if (error != NULL)
-        fail_upstream(c, a->status, a->body, error);
+        abp_fail_upstream(c, a->status, a->body, error);
     else if (c->action == ABP_DELETE_USER)
         answer(c, NULL, (struct slice){0});
     else
@@ -330,7 +227,7 @@ static void call_rocketchat(struct abp_call *c)
     };
 
     if (lent_call_start(c->abp->shard, &request, on_called, c) == NULL)
-        fail_nomem(c);
+        abp_fail_nomem(c);
     else
         c->pending++;
 }
@@ -345,7 +242,7 @@ static void on_handed(void *arg, const struct session_loan *loan, const struct r
     if (!came(c))
         return;
     if (error != NULL) {
-        fail_loan(c, error);
+        abp_fail_loan(c, error);
         return;
     }
     if (loan != NULL) {
@@ -356,7 +253,7 @@ static void on_handed(void *arg, const struct session_loan *loan, const struct r
         byte_buf_putc(&json, '}');
     }
     if (byte_buf_failed(&json))
-        fail_nomem(c);
+        abp_fail_nomem(c);
     else
         answer(c, NULL, byte_buf_slice(&json)); /* of Logout: null */
     if (json.data != NULL)
@@ -373,7 +270,7 @@ static void on_status(void *arg, const struct session_status *status)
         return;
     abp_status_write(&json, status);
     if (byte_buf_failed(&json))
-        fail_nomem(c);
+        abp_fail_nomem(c);
     else
         answer(c, NULL, byte_buf_slice(&json));
     byte_buf_free(&json);
@@ -458,7 +355,7 @@ void abp_call_start(struct abp_call *c)
     if (ok)
         c->pending++;
     else
-        fail_nomem(c);
+        abp_fail_nomem(c);
 }
 
 int abp_open(struct shard *s, struct abp **out)

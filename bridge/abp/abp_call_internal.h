@@ -1,7 +1,8 @@
 /* bridge/abp/abp_call_internal.h - one request to a route of ABP's shape, until it is answered.
  *
- *   abp.c       which route, who may
- *   abp_call.c  its life: a token lent, one call of Rocket.Chat's, the answer in time
+ *   abp.c          which route, who may
+ *   abp_call.c     its life: a token lent, one call of Rocket.Chat's, the answer in time
+ *   abp_failure.c  what the answer says where one of these failed
  */
 #ifndef BRIDGE_ABP_ABP_CALL_INTERNAL_H
 #define BRIDGE_ABP_ABP_CALL_INTERNAL_H
@@ -12,6 +13,7 @@
 #include "bridge/abp/abp_map.h"
 #include "bridge/identity/user.h"
 #include "bridge/im_proxy/im_counts.h"
+#include "rocketchat/rc_result.h"
 
 enum abp_action {
     ABP_AUTHENTICATE,
@@ -59,5 +61,13 @@ void abp_call_gone(struct abp_call *c);
 void abp_answer(struct abp *a, struct http_request *req, const struct abp_error *error,
                 struct slice result); /* error NULL: the result */
 void abp_fail(struct abp_call *c, const struct abp_error *error);
+
+/* ---- abp_failure.c: the answer, after which c is gone ---- */
+void abp_fail_nomem(struct abp_call *c);
+void abp_fail_late(struct abp_call *c);
+void abp_fail_loan(struct abp_call *c, const struct rc_error *e); /* no token could be had */
+/* status 0: nothing came. */
+void abp_fail_upstream(struct abp_call *c, long status, struct slice body,
+                       const struct rc_error *e);
 
 #endif

@@ -207,7 +207,8 @@ static bool read_proxy_header(struct http_conn *c)
     return true;
 }
 
-/* A head that was read, but announces a body too long, still says whose page may read the 413. */
+/* A head that was read, but announces a body too long or of no length, still says whose page may
+ * read the 413 or 411. */
 static void refuse_bad(struct http_conn *c)
 {
     const struct http_head *head = http_parse_head(c->req->parse);

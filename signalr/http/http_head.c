@@ -251,8 +251,7 @@ static bool weigh(struct http_head *head, const struct fields *f, struct http_fa
             return fail(fault, 400, "body on a WebSocket upgrade");
         head->upgrade_websocket = true;
     }
-    if (wants_body && !head->chunked && !head->has_length)
-        return fail(fault, 411, "request without a length");
+    head->lacks_length = wants_body && !head->chunked && !head->has_length;
     if (head->minor == 0) /* RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored */
         head->expect_continue = false;
     return true;

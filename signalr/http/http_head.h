@@ -23,6 +23,7 @@ struct http_head {
     size_t nheaders;
     uint64_t content_length;
     bool has_length, chunked;
+    bool lacks_length; /* the method has a body: 411 */
     bool keep_alive;
     bool expect_continue;
     bool

@@ -255,6 +255,10 @@ static enum http_parse_result head_complete(struct http_parse *p)
 {
     if (!http_head_read(byte_buf_slice(&p->raw), &p->head, &p->fault))
         return over(p, HTTP_PARSE_BAD);
+    if (p->head.lacks_length) {
+        fail(p, 411, "request without a length");
+        return over(p, HTTP_PARSE_BAD);
+    }
     if (!same_framing(p)) {
         fail(p, 400, "ambiguous body length");
         return over(p, HTTP_PARSE_BAD);

@@ -128,15 +128,29 @@ void http_respond(struct http_request *req, const struct http_response *r)
     answer(c, r);
 }
 
+/* The host may have words of its own for a route. */
+static void say_why(struct http_conn *c, const char *why, struct http_response *r,
+                    struct byte_buf *body)
+{
+    const struct http_options *o = &c->sock->server->options;
+
+    r->content_type = "text/plain";
+    r->body = slice_of(why);
+    if (o->on_refusal == NULL || c->req->view.path.len == 0 ||
+        !o->on_refusal(o->arg, &c->req->view, r->status, why, &r->content_type, body) ||
+        byte_buf_failed(body))
+        return;
+    r->body = byte_buf_slice(body);
+}
+
 void http_conn_refuse(struct http_conn *c, struct http_fault fault)
 {
     static const struct http_header version = {{"Sec-WebSocket-Version", 21}, {"13", 2}};
     struct http_response r = {
         .status = fault.status,
-        .content_type = "text/plain",
-        .body = slice_of(fault.why),
         .close = true,
     };
+    struct byte_buf body = {0};
 
     if (fault.status == 426) {
         r.headers = &version;
@@ -145,5 +159,7 @@ void http_conn_refuse(struct http_conn *c, struct http_fault fault)
     if (fault.status != 408 && fault.status != 403 && fault.status != 503)
         http_server_note(c->sock->server, HTTP_NOTE_BAD_REQUEST, fault.status, fault.why,
                          &c->req->client);
+    say_why(c, fault.why, &r, &body);
     answer(c, &r);
+    byte_buf_free(&body);
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct byte_buf;
 struct http_server;
 struct http_request;
 struct http_handoff;
@@ -90,6 +91,10 @@ struct http_options {
                     struct http_request *req); /* peer left before the answer; req dies */
     void (*on_note)(void *arg, enum http_note note, int status, const char *detail,
                     struct slice client_address);
+    /* The server refuses a request whose head it has read, and says why in plain text. True: *body
+     * is another, of that type. NULL: never. */
+    bool (*on_refusal)(void *arg, const struct http_view *head, int status, const char *why,
+                       const char **content_type, struct byte_buf *body);
     void (*on_written)(void *arg, uint64_t born_ns); /* a hub_buf with a birth time left in full */
     void *arg;
 };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ORIGIN, PASSWORD, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
 import { CLAIM } from '../lib/jwt.mjs';
+import { RawConnection } from '../lib/raw_connection.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
 
 const BASE = '/api/services/app/';
@@ -339,4 +340,24 @@ test('routes can be switched off, and moved', async (t) => {
   const { result } = await call(moved, 'GET', 'Im/GetStatus', { token: tokenFor('alice'), base: '/chat/api/' });
   assert.deepEqual(result, { state: 'idle', code: null, retryAfter: null, connections: 0 });
   assert.equal((await fetch(`${moved.url}${BASE}Im/GetStatus`)).status, 404);
+});
+
+test('what the server itself refuses on these routes has the envelope, too', async (t) => {
+  const bridge = await startBridge(t, null, { 'PushBridge:Limits:BodyBytes': 10, 'PushBridge:Limits:BodyTimeoutSeconds': 0.2 });
+  const long = await call(bridge, 'POST', 'Im/CreateUser', { token: tokenFor('alice'), body: { user: 'a name too long' } });
+  assert.deepEqual([long.status, long.error.message], [413, 'body too large']);
+  for (const [path, body, status, type] of [
+    [`${BASE}Im/Authenticate`, '', 411, 'application/json'],
+    [`${BASE}Im/Authenticate`, 'Content-Length: 5\r\n\r\nabc', 408, 'application/json'],
+    [`${BASE}Im/Authenticate`, 'Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n', 413, 'application/json'],
+    ['/signalr/negotiate', '', 411, 'text/plain'],
+  ]) {
+    const raw = await RawConnection.open(bridge.port);
+    raw.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\n${body || '\r\n'}`);
+    const res = await raw.response();
+    assert.deepEqual([res.status, res.headers.get('content-type')], [status, type], path);
+    assert.equal(res.headers.get('access-control-allow-origin'), ORIGIN, 'a page may read it');
+    if (type === 'application/json') assert.equal(JSON.parse(res.body).__abp, true);
+    raw.destroy();
+  }
 });

@@ -282,7 +282,7 @@ export class Store extends Users {
       this.emit('message-deleted', { rid, _id });
     }
     const room = this.rooms.get(rid);
-    const last = this.options.storeLastMessage && room.lastMessage?._id === _id ? { lastMessage: this.#lastVisible(rid) } : {};
+    const last = this.options.storeLastMessage && (room.lastMessage ?? message)._id === _id ? { lastMessage: this.#lastVisible(rid) } : {};
     this.#updateRoom(rid, { msgs: room.msgs - 1, ...last });
     return _id;
   }
@@ -315,8 +315,10 @@ export class Store extends Users {
     return (this.#roomMessages.get(rid) ?? []).map((id) => this.messages.get(id)).filter((m) => m && !m._hidden);
   }
 
+  /** What becomes lastMessage when the last one is deleted: people's newest by date (Messages.getLastVisibleUserMessageSentByRoomId). */
   #lastVisible(rid) {
-    return this.messagesOf(rid).filter((m) => !m.tmid || m.tshow).at(-1);
+    const shown = this.messagesOf(rid).filter((m) => m.t === 'e2e' || (!m.t && (!m.tmid || m.tshow)));
+    return shown.reduce((last, m) => (last && last.ts > m.ts ? last : m), undefined);
   }
 
   #mentions(msg) {

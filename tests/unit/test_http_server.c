@@ -68,6 +68,17 @@ static void on_gone(void *arg, struct http_request *req)
     gone = true;
 }
 
+static bool on_refusal(void *arg, const struct http_view *head, int status, const char *why,
+                       const char **content_type, struct byte_buf *body)
+{
+    (void)arg;
+    if (!slice_eq(head->path, SLICE_LIT("/own-words")))
+        return false;
+    *content_type = "a/b";
+    byte_buf_printf(body, "<%d %s>", status, why);
+    return true;
+}
+
 static void on_note(void *arg, enum http_note note, int status, const char *detail,
                     struct slice client)
 {
@@ -97,6 +108,7 @@ static struct http_options options(void)
         .on_request = on_request,
         .on_gone = on_gone,
         .on_note = on_note,
+        .on_refusal = on_refusal,
     };
 }
 
@@ -155,7 +167,14 @@ static void test_answers(void **state)
         {"handler closes", GET("/close"), {"Connection: close\r\n"}, false},
         {"400", "GET / HTTP/1.1\r\n\r\n", {"HTTP/1.1 400 Bad Request\r\n", "Host"}, false},
         {"400, garbage", "\x16\x03\x01", {"HTTP/1.1 400 "}, false},
-        {"411", "POST / HTTP/1.1\r\n" HOST "\r\n", {"HTTP/1.1 411 "}, false},
+        {"411",
+         "POST / HTTP/1.1\r\n" HOST "\r\n",
+         {"HTTP/1.1 411 ", "\r\nContent-Type: text/plain\r\n"},
+         false},
+        {"411 in the host's words",
+         "POST /own-words HTTP/1.1\r\n" HOST "\r\n",
+         {"HTTP/1.1 411 ", "\r\nContent-Type: a/b\r\n", "\r\n\r\n<411 request without a length>"},
+         false},
         {"413",
          "POST / HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n",
          {"HTTP/1.1 413 "},

@@ -107,13 +107,25 @@ test('showDeletedStatus keeps a t:"rm"; keepHistory only hides', async (t) => {
   store.remove(shown, alice);
   await a.settle();
   assert.equal(a.events(general._id).at(-1)[0].t, 'rm');
-  assert.equal(a.rooms().at(-1)[1].lastMessage.t, 'rm');
+  assert.equal('lastMessage' in a.rooms().at(-1)[1], false);
   double.options.showDeletedStatus = false;
   const hidden = store.post({ rid: general._id, user: alice, msg: 'y' });
   store.remove(hidden, alice, { keepHistory: true });
   await a.settle();
   assert.deepEqual(a.events(`${general._id}/deleteMessage`), [[{ _id: hidden._id }]]);
   assert.equal(store.trash.messages.length, 0);
+});
+
+test('the last message deleted: the newest by date that people wrote and the room shows takes its place', async (t) => {
+  const { double, store, alice, general } = await startDouble(t);
+  const a = await follower(double, 'alice', 'pw-a');
+  const stays = store.post({ rid: general._id, user: alice, msg: 'stays' });
+  store.setTopic(general._id, alice, 'a system message');
+  store.post({ rid: general._id, user: alice, msg: 'dated back', ts: new Date(Date.now() - 61_000) });
+  store.post({ rid: general._id, user: alice, msg: 'thread only', tmid: stays._id });
+  store.remove(store.post({ rid: general._id, user: alice, msg: 'goes' }), alice);
+  await a.settle();
+  assert.deepEqual(a.rooms().slice(-2).map(([, r]) => [r.msgs, r.lastMessage.msg]), [[5, 'goes'], [4, 'stays']]);
 });
 
 test('thread replies, back-dated and hidden messages leave lastMessage alone', async (t) => {
