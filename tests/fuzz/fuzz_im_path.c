@@ -1,7 +1,10 @@
-/* What the proxy takes from a request: paths, queries, header lines, credentials. Nothing that was
- * taken can be read as another path, as a line of its own, or as the caller's token. */
+/* What the proxy takes from a request: paths, queries, header lines, credentials, bodies that name
+ * methods. Nothing that was taken can be read as another path, as a line of its own, or as the
+ * caller's token; no body that is not JSON passes for harmless. */
+#include "base/json_slice.h"
 #include "bridge/im_proxy/im_caller.h"
 #include "bridge/im_proxy/im_headers.h"
+#include "bridge/im_proxy/im_method.h"
 #include "bridge/im_proxy/im_path.h"
 
 #include <assert.h>
@@ -83,6 +86,15 @@ static void check_headers(struct slice text)
     im_caller_origin_allowed(NULL, &v);
 }
 
+static void check_method(struct slice body)
+{
+    struct http_header type = {SLICE_LIT("Content-Type"), SLICE_LIT("application/json")};
+    const struct http_view v = {.method = HTTP_POST_, .headers = &type, .nheaders = 1};
+
+    if (!im_method_may_log_in(&v, SLICE_LIT("method.call/x"), body))
+        assert(json_valid(body.ptr, body.len, JSON_MAX_DEPTH));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct slice all = {(const char *)data, len}, path = all, query = {NULL, 0};
@@ -94,5 +106,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     check_path(path, query);
     check_headers(all);
+    check_method(all);
     return 0;
 }
