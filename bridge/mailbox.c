@@ -17,8 +17,11 @@ struct lane {
 
 struct mailbox {
     uv_async_t wake;
+    uv_check_t turn_end;
+    uv_idle_t awake;     /* active while own_waits: the loop must not sleep */
     atomic_bool pending; /* a wake-up is on its way that will see everything posted before it */
-    unsigned producers;
+    bool own_waits;      /* the end of this turn will see what was posted to `own` */
+    unsigned producers, own;
     size_t lane_bytes;
     void *consumer;
     struct lane *lanes;
@@ -40,6 +43,19 @@ static void wake_consumer(struct mailbox *m)
 {
     if (!atomic_exchange(&m->pending, true))
         uv_async_send(&m->wake);
+}
+
+static void stay_awake(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void wait_for_turn_end(struct mailbox *m)
+{
+    if (m->own_waits)
+        return;
+    m->own_waits = true;
+    uv_idle_start(&m->awake, stay_awake);
 }
 
 static struct mail *take_all(struct lane *lane)
@@ -76,22 +92,35 @@ static struct mail *take_one(struct lane *lane)
  * loses messages. One turn of a loop with a thousand readable DDP sockets posts a thousand mails;
  * if fewer leave in a turn than come, the lane fills although the loop could keep up. What comes
  * meanwhile waits for the next turn, so a shard that posts to itself can't starve its sockets. */
+static void deliver_lane(struct mailbox *m, struct lane *lane)
+{
+    if (lane->ready == NULL)
+        lane->ready = take_all(lane);
+    while (lane->ready != NULL) {
+        struct mail *mail = take_one(lane);
+
+        mail->deliver(mail, m->consumer);
+    }
+}
+
 static void drain(uv_async_t *handle)
 {
     struct mailbox *m = handle->data;
 
     atomic_exchange(&m->pending, false);
-    for (unsigned i = 0; i < m->producers; i++) {
-        struct lane *lane = &m->lanes[i];
+    for (unsigned i = 0; i < m->producers; i++)
+        deliver_lane(m, &m->lanes[i]);
+}
 
-        if (lane->ready == NULL)
-            lane->ready = take_all(lane);
-        while (lane->ready != NULL) {
-            struct mail *mail = take_one(lane);
+static void on_turn_end(uv_check_t *check)
+{
+    struct mailbox *m = check->data;
 
-            mail->deliver(mail, m->consumer);
-        }
-    }
+    if (!m->own_waits)
+        return;
+    m->own_waits = false;
+    uv_idle_stop(&m->awake);
+    deliver_lane(m, &m->lanes[m->own]);
 }
 
 void mailbox_deliver_all(struct mailbox *m)
@@ -111,8 +140,8 @@ void mailbox_deliver_all(struct mailbox *m)
     } while (any);
 }
 
-int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
-                struct mailbox **out)
+int mailbox_new(uv_loop_t *loop, unsigned producers, unsigned own, size_t lane_bytes,
+                void *consumer, struct mailbox **out)
 {
     struct mailbox *m = calloc(1, sizeof *m);
     int rc = UV_ENOMEM;
@@ -128,12 +157,18 @@ int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *co
         m->lanes[i].ready = NULL;
     }
     m->producers = producers;
+    m->own = own;
     m->lane_bytes = lane_bytes;
     m->consumer = consumer;
     rc = uv_async_init(loop, &m->wake, drain);
     if (rc != 0)
         goto fail;
-    m->wake.data = m;
+    uv_check_init(loop, &m->turn_end); /* these can't fail, and don't keep the loop alive */
+    uv_idle_init(loop, &m->awake);
+    uv_check_start(&m->turn_end, on_turn_end);
+    uv_unref((uv_handle_t *)&m->turn_end);
+    uv_unref((uv_handle_t *)&m->awake);
+    m->wake.data = m->turn_end.data = m;
     *out = m;
     return 0;
 fail:
@@ -167,7 +202,10 @@ enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail
         mail->_next = top;
     while (!atomic_compare_exchange_weak_explicit(&lane->posted, &top, mail, memory_order_release,
                                                   memory_order_relaxed));
-    wake_consumer(m);
+    if (producer == m->own)
+        wait_for_turn_end(m);
+    else
+        wake_consumer(m);
     return MAILBOX_POSTED;
 }
 
@@ -185,6 +223,8 @@ void mailbox_close(struct mailbox *m)
             mail->discard(mail);
     }
     uv_close((uv_handle_t *)&m->wake, NULL);
+    uv_close((uv_handle_t *)&m->turn_end, NULL);
+    uv_close((uv_handle_t *)&m->awake, NULL);
 }
 
 void mailbox_free(struct mailbox *m)

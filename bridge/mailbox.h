@@ -7,7 +7,9 @@
  * different views of a connection for ever.
  *
  * The consumer takes what stands in the lanes at the start of its turn, lane by lane; the lanes'
- * limits bound that. What is posted meanwhile waits for the next turn.
+ * limits bound that. What is posted meanwhile waits for the next turn. What the consumer posts to
+ * itself is taken at the end of the turn it was posted in, once its sockets have been read: no
+ * wake-up is paid for it.
  */
 #ifndef BRIDGE_MAILBOX_H
 #define BRIDGE_MAILBOX_H
@@ -39,9 +41,12 @@ enum mailbox_post {
  */
 void *mail_alloc(size_t bytes);
 
-/* On the consumer's thread. 0 or a negative libuv error. */
-int mailbox_new(uv_loop_t *loop, unsigned producers, size_t lane_bytes, void *consumer,
-                struct mailbox **out);
+#define MAILBOX_NO_OWN UINT32_MAX /* the consumer posts nothing to itself */
+
+/* On the consumer's thread. own: the producer index of the consumer itself. 0 or a negative libuv
+ * error. */
+int mailbox_new(uv_loop_t *loop, unsigned producers, unsigned own, size_t lane_bytes,
+                void *consumer, struct mailbox **out);
 /* On the producer's thread; each producer index belongs to one thread at a time. */
 enum mailbox_post mailbox_post(struct mailbox *m, unsigned producer, struct mail *mail);
 /* Whether data of that size would be taken; on the producer's thread. */
@@ -55,7 +60,7 @@ size_t mailbox_lane_bytes(const struct mailbox *m, unsigned producer);
 void mailbox_deliver_all(struct mailbox *m);
 
 /* On the consumer's thread, when no producer will begin another post: discards what waits and
- * closes the handle; the loop must run once more. The last post may still be on its way out of
+ * closes the handles; the loop must run once more. The last post may still be on its way out of
  * mailbox_post(), so the memory is another's to free. */
 void mailbox_close(struct mailbox *m);
 /* Any thread, when the loop is through with it and no producer is in a call. */

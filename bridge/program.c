@@ -244,7 +244,7 @@ static int open_main_loop(struct run *run)
 
     if (rc != 0)
         return rc;
-    rc = mailbox_new(&p->loop, p->nshards, SIZE_MAX, run, &p->mailbox);
+    rc = mailbox_new(&p->loop, p->nshards, MAILBOX_NO_OWN, SIZE_MAX, run, &p->mailbox);
     for (size_t i = 0; rc == 0 && i < 2; i++) {
         uv_signal_init(&p->loop, &run->signals[i]);
         run->signals[i].data = run;

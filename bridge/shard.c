@@ -181,8 +181,8 @@ int shard_open(struct shard *s, struct program *program, unsigned index)
     rc = uv_loop_init(&s->loop);
     if (rc != 0)
         return rc;
-    rc = mailbox_new(&s->loop, program->nshards + 1, program->settings->limits.mailbox_bytes, s,
-                     &s->mailbox);
+    rc = mailbox_new(&s->loop, program->nshards + 1, index, program->settings->limits.mailbox_bytes,
+                     s, &s->mailbox);
     if (rc == 0)
         rc = rc_clients_open(&s->loop, program->settings, &s->ddp, &s->rest);
     if (rc == 0)

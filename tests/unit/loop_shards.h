@@ -22,7 +22,8 @@ static inline void loop_shards_open(uv_loop_t *loop, struct program *program, st
     for (unsigned i = 0; i < n; i++) {
         shards[i].index = i;
         shards[i].program = program;
-        assert_int_equal(mailbox_new(loop, lanes, lane_bytes, &shards[i], &shards[i].mailbox), 0);
+        assert_int_equal(mailbox_new(loop, lanes, i, lane_bytes, &shards[i], &shards[i].mailbox),
+                         0);
     }
 }
 

@@ -243,7 +243,7 @@ static void open_shards(void)
         s->metrics = metrics_block(program.metrics, i);
         s->sessions = (struct session_table *)&askers[i];
         assert_int_equal(uv_loop_init(&s->loop), 0);
-        assert_int_equal(mailbox_new(&s->loop, SHARDS + 1, SIZE_MAX, s, &s->mailbox), 0);
+        assert_int_equal(mailbox_new(&s->loop, SHARDS + 1, i, SIZE_MAX, s, &s->mailbox), 0);
         askers[i] = (struct asker){.shard = s, .gate = login_desk_gate(s), .left = USERS};
         uv_timer_init(&s->loop, &askers[i].timer);
         askers[i].timer.data = &askers[i];

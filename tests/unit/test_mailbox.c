@@ -54,11 +54,16 @@ static struct note *note_new(unsigned producer, unsigned number, uint32_t bytes,
     return note;
 }
 
-static void consumer_open(struct consumer *c, size_t lane_bytes)
+static void open_with_own(struct consumer *c, unsigned own, size_t lane_bytes)
 {
     *c = (struct consumer){0};
     assert_int_equal(uv_loop_init(&c->loop), 0);
-    assert_int_equal(mailbox_new(&c->loop, PRODUCERS, lane_bytes, c, &c->box), 0);
+    assert_int_equal(mailbox_new(&c->loop, PRODUCERS, own, lane_bytes, c, &c->box), 0);
+}
+
+static void consumer_open(struct consumer *c, size_t lane_bytes)
+{
+    open_with_own(c, MAILBOX_NO_OWN, lane_bytes);
 }
 
 static void consumer_close(struct consumer *c)
@@ -190,6 +195,43 @@ static void test_a_turn_takes_all_that_stood_there(void **state)
     consumer_close(&c);
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+    struct consumer *c = timer->data;
+
+    assert_int_equal(mailbox_post(c->box, 0, &note_new(0, 0, 1, false)->mail), MAILBOX_POSTED);
+    assert_int_equal(c->delivered, 0); /* never while it is being posted */
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void test_own_mail_at_the_end_of_its_turn(void **state)
+{
+    struct consumer c;
+    uv_timer_t timer;
+    struct note *again = note_new(0, 0, 1, true);
+
+    (void)state;
+    open_with_own(&c, 0, SIZE_MAX);
+    timer.data = &c;
+    uv_timer_init(&c.loop, &timer);
+    uv_timer_start(&timer, on_timer, 0, 0);
+    uv_run(&c.loop, UV_RUN_ONCE); /* the timer's turn: it must not sleep over the mail */
+    assert_int_equal(c.delivered, 1);
+    assert_int_not_equal(uv_backend_timeout(&c.loop), 0); /* nothing waits, so it sleeps again */
+    /* One that posts itself again is taken once a turn, and the loop goes on without sleep. */
+    again->mail.deliver = deliver_and_post;
+    assert_int_equal(mailbox_post(c.box, 0, &again->mail), MAILBOX_POSTED);
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        uv_run(&c.loop, UV_RUN_ONCE);
+        assert_int_equal(c.delivered, 1 + turn);
+    }
+    /* The others' mail comes in between, by its wake-up. */
+    assert_int_equal(mailbox_post(c.box, 1, &note_new(1, 0, 1, false)->mail), MAILBOX_POSTED);
+    uv_run(&c.loop, UV_RUN_ONCE);
+    assert_int_equal(c.next[1], 1);
+    consumer_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_order_from_many_threads),
         cmocka_unit_test(test_full_lane_refuses_data_never_control),
         cmocka_unit_test(test_deliver_all_from_a_delivery),
+        cmocka_unit_test(test_own_mail_at_the_end_of_its_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
