@@ -46,8 +46,8 @@ static void test_harmless_bodies(void **state)
         BODY("rooms/get"),
         BODY("Login"),
         BODY("loginX"),
-        "{\"a\":\"login\",\"message\":\"{\\\"params\\\":[\\\"login\\\"],\\\"method\\\":\\\"x\\\"}"
-        "\"}",
+        ("{\"a\":\"login\","
+         "\"message\":\"{\\\"params\\\":[\\\"login\\\"],\\\"method\\\":\\\"x\\\"}\"}"),
         "{\"message\":\"{}\"}",
         "{}", /* Rocket.Chat refuses these two */
     };
