@@ -187,6 +187,7 @@ static void test_descriptors(void **state)
     ddp = probe_client(&o);
     nopened = 0;
     uv_check_init(&probe_loop, &check);
+    check.data = NULL; /* the client's end looks at every handle's */
     uv_check_start(&check, on_check);
     ddp_client_free(ddp, probe_freed, &freed);
     probe_until(&freed, 1);
