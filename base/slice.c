@@ -34,6 +34,8 @@ struct slice slice_trim(struct slice s, const char *set)
 
 bool slice_cut_prefix(struct slice *s, struct slice prefix)
 {
+    if (prefix.len == 0) /* nothing may be NULL, which has no offsets */
+        return true;
     if (s->len < prefix.len || !slice_eq((struct slice){s->ptr, prefix.len}, prefix))
         return false;
     s->ptr += prefix.len;
@@ -43,6 +45,8 @@ bool slice_cut_prefix(struct slice *s, struct slice prefix)
 
 bool slice_cut_suffix(struct slice *s, struct slice suffix)
 {
+    if (suffix.len == 0)
+        return true;
     if (s->len < suffix.len ||
         !slice_eq((struct slice){s->ptr + (s->len - suffix.len), suffix.len}, suffix))
         return false;
