@@ -2,8 +2,13 @@
 // are on, and an oracle that knows what each of them was to get (oracle.mjs).
 //
 //   node tests/soak/feed.mjs [--seconds 600] [--users 200] [--rooms 100] [--seed N] [--keep FILE]
+//
+// A run does not repeat another's times, whatever its seed. So what it finds is kept with all that
+// happened around it, in FILE: tests/out/feed_SEED.json, if none is named.
 import { parseArgs } from 'node:util';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PASSWORD, sleep, startBridge, tokenFor, until } from '../lib/harness.mjs';
 import { RocketChatDouble } from '../rocketchat_double/double.mjs';
 import { Browsers } from './browsers.mjs';
@@ -23,10 +28,11 @@ const { values } = parseArgs({
     users: { type: 'string', default: '200' },
     rooms: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    keep: { type: 'string' }, // the violations, with what happened around them, as JSON
+    keep: { type: 'string' },
   },
 });
 const [seconds, users, rooms, seed] = ['seconds', 'users', 'rooms', 'seed'].map((name) => Number(values[name]));
+const keep = values.keep ?? path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'out', `feed_${seed}.json`);
 
 async function metrics(bridge) {
   const text = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
@@ -44,7 +50,7 @@ async function soak(t) {
   const people = populate(random, double.store, { users, rooms, password: PASSWORD });
   await double.start();
   t.after(() => double.stop());
-  const oracle = new Oracle(double, { keep: values.keep !== undefined });
+  const oracle = new Oracle(double);
   const bridge = await startBridge(t, double, {
     'PushBridge:Log:Level': 'warn',
     'PushBridge:Session:LingerSeconds': LINGER_MS / 1000,
@@ -75,10 +81,14 @@ async function soak(t) {
   await until('no room is under repair, and the tabs hear no more', settled, QUIET_WITHIN_MS);
 
   const verdict = oracle.judge(browsers.tabs, browsers.sessions());
-  for (const user of new Set(verdict.violations.map((v) => v.user))) if (values.keep) console.log(`${user}: ${await why(bridge, user)}`);
+  for (const user of new Set(verdict.violations.map((v) => v.user))) console.log(`${user}: ${await why(bridge, user)}`);
   const m = await metrics(bridge);
   report({ verdict, scenario, oracle, browsers, m, double });
-  if (values.keep) writeFileSync(values.keep, JSON.stringify(verdict.violations.map((v) => ({ ...v, trace: v.trace?.() })), null, 1));
+  if (verdict.violations.length > 0) {
+    mkdirSync(path.dirname(keep), { recursive: true });
+    writeFileSync(keep, JSON.stringify(verdict.violations.map((v) => ({ ...v, trace: v.trace?.() })), null, 1));
+    console.log(`kept: ${path.relative('.', keep)}`);
+  }
   // No account is bad here: whatever is revoked is cured by a login.
   const refused = bridge.logs.filter((line) => line.includes('"session_refused"'));
   for (const line of refused) console.log(`refused: ${line}`);

@@ -42,10 +42,9 @@ export class Oracle {
   #notes = new Map(); // rid -> [{at, text, uid}], uid: of one user only
   #store;
 
-  /** keep: also what only explains a violation. */
-  constructor(double, { keep = false } = {}) {
+  constructor(double) {
     this.#store = double.store;
-    if (keep) this.#record(double);
+    this.#record(double);
     double.store.on('message', ({ message }) => this.#onMessage(message));
     double.store.on('message-deleted', ({ _id }) => this.#deleted(_id));
     double.store.on('subscription', ({ action, subscription }) => this.#onSubscription(action, subscription, double));
