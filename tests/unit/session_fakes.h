@@ -310,6 +310,19 @@ static inline void world_start(void)
     w.table->random = 42;
 }
 
+/* For tests of tabs that are lost and come back, each a kind of client. */
+enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
+
+static inline void set_replay(void)
+{
+    w.settings.hub.client_timeout_ms = 30 * SECOND;
+    w.settings.replay.seconds_ms = 90 * SECOND;
+    w.settings.replay.ring_bytes = 64 * 1024;
+    w.settings.replay.total_bytes = 1024 * 1024;
+    w.settings.replay.ring_events = 100;
+    w.settings.limits.queue_bytes = 1024 * 1024;
+}
+
 static inline void set_true(void *arg)
 {
     *(bool *)arg = true;

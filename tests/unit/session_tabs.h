@@ -5,18 +5,11 @@
 
 #include "session_fakes.h"
 
-enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
-
 static inline int start_tabs(void **state)
 {
     (void)state;
     world_start();
-    w.settings.hub.client_timeout_ms = 30 * SECOND;
-    w.settings.replay.seconds_ms = 90 * SECOND;
-    w.settings.replay.ring_bytes = 64 * 1024;
-    w.settings.replay.total_bytes = 1024 * 1024;
-    w.settings.replay.ring_events = 100;
-    w.settings.limits.queue_bytes = 1024 * 1024;
+    set_replay();
     go_live_now();
     detach(0, 1);
     forget_pushes();

@@ -4,8 +4,6 @@
 #include "base/byte_buf.h"
 #include "bridge/replay/replay_state.h"
 
-enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
-
 #define MESSAGE(id, at)                                                                            \
     "{\"_id\":\"" id "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":{\"$date\":" at                      \
     "},\"_updatedAt\":{\"$date\":" at "}}"
@@ -19,21 +17,11 @@ enum { CHROME = 7, FIREFOX = 8, SECOND = 1000 };
 static const char subscriptions[] = "[{\"_id\":\"s1\",\"rid\":\"r1\",\"t\":\"c\"}]";
 static struct byte_buf records;
 
-static void settings(void)
-{
-    w.settings.hub.client_timeout_ms = 30 * SECOND;
-    w.settings.replay.seconds_ms = 90 * SECOND;
-    w.settings.replay.ring_bytes = 64 * 1024;
-    w.settings.replay.total_bytes = 1024 * 1024;
-    w.settings.replay.ring_events = 100;
-    w.settings.limits.queue_bytes = 1024 * 1024;
-}
-
 static int start(void **state)
 {
     (void)state;
     world_start();
-    settings();
+    set_replay();
     go_live_with(subscriptions, "[" ROOM("1", "1700000000000", M1) "]");
     return 0;
 }
@@ -84,7 +72,7 @@ static void restart(void)
     session_table_save(w.table, &records);
     world_stop();
     world_start();
-    settings();
+    set_replay();
     rest = byte_buf_slice(&records);
     while (rest.len > 0) {
         const char *begin = rest.ptr;
@@ -299,7 +287,7 @@ static void test_memory_that_is_damaged(void **state)
     detach(0, 1);
     world_stop();
     world_start();
-    settings();
+    set_replay();
     user.slots[0] = (struct replay_state_slot){.client = CHROME, .ends_ms = INT64_MAX};
     replay_state_put_user(&records, &user);
     assert_true(session_table_restore(
