@@ -162,6 +162,9 @@ struct user_session {
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
     bool fresh : 1;              /* of a login just made, and no DDP connection has used it yet */
+    /* A fresh token was refused, which one may be: whoever ended the user's tokens did so between
+     * its login and its use. Since then none has worked. */
+    bool fresh_refused : 1;
     bool yielded : 1;            /* IDLE though wanted: another instance has the session */
     bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
     bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
