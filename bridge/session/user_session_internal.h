@@ -406,6 +406,8 @@ uint64_t session_calls_pace(struct user_session *s, const char *method);
 void session_calls_live(struct user_session *s);     /* those that waited are carried out */
 void session_calls_not_live(struct user_session *s); /* those that waited fail */
 void session_calls_due(struct user_session *s);
+/* The connection has gone: a room that it waits to open would stay open for nobody. */
+void session_calls_detach(struct user_session *s, unsigned shard, uint64_t conn_serial);
 void session_calls_abort(struct user_session *s); /* cancels what REST is asked for */
 void session_calls_free(struct user_session *s);
 
