@@ -324,13 +324,18 @@ static const char *end_code(enum ddp_end how)
     abort();
 }
 
+void session_count_end(struct session_table *t, enum ddp_end how)
+{
+    metrics_add(t->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(t->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+}
+
 static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detail)
 {
     struct user_session *s = arg;
 
     s->ddp = NULL;
-    metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
-    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+    session_count_end(s->table, how);
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;
