@@ -187,6 +187,7 @@ void session_login_accept(struct user_session *s, struct slice username)
         session_arm(s, 0);
     s->naming = s->token_unwanted = false;
     s->fresh = !s->authed; /* logged in on the connection at hand: it works */
+    s->fresh_refused &= s->fresh;
     session_believe_token(s);
     session_store(s, session_token_ready);
 }

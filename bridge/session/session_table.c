@@ -236,6 +236,7 @@ void session_table_detach(struct session_table *t, struct slice key, unsigned sh
     if (t->draining)
         return; /* forgotten by the drain */
     assert(s != NULL && s->interest[shard] > 0);
+    session_calls_detach(s, shard, conn_serial);
     session_opened_detach(s, shard, conn_serial);
     s->interest[shard]--;
     session_replay_left(s, shard, conn_serial, loss);

@@ -162,11 +162,12 @@ struct user_session {
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
     bool fresh : 1;              /* of a login just made, and no DDP connection has used it yet */
-    bool yielded : 1;            /* IDLE though wanted: another instance has the session */
-    bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
-    bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
-    bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
-    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
+    bool fresh_refused : 1;  /* such a token was refused, as one may be, and none worked since */
+    bool yielded : 1;        /* IDLE though wanted: another instance has the session */
+    bool token_unwanted : 1; /* leaving, however it is done, logs the token out */
+    bool naming : 1;         /* logged in over DDP, whose account it is not known yet */
+    bool logging_out : 1;    /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;      /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
@@ -405,6 +406,8 @@ uint64_t session_calls_pace(struct user_session *s, const char *method);
 void session_calls_live(struct user_session *s);     /* those that waited are carried out */
 void session_calls_not_live(struct user_session *s); /* those that waited fail */
 void session_calls_due(struct user_session *s);
+/* The connection has gone: a room that it waits to open would stay open for nobody. */
+void session_calls_detach(struct user_session *s, unsigned shard, uint64_t conn_serial);
 void session_calls_abort(struct user_session *s); /* cancels what REST is asked for */
 void session_calls_free(struct user_session *s);
 

@@ -126,7 +126,7 @@ struct http_request {
     struct http_conn *conn;
     struct http_parse *parse;
     struct http_stream *stream; /* NULL: whole, and answered whole */
-    struct http_view view;      /* zero until the head is in */
+    struct http_view view;      /* zero until the head is in, or has failed */
     struct http_addr client;
     struct http_addr_slot *slot; /* counted here when the peer is a proxy */
     char client_text[HTTP_ADDR_TEXT_MAX];
@@ -227,12 +227,14 @@ void http_stream_sock_closed(struct http_conn *c);
 
 /* ---- http_view.c ---- */
 void http_view_fill(struct http_request *req, const struct http_head *head);
+/* Of a head that broke or is given up: as far as its answer needs it; none: the view stays zero. */
+void http_view_salvage(struct http_request *req);
 
 /* ---- http_response.c ---- */
 /* The head's lines, without those on the body's length and the empty one. */
 void http_response_head(struct http_server *s, const struct http_view *v, bool http10,
                         bool keep_alive, const struct http_response *r, struct byte_buf *out);
-/* Writes head and body. v: the request's, zeroed when its head was not read. */
+/* Writes head and body. v: the request's, zeroed when nothing of its head could be read. */
 void http_response_write(struct http_server *s, const struct http_view *v, bool http10,
                          bool keep_alive, const struct http_response *r, struct byte_buf *out);
 /* Answers the request being read, which failed, and closes behind it. */
