@@ -250,6 +250,16 @@ static void test_alive_after_a_stall(void **state)
     reset();
 }
 
+/* Number 3 is sent in it. */
+static void begin_stall(struct signalr_options o)
+{
+    begin_with(o);
+    say(2);
+    hear(2);
+    set_cut(true);
+    say(3);
+}
+
 /* What it still gets after its receipt was taken, it hears twice. */
 static void expect_none_but_the_end(void)
 {
@@ -270,11 +280,7 @@ static void test_timed_out_in_a_stall(void **state)
 
     (void)state;
     o.client_timeout_ms = 1000;
-    begin_with(o);
-    say(2);
-    hear(2);
-    set_cut(true);
-    say(3);
+    begin_stall(o);
     pump_until(w, w->last == NULL || w->last->state == CONN_CLOSING);
     set_cut(false);
     expect_none_but_the_end();
@@ -292,14 +298,10 @@ static void let_pass(uint64_t *since_ms)
     hub_connection_rearm(w->last);
 }
 
-/* Number 3 is sent in a stall, and heard when the network is back. */
+/* Number 3 is heard when the network is back. */
 static void stall(void)
 {
-    begin(60000);
-    say(2);
-    hear(2);
-    set_cut(true);
-    say(3);
+    begin_stall(options(60000));
     hub_loss_look(w->last, uv_now(&w->loop));
     assert_non_null(w->last->doubt);
     set_cut(false);
@@ -349,11 +351,7 @@ static void test_closed_in_a_stall(void **state)
 
     (void)state;
     o.close_wait_ms = 800;
-    begin_with(o);
-    say(2);
-    hear(2);
-    set_cut(true);
-    say(3);
+    begin_stall(o);
     hub_connection_close(w->last, NULL, true);
     pump_until(w, w->disconnected == 1);
     set_cut(false);
@@ -431,10 +429,17 @@ int main(void)
     static const uint8_t key[16] = "a fixed test key";
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_a_reset),    T(test_nothing_was_lost),         T(test_what_never_left),
-        T(test_good_byes),  T(test_given_up_after_a_stall),   T(test_alive_after_a_stall),
-        T(test_on_its_way), T(test_too_old_to_be_on_its_way), T(test_in_doubt_before_its_end),
-        T(test_timed_out_in_a_stall), T(test_not_timed_out_behind_a_stall),
+        T(test_a_reset),
+        T(test_nothing_was_lost),
+        T(test_what_never_left),
+        T(test_good_byes),
+        T(test_given_up_after_a_stall),
+        T(test_alive_after_a_stall),
+        T(test_on_its_way),
+        T(test_too_old_to_be_on_its_way),
+        T(test_in_doubt_before_its_end),
+        T(test_timed_out_in_a_stall),
+        T(test_not_timed_out_behind_a_stall),
         T(test_silent_behind_a_stall),
         T(test_closed_in_a_stall),
     };
