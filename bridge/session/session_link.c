@@ -34,7 +34,8 @@ static void on_entry_removed(void *arg, enum token_cache_result result,
     s->stored = false;
     if (!s->token_unwanted) /* else leaving logs it out */
         session_forget_token(s);
-    /* As the one before, or another's: the next login would end the same way. */
+    /* One may have been ended between its login and its use. As the one before, or another's: the
+     * next login would end the same way. */
     if (s->fresh && (s->fresh_refused || s->token_unwanted)) {
         session_refuse(s, "resume-refused", 0);
         return;

@@ -162,14 +162,12 @@ struct user_session {
     bool stored : 1;             /* there is an entry with our token in the cache */
     bool authed : 1;             /* the DDP connection is logged in */
     bool fresh : 1;              /* of a login just made, and no DDP connection has used it yet */
-    /* A fresh token was refused, which one may be: whoever ended the user's tokens did so between
-     * its login and its use. Since then none has worked. */
-    bool fresh_refused : 1;
-    bool yielded : 1;            /* IDLE though wanted: another instance has the session */
-    bool token_unwanted : 1;     /* leaving, however it is done, logs the token out */
-    bool naming : 1;             /* logged in over DDP, whose account it is not known yet */
-    bool logging_out : 1;        /* CLOSING waits for the answer to a DDP logout */
-    bool login_due : 1;          /* CLOSING waits for the answer to a DDP login, to log it out */
+    bool fresh_refused : 1;  /* such a token was refused, as one may be, and none worked since */
+    bool yielded : 1;        /* IDLE though wanted: another instance has the session */
+    bool token_unwanted : 1; /* leaving, however it is done, logs the token out */
+    bool naming : 1;         /* logged in over DDP, whose account it is not known yet */
+    bool logging_out : 1;    /* CLOSING waits for the answer to a DDP logout */
+    bool login_due : 1;      /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
