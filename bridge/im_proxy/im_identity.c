@@ -128,8 +128,8 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
         drop(e);
 }
 
-static struct entry *ask(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST], struct slice id,
-                         struct slice token, struct slice client_address)
+static struct entry *ask(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST],
+                         struct slice id, struct slice token, struct slice client_address)
 {
     struct entry *e;
 
