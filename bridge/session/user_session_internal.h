@@ -381,6 +381,11 @@ struct session_answer {
  * json is no answer, and nothing was done. */
 bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms);
+/* The same for what is held alone: it has waited long enough. */
+void session_merge_held(struct user_session *s, struct slice rid, int64_t asked_ms,
+                        struct room_hold *hold, int64_t *passed_ms);
+/* It is news, and a newer one has gone out. */
+bool session_is_behind(const struct rc_message *message, enum room_sight sight, int64_t passed_ms);
 /* A message of a room under repair goes out before its answer: notes it, and sends it. */
 void session_note_passed(const struct rc_message *message, enum room_sight sight,
                          int64_t *passed_ms);
