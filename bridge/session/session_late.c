@@ -111,8 +111,6 @@ void session_late_answered(struct session_login *l, struct slice result,
 
 void session_late_abort(struct session_table *t)
 {
-    struct session_login *l;
-
-    DL_FOREACH(t->late, l)
-    ddp_connector_close(l->link);
+    for (struct session_login *l = t->late; l != NULL; l = l->next)
+        ddp_connector_close(l->link);
 }
