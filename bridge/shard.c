@@ -285,13 +285,15 @@ void shard_close_http(struct shard *s)
 static void close_next(void *arg)
 {
     struct shard *s = arg;
+    struct im_proxy *proxy = s->proxy;
 
     switch (s->closed_parts++) {
     case 0:
         abp_close(s->abp, close_next, s);
         break;
     case 1:
-        im_proxy_close(s->proxy, close_next, s);
+        s->proxy = NULL; /* other shards' mail may still look for it */
+        im_proxy_close(proxy, close_next, s);
         break;
     case 2:
         session_table_free(s->sessions, close_next, s);

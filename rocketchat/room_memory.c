@@ -160,22 +160,45 @@ static bool is_repetition(const struct room *r, const struct rc_room *room, enum
            room->msgs == r->msgs;
 }
 
-/* Before r takes over what is shown. */
-static void judge(struct room *r, const struct rc_room *room, enum room_sight sight,
-                  struct room_hint *hint)
+/* An event that was overtaken by a later one and shows nothing new. What it is about may have been
+ * undone before the later one was read, whose counter fitted then: a reply inside a thread, and a
+ * deletion. An answer that came since has it. (Or it comes for the second time: nobody can say.) */
+static bool hides_something(const struct room *r, const struct rc_room *room, enum room_sight sight)
 {
+    return is_late(r, room) && (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) &&
+           !r->whole && r->lacking_ms == RC_NO_DATE;
+}
+
+/* What was written a little before ms, when the room changed, is asked for. If it lies before the
+ * mark, what was told since is known, or was forgotten: then nobody can say what is news. */
+static void lack_from_change(struct room_memory *m, struct room *r, int64_t ms)
+{
+    room_lack_from(r, ms - BURST_MS);
+    if (r->lacking_ms < r->mark_ms && r->lacking_ms < m->messages_floor_ms)
+        room_raise(&m->pinned_floor_ms, m->messages_floor_ms);
+}
+
+/* Before r takes over what is shown. */
+static void judge(struct room_memory *m, struct room *r, const struct rc_room *room,
+                  enum room_sight sight, struct room_hint *hint)
+{
+    const bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT;
     bool near;
 
-    if (!r->seen) /* joined just now: its first messages may have gone by */
-        hint->lacking = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
-    else if (r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !is_late(r, room))
-        hint->lacking =
+    hint->late = is_late(r, room);
+    if (!r->seen) { /* joined just now: its first messages may have gone by */
+        hint->missed = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
+    } else if (counted && hides_something(r, room, sight)) {
+        hint->missed = true;
+        lack_from_change(m, r, room->updated_ms);
+    } else if (counted && !hint->late) {
+        hint->missed =
             !counter_fits(r, room, sight == ROOM_SIGHT_FIRST) || is_repetition(r, room, sight);
+    }
     /* A late one belongs to a burst that is over, and long ago may be what it shows. */
-    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !is_late(r, room) &&
+    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !hint->late &&
            room->updated_ms - r->changed_ms < BURST_MS;
     hint->burst = near && r->seen;
-    hint->missed = hint->lacking;
     if (hint->missed)
         room_lack(r);
     r->by_gap = 0; /* a list that comes later is compared with this change, not with the gap */
@@ -215,7 +238,7 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     }
     if (r != NULL) {
         hint->told_ms = r->told_ms;
-        judge(r, room, sight, hint);
+        judge(m, r, room, sight, hint);
         room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
         if (id != 0 && r->last == id && (guessed_old || sight != ROOM_SIGHT_REPEAT))

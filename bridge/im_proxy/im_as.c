@@ -2,6 +2,8 @@
 
 #include "bridge/program.h"
 #include "bridge/shard.h"
+#include "bridge/shard_ask.h"
+#include <stdlib.h>
 
 static void refused(struct im_exchange *ex)
 {
@@ -51,7 +53,11 @@ static void on_loan(void *arg, const struct session_loan *loan, const struct rc_
         im_exchange_release(ex); /* the call's own 401, or there is no other token */
         return;
     }
-    if (again) {
+    if (again && !ex->whole) { /* its body is gone; from now on there is the other token */
+        im_refuse(ex->req, 503, "The login to Rocket.Chat was renewed: please send it again", "",
+                  1000);
+        refused(ex);
+    } else if (again) {
         ex->retried = true;
         metrics_inc(ex->proxy->shard->metrics, METRIC_IM_RETRIED);
         im_exchange_send(ex);
@@ -149,6 +155,38 @@ void im_as_start(struct im_exchange *ex)
 void im_as_retry(struct im_exchange *ex)
 {
     ask_token(ex, slice_of(ex->auth_token));
+}
+
+/* ---- the end of a caller's token ---- */
+
+struct forgetting {
+    struct shard_ask ask; /* first */
+    uint8_t digest[IM_IDENTITY_DIGEST];
+};
+
+static void forget_on_shard(struct shard_ask *ask, struct shard *s)
+{
+    if (s->proxy != NULL)
+        im_identity_forget_digest(s->proxy->identity, ((struct forgetting *)ask)->digest);
+}
+
+static void forgotten(struct shard_ask *ask)
+{
+    free(ask);
+}
+
+/* No shard goes by what it remembers of the token: the administrator's would still be one. */
+void im_as_logged_out(struct im_exchange *ex)
+{
+    struct forgetting *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return; /* for Proxy:IdentitySeconds, then */
+    f->ask = (struct shard_ask){
+        .on_shard = forget_on_shard, .done = forgotten, .from = ex->proxy->shard};
+    if (!im_identity_digest(slice_of(ex->user_id), slice_of(ex->auth_token), f->digest) ||
+        shard_ask_start(&f->ask) != SHARD_ASK_SENT)
+        free(f);
 }
 
 void im_as_abandon(struct im_exchange *ex)

@@ -113,9 +113,9 @@ static void on_header(void *arg, struct slice name, struct slice value)
 
 /* A 401 to a token of ours may be the token's end, and not the user's; that of `login` tells of the
  * password in its body. */
-static bool may_retry(const struct im_exchange *ex)
+static bool may_be_dead(const struct im_exchange *ex)
 {
-    return !ex->retried && !im_path_is_login(ex->call) && ex->who.as != IM_AS_CALLER && ex->whole;
+    return !ex->retried && !im_path_is_login(ex->call) && ex->who.as != IM_AS_CALLER;
 }
 
 static void on_head(void *arg, int status, uint64_t length)
@@ -124,9 +124,11 @@ static void on_head(void *arg, int status, uint64_t length)
 
     ex->status = status;
     ex->length = length;
-    ex->held = status == 429 || (status == 401 && may_retry(ex));
+    ex->held = status == 429 || (status == 401 && may_be_dead(ex));
     if (status == 401 && ex->who.as == IM_AS_CALLER && !im_path_is_login(ex->call))
         im_identity_forget(ex->proxy->identity, slice_of(ex->user_id), slice_of(ex->auth_token));
+    if (status < 400 && ex->who.as == IM_AS_CALLER && im_path_is_logout(ex->call))
+        im_as_logged_out(ex);
     if (!ex->held)
         send_head(ex, 0);
 }

@@ -50,7 +50,10 @@ void im_exchange_over(struct im_exchange *ex, enum metric how); /* req is answer
 
 /* ---- im_as.c ---- */
 void im_as_start(struct im_exchange *ex); /* finds a token and sends the call, or refuses */
-void im_as_retry(struct im_exchange *ex); /* the token got a 401: sends it again, or releases */
+/* The token got a 401. If it was dead the call is sent again, or answered with 503 where its body
+ * is gone; else it is released. */
+void im_as_retry(struct im_exchange *ex);
+void im_as_logged_out(struct im_exchange *ex); /* the caller's own token has ended */
 /* Counts a login that the call is or may be. False: it was one too many, and ex is gone. */
 bool im_as_take_login(struct im_exchange *ex);
 void im_as_abandon(struct im_exchange *ex); /* nothing is waited for any more */

@@ -10,7 +10,6 @@
 #define uthash_nonfatal_oom(element) (element)->owner = NULL
 #include <uthash.h>
 
-#define DIGEST_BYTES 32
 #define ID_MAX_BYTES 64
 #define ASKING_MAX 64 /* at once */
 
@@ -23,7 +22,7 @@ struct im_identity_wait {
 struct entry {
     UT_hash_handle hh;
     struct im_identity *owner;
-    uint8_t digest[DIGEST_BYTES];
+    uint8_t digest[IM_IDENTITY_DIGEST];
     uint64_t until_ms; /* 0: being asked */
     bool accepted, forgotten;
     struct im_identity_wait *waits;
@@ -68,7 +67,7 @@ void im_identity_free(struct im_identity *c)
 }
 
 /* id and token with a NUL between, which neither can hold. */
-static bool digest_of(struct slice id, struct slice token, uint8_t out[DIGEST_BYTES])
+bool im_identity_digest(struct slice id, struct slice token, uint8_t out[IM_IDENTITY_DIGEST])
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
@@ -80,11 +79,11 @@ static bool digest_of(struct slice id, struct slice token, uint8_t out[DIGEST_BY
     return ok;
 }
 
-static struct entry *find(struct im_identity *c, const uint8_t digest[DIGEST_BYTES])
+static struct entry *find(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST])
 {
     struct entry *e;
 
-    HASH_FIND(hh, c->entries, digest, DIGEST_BYTES, e);
+    HASH_FIND(hh, c->entries, digest, IM_IDENTITY_DIGEST, e);
     return e;
 }
 
@@ -129,8 +128,8 @@ static void on_me(void *arg, const struct rest_me *me, const struct rc_error *er
         drop(e);
 }
 
-static struct entry *ask(struct im_identity *c, const uint8_t digest[DIGEST_BYTES], struct slice id,
-                         struct slice token, struct slice client_address)
+static struct entry *ask(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST],
+                         struct slice id, struct slice token, struct slice client_address)
 {
     struct entry *e;
 
@@ -140,10 +139,10 @@ static struct entry *ask(struct im_identity *c, const uint8_t digest[DIGEST_BYTE
     if (e == NULL)
         return NULL;
     e->owner = c;
-    memcpy(e->digest, digest, DIGEST_BYTES);
+    memcpy(e->digest, digest, IM_IDENTITY_DIGEST);
     memcpy(e->id, id.ptr, id.len);
     e->id_len = id.len;
-    HASH_ADD(hh, c->entries, digest, DIGEST_BYTES, e);
+    HASH_ADD(hh, c->entries, digest, IM_IDENTITY_DIGEST, e);
     if (e->owner == NULL) {
         free(e);
         return NULL;
@@ -160,12 +159,12 @@ bool im_identity_ask(struct im_identity *c, struct slice user_id, struct slice t
                      struct slice client_address, im_identity_fn fn, void *arg,
                      enum im_identity_answer *answer, struct im_identity_wait **wait)
 {
-    uint8_t digest[DIGEST_BYTES];
+    uint8_t digest[IM_IDENTITY_DIGEST];
     struct im_identity_wait *w;
     struct entry *e;
 
     *wait = NULL;
-    if (!digest_of(user_id, token, digest))
+    if (!im_identity_digest(user_id, token, digest))
         return false;
     e = find(c, digest);
     if (e != NULL && e->until_ms != 0 && e->until_ms <= uv_now(c->loop)) {
@@ -201,13 +200,20 @@ void im_identity_abandon(struct im_identity_wait *w)
     free(w);
 }
 
-void im_identity_forget(struct im_identity *c, struct slice user_id, struct slice token)
+void im_identity_forget_digest(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST])
 {
-    uint8_t digest[DIGEST_BYTES];
-    struct entry *e = digest_of(user_id, token, digest) ? find(c, digest) : NULL;
+    struct entry *e = find(c, digest);
 
     if (e != NULL && e->until_ms != 0)
         drop(e);
     else if (e != NULL)
         e->forgotten = true;
+}
+
+void im_identity_forget(struct im_identity *c, struct slice user_id, struct slice token)
+{
+    uint8_t digest[IM_IDENTITY_DIGEST];
+
+    if (im_identity_digest(user_id, token, digest))
+        im_identity_forget_digest(c, digest);
 }

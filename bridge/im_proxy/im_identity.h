@@ -9,6 +9,7 @@
 #include "rocketchat/rest_client.h"
 
 #define IM_IDENTITY_REFUSED_MS 5000
+#define IM_IDENTITY_DIGEST 32 /* bytes */
 
 struct im_identity;
 struct im_identity_wait;
@@ -35,5 +36,8 @@ bool im_identity_ask(struct im_identity *c, struct slice user_id, struct slice t
 void im_identity_abandon(struct im_identity_wait *wait);
 /* Rocket.Chat has just refused them. */
 void im_identity_forget(struct im_identity *c, struct slice user_id, struct slice token);
+/* The same, for caches of other threads. False: no memory. */
+bool im_identity_digest(struct slice user_id, struct slice token, uint8_t out[IM_IDENTITY_DIGEST]);
+void im_identity_forget_digest(struct im_identity *c, const uint8_t digest[IM_IDENTITY_DIGEST]);
 
 #endif

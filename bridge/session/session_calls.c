@@ -162,6 +162,15 @@ static void rearm(struct user_session *s)
     session_rearm(s);
 }
 
+static void keep_waiting(struct session_call *call)
+{
+    struct session_calls *calls = call->session->calls;
+
+    *calls->waiting_end = call;
+    calls->waiting_end = &call->next;
+    calls->nwaiting++;
+}
+
 static void wait_for_session(struct session_call *call)
 {
     struct user_session *s = call->session;
@@ -171,9 +180,7 @@ static void wait_for_session(struct session_call *call)
         return;
     }
     call->due_ms = session_now_ms(s->table) + WAIT_MS;
-    *s->calls->waiting_end = call;
-    s->calls->waiting_end = &call->next;
-    s->calls->nwaiting++;
+    keep_waiting(call);
     rearm(s);
 }
 
@@ -280,6 +287,22 @@ void session_calls_due(struct user_session *s)
 
     while (s->calls->waiting != NULL && s->calls->waiting->due_ms <= now)
         session_call_fail_not_live(take_waiting(s));
+    rearm(s);
+}
+
+void session_calls_detach(struct user_session *s, unsigned shard, uint64_t conn_serial)
+{
+    if (s->calls == NULL)
+        return;
+    for (unsigned n = s->calls->nwaiting; n > 0; n--) {
+        struct session_call *call = take_waiting(s);
+
+        if (call->method->action == ACTION_OPEN && call->id.shard == shard &&
+            call->id.serial == conn_serial)
+            session_call_fail(call, "closed", "the connection has gone", 0);
+        else
+            keep_waiting(call);
+    }
     rearm(s);
 }
 

@@ -29,7 +29,7 @@ struct session_call {
     call_step_fn step;    /* of the question under way */
     struct rest_call *rest;
     bool by_rest;                     /* the last question went there */
-    struct byte_buf first;            /* ACTION_ROOMS: the first list */
+    struct byte_buf first;            /* ACTION_ROOMS: the first list; ACTION_SEND: REST's error */
     char new_id[CALL_NEW_ID_LEN + 3]; /* with quotes and NUL */
     size_t args_len, address_len;
     char text[]; /* the arguments, then the client's address */

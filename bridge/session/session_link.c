@@ -34,10 +34,14 @@ static void on_entry_removed(void *arg, enum token_cache_result result,
     s->stored = false;
     if (!s->token_unwanted) /* else leaving logs it out */
         session_forget_token(s);
-    if (s->fresh) /* never worked: a new login would end the same way */
+    /* One may have been ended between its login and its use. As the one before, or another's: the
+     * next login would end the same way. */
+    if (s->fresh && (s->fresh_refused || s->token_unwanted)) {
         session_refuse(s, "resume-refused", 0);
-    else
-        session_leave(s, SESSION_LOGGING_IN, false);
+        return;
+    }
+    s->fresh_refused |= s->fresh;
+    session_leave(s, SESSION_LOGGING_IN, false);
 }
 
 /* The token is of no use: its entry goes, and a login is next. */
@@ -62,7 +66,7 @@ static void on_resumed_as(struct user_session *s, struct slice user_id)
         metrics_inc(s->table->options.metrics, METRIC_RESUMES_OK);
         /* It has worked once: a later 403 tells that it was revoked since, and then a new login is
          * the cure. If that goes on, the growing pauses of the lost connections slow it down. */
-        s->fresh = false;
+        s->fresh = s->fresh_refused = false;
         session_subscribe(s);
         return;
     }
@@ -320,13 +324,18 @@ static const char *end_code(enum ddp_end how)
     abort();
 }
 
+void session_count_end(struct session_table *t, enum ddp_end how)
+{
+    metrics_add(t->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(t->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+}
+
 static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detail)
 {
     struct user_session *s = arg;
 
     s->ddp = NULL;
-    metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
-    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+    session_count_end(s->table, how);
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;

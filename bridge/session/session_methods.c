@@ -2,6 +2,7 @@
  * table in hub_method.c; here are the ways through it, and the methods that take more than one
  * question. Facts: rocketchat.md 5.3, 6.3, and the sources named in hub_method.h. */
 #include "base/json_slice.h"
+#include "bridge/session/call_error.h"
 #include "bridge/session/room_list.h"
 #include "bridge/session/session_calls_internal.h"
 #include "rocketchat/rc_date.h"
@@ -94,6 +95,8 @@ static void take_body(struct session_call *call, struct slice json, const struct
 }
 
 static void history_by_rest(struct session_call *call);
+static void take_sent_by_rest(struct session_call *call, struct slice json,
+                              const struct rc_error *error);
 
 /* The method is not there: the REST call that does the same. */
 static void run_by_rest(struct session_call *call)
@@ -112,7 +115,8 @@ static void run_by_rest(struct session_call *call)
     if (byte_buf_failed(&body))
         session_call_fail_nomem(call);
     else
-        session_ask_rest(call, call->method->route, none, byte_buf_slice(&body), take_body);
+        session_ask_rest(call, call->method->route, none, byte_buf_slice(&body),
+                         call->method->action == ACTION_SEND ? take_sent_by_rest : take_body);
     byte_buf_free(&body);
 }
 
@@ -144,12 +148,15 @@ static void run_named(struct session_call *call)
 /* ---- sending ---- */
 
 /* Rocket.Chat gives no answer for an id it knows, and none for most errors either, which it tells
- * by an ephemeral message (sendMessage.ts): whether the message is there decides. */
+ * by an ephemeral message (sendMessage.ts): whether the message is there decides. By REST an error
+ * may have come, which is the answer when it is not. */
 static void answer_found(struct session_call *call, struct slice found)
 {
     const struct slice author = text_member(member(found, "u"), "_id");
 
-    if (text_member(found, "_id").len == 0)
+    if (text_member(found, "_id").len == 0 && call->first.len > 0)
+        session_call_answer(call, CALL_ERROR, byte_buf_slice(&call->first));
+    else if (text_member(found, "_id").len == 0)
         session_call_fail(call, "error-message-not-sent", "Rocket.Chat did not take the message",
                           0);
     else if (!slice_eq(text_member(found, "rid"), session_call_room(call)) ||
@@ -165,24 +172,54 @@ static void take_found_by_rest(struct session_call *call, struct slice json,
 {
     if (error == NULL)
         answer_found(call, member(json, "message"));
-    else if (error->result == RC_FAILED || error->result == RC_NOT_FOUND)
+    else if (error->result == RC_FAILED || error->result == RC_NOT_FOUND || call->first.len > 0)
         answer_found(call, none);
     else
         session_call_fail_rc(call, error, json);
 }
 
-static void take_found(struct session_call *call, struct slice result, const struct rc_error *error)
+static void look_by_rest(struct session_call *call)
 {
     char query[64];
 
-    if (session_ask_missed(call, error)) {
-        snprintf(query, sizeof query, "msgId=%.*s", CALL_NEW_ID_LEN,
-                 hub_args_text(&call->args, 2).ptr);
-        session_ask_rest(call, "chat.getMessage", slice_of(query), none, take_found_by_rest);
-    } else if (error != NULL) {
+    snprintf(query, sizeof query, "msgId=%.*s", CALL_NEW_ID_LEN, hub_args_text(&call->args, 2).ptr);
+    session_ask_rest(call, "chat.getMessage", slice_of(query), none, take_found_by_rest);
+}
+
+static void take_found(struct session_call *call, struct slice result, const struct rc_error *error)
+{
+    if (session_ask_missed(call, error))
+        look_by_rest(call);
+    else if (error != NULL)
         session_call_fail_rc(call, error, result);
-    } else {
+    else
         answer_found(call, result);
+}
+
+/* Rocket.Chat has an answer of its own for most that goes wrong; for an id it knows its route has a
+ * success without a message, or an error without a code (rocketchat.md 6.3). */
+static bool says_little(const struct rc_error *error)
+{
+    return (error->result == RC_FAILED || error->result == RC_SERVER_ERROR) &&
+           strncmp(error->code, "http-", 5) == 0;
+}
+
+static void take_sent_by_rest(struct session_call *call, struct slice json,
+                              const struct rc_error *error)
+{
+    const struct slice sent = error == NULL ? member(json, "message") : none;
+
+    if (is_object(sent)) {
+        session_call_answer(call, CALL_RESULT, sent);
+    } else if (error != NULL && !says_little(error)) {
+        session_call_fail_rc(call, error, json);
+    } else {
+        if (error != NULL)
+            call_error_write_rc(&call->first, error, json);
+        if (byte_buf_failed(&call->first))
+            session_call_fail_nomem(call);
+        else
+            look_by_rest(call);
     }
 }
 

@@ -189,6 +189,21 @@ static bool read_request_line(struct slice line, struct http_head *head, struct 
     return read_target((struct slice){first + 1, (size_t)(last - first - 1)}, head, fault);
 }
 
+static bool split_field(struct slice line, struct http_header *out)
+{
+    const char *colon = memchr(line.ptr, ':', line.len);
+    size_t n = colon == NULL ? 0 : (size_t)(colon - line.ptr);
+
+    for (size_t i = 0; i < n; i++)
+        if (!http_is_tchar(line.ptr[i]))
+            return false;
+    if (n == 0)
+        return false;
+    out->name = (struct slice){line.ptr, n};
+    out->value = slice_trim((struct slice){colon + 1, line.len - n - 1}, " \t");
+    return true;
+}
+
 /* What the framing and connection fields of one head said, before they are weighed together. */
 struct fields {
     unsigned hosts, lengths, codings, origins;
@@ -274,19 +289,12 @@ bool http_head_read(struct slice raw, struct http_head *head, struct http_fault 
         return fail(fault, 503, "no memory");
 
     for (struct slice line = next_line(&raw); line.len > 0; line = next_line(&raw)) {
-        const char *colon = memchr(line.ptr, ':', line.len);
-        size_t n = colon == NULL ? 0 : (size_t)(colon - line.ptr);
         struct http_header *to = &h.headers[h.nheaders++];
 
-        for (size_t i = 0; i < n; i++)
-            if (!http_is_tchar(line.ptr[i]))
-                n = 0;
-        if (n == 0) {
+        if (!split_field(line, to)) {
             fail(fault, 400, "bad header name");
             goto refused;
         }
-        to->name = (struct slice){line.ptr, n};
-        to->value = slice_trim((struct slice){colon + 1, line.len - n - 1}, " \t");
         if (!read_field(to, &h, &fields, fault))
             goto refused;
     }
@@ -301,6 +309,41 @@ bool http_head_read(struct slice raw, struct http_head *head, struct http_fault 
 refused:
     http_head_free(&h);
     return false;
+}
+
+/* Up to CR LF, which must be there, without any other control byte. */
+static bool next_good_line(struct slice *rest, struct slice *line)
+{
+    const char *end = rest->len > 0 ? memchr(rest->ptr, '\n', rest->len) : NULL;
+    size_t len = end == NULL ? 0 : (size_t)(end - rest->ptr);
+
+    if (len == 0 || rest->ptr[len - 1] != '\r')
+        return false;
+    *line = (struct slice){rest->ptr, len - 1};
+    for (size_t i = 0; i < line->len; i++)
+        if (((unsigned char)line->ptr[i] < 0x20 && line->ptr[i] != '\t') || line->ptr[i] == 0x7f)
+            return false;
+    rest->ptr += len + 1;
+    rest->len -= len + 1;
+    return true;
+}
+
+bool http_head_salvage(struct slice raw, struct http_head *head)
+{
+    struct http_head h = {0};
+    struct http_fault ignored;
+    struct slice line;
+
+    if (!next_good_line(&raw, &line) || !read_request_line(line, &h, &ignored))
+        return false;
+    h.headers = calloc(HTTP_HEAD_MAX_HEADERS, sizeof *h.headers);
+    if (h.headers == NULL)
+        return false;
+    while (h.nheaders < HTTP_HEAD_MAX_HEADERS && next_good_line(&raw, &line) &&
+           split_field(line, &h.headers[h.nheaders]))
+        h.nheaders++;
+    *head = h;
+    return true;
 }
 
 void http_head_free(struct http_head *head)

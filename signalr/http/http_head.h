@@ -38,6 +38,12 @@ struct http_fault {
 /* raw: request line to the empty line. True: *head is filled; free it with http_head_free().
  * False: *fault says why. */
 bool http_head_read(struct slice raw, struct http_head *head, struct http_fault *fault);
+/* What can be read of a head that broke, or was never finished, so that its refusal is in the words
+ * of its route and can be read by its page: the request line, and the fields of the good lines
+ * behind it. No more may be made of it: framing and host are not looked at, and what stood further
+ * on may have said otherwise. False: not even the request line, or no memory. Free *head likewise.
+ */
+bool http_head_salvage(struct slice raw, struct http_head *head);
 void http_head_free(struct http_head *head);
 
 bool http_method_find(struct slice name, enum http_method *out); /* case matters: RFC 9110 9.1 */

@@ -135,7 +135,7 @@ struct http_request {
     struct http_conn *conn;
     struct http_parse *parse;
     struct http_stream *stream; /* NULL: whole, and answered whole */
-    struct http_view view;      /* zero until the head is in */
+    struct http_view view;      /* zero until the head is in, or has failed */
     struct http_addr client;
     struct http_addr_slot *slot; /* counted here when the peer is a proxy */
     char client_text[HTTP_ADDR_TEXT_MAX];
@@ -166,6 +166,13 @@ void http_sock_woken(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */
 void http_sock_turn(struct http_sock *k);             /* to end, after http_turn_end() */
+/* Closes; the kernel goes on with what is unacknowledged only where the peer answers. Else it goes
+ * with the socket, by a reset, so that what counts as not received can't arrive any more. One that
+ * answers and is merely slow would by a reset lose what it has acknowledged and not read yet (RFC
+ * 9293 3.10.7.4: it flushes its queues). */
+void http_sock_drop(struct http_sock *k);
+/* False: the peer's TCP was sent something again, and has not acknowledged it. */
+bool http_sock_answers(const struct http_sock *k);
 /* Bytes that the peer has not acknowledged, in our queue and the kernel's. Less than a while ago:
  * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
 size_t http_sock_unsent(const struct http_sock *k);
@@ -233,12 +240,14 @@ void http_stream_sock_closed(struct http_conn *c);
 
 /* ---- http_view.c ---- */
 void http_view_fill(struct http_request *req, const struct http_head *head);
+/* Of a head that broke or is given up: as far as its answer needs it; none: the view stays zero. */
+void http_view_salvage(struct http_request *req);
 
 /* ---- http_response.c ---- */
 /* The head's lines, without those on the body's length and the empty one. */
 void http_response_head(struct http_server *s, const struct http_view *v, bool http10,
                         bool keep_alive, const struct http_response *r, struct byte_buf *out);
-/* Writes head and body. v: the request's, zeroed when its head was not read. */
+/* Writes head and body. v: the request's, zeroed when nothing of its head could be read. */
 void http_response_write(struct http_server *s, const struct http_view *v, bool http10,
                          bool keep_alive, const struct http_response *r, struct byte_buf *out);
 /* Answers the request being read, which failed, and closes behind it. */

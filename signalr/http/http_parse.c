@@ -170,6 +170,13 @@ bool http_parse_fits(const struct http_parse *p)
     return p->head.content_length <= p->limits.body_bytes;
 }
 
+const struct http_head *http_parse_salvage(struct http_parse *p)
+{
+    if (p->head.path.len == 0)
+        http_head_salvage(byte_buf_slice(&p->raw), &p->head);
+    return &p->head;
+}
+
 bool http_parse_started(const struct http_parse *p)
 {
     return p->raw.len > 0;
@@ -293,6 +300,7 @@ static enum http_parse_result read_head(struct http_parse *p, const char *data, 
             llhttp_resume(&p->llhttp);
         } else if (error != HPE_OK) {
             llhttp_fault(p, error);
+            keep_raw(p, from, (size_t)(llhttp_get_error_pos(&p->llhttp) - from));
             return over(p, HTTP_PARSE_BAD);
         }
         *consumed += n;

@@ -50,5 +50,8 @@ struct slice http_parse_raw_head(const struct http_parse *p);
 struct slice http_parse_body(const struct http_parse *p); /* decoded; whole at HTTP_PARSE_DONE */
 bool http_parse_started(const struct http_parse *p);      /* has seen more than empty lines */
 struct http_fault http_parse_fault(const struct http_parse *p);
+/* Of a head that broke, or is given up: what http_head_salvage() makes of it; path empty: nothing.
+ * The object's own; feed no more. */
+const struct http_head *http_parse_salvage(struct http_parse *p);
 
 #endif

@@ -159,6 +159,8 @@ void http_conn_refuse(struct http_conn *c, struct http_fault fault)
     if (fault.status != 408 && fault.status != 403 && fault.status != 503)
         http_server_note(c->sock->server, HTTP_NOTE_BAD_REQUEST, fault.status, fault.why,
                          &c->req->client);
+    if (c->req->view.path.len == 0)
+        http_view_salvage(c->req);
     say_why(c, fault.why, &r, &body);
     answer(c, &r);
     byte_buf_free(&body);

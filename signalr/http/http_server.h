@@ -91,8 +91,9 @@ struct http_options {
                     struct http_request *req); /* peer left before the answer; req dies */
     void (*on_note)(void *arg, enum http_note note, int status, const char *detail,
                     struct slice client_address);
-    /* The server refuses a request whose head it has read, and says why in plain text. True: *body
-     * is another, of that type. NULL: never. */
+    /* The server refuses a request, and says why in plain text. True: *body is another, of that
+     * type. head: perhaps of a head that broke: its method and path, and the fields before the
+     * break. Not called where not even the path was read. NULL: never. */
     bool (*on_refusal)(void *arg, const struct http_view *head, int status, const char *why,
                        const char **content_type, struct byte_buf *body);
     void (*on_written)(void *arg, uint64_t born_ns); /* a hub_buf with a birth time left in full */

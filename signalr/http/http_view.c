@@ -39,7 +39,7 @@ static void read_forwarded(struct http_request *req, const struct http_head *hea
     req->view.secure = slice_eq_nocase(said.proto, SLICE_LIT("https"));
 }
 
-void http_view_fill(struct http_request *req, const struct http_head *head)
+static void fill(struct http_request *req, const struct http_head *head)
 {
     req->view = (struct http_view){
         .method = head->method,
@@ -49,7 +49,21 @@ void http_view_fill(struct http_request *req, const struct http_head *head)
         .nheaders = head->nheaders,
         .listener_tag = req->conn->tag,
     };
+}
+
+void http_view_fill(struct http_request *req, const struct http_head *head)
+{
+    fill(req, head);
     read_forwarded(req, head);
+}
+
+/* What was forwarded is not believed: our own proxy's word is the last, and may be missing. */
+void http_view_salvage(struct http_request *req)
+{
+    const struct http_head *head = http_parse_salvage(req->parse);
+
+    if (head->path.len > 0)
+        fill(req, head);
 }
 
 const struct http_view *http_request_view(const struct http_request *req)

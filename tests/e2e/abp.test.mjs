@@ -343,21 +343,42 @@ test('routes can be switched off, and moved', async (t) => {
 });
 
 test('what the server itself refuses on these routes has the envelope, too', async (t) => {
-  const bridge = await startBridge(t, null, { 'PushBridge:Limits:BodyBytes': 10, 'PushBridge:Limits:BodyTimeoutSeconds': 0.2 });
+  const bridge = await startBridge(t, null, {
+    'PushBridge:Limits:BodyBytes': 10,
+    'PushBridge:Limits:BodyTimeoutSeconds': 0.2,
+    'PushBridge:Limits:HeadTimeoutSeconds': 0.2,
+    'PushBridge:Limits:HeadBytes': 1024,
+    'PushBridge:Limits:RequestLineBytes': 512,
+  });
   const long = await call(bridge, 'POST', 'Im/CreateUser', { token: tokenFor('alice'), body: { user: 'a name too long' } });
   assert.deepEqual([long.status, long.error.message], [413, 'body too large']);
+  const route = `${BASE}Im/Authenticate`;
+  const [lines, json, text] = ['Content-Length: 5\r\n\r\n', 'application/json', 'text/plain'];
   for (const [path, body, status, type] of [
-    [`${BASE}Im/Authenticate`, '', 411, 'application/json'],
-    [`${BASE}Im/Authenticate`, 'Content-Length: 5\r\n\r\nabc', 408, 'application/json'],
-    [`${BASE}Im/Authenticate`, 'Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n', 413, 'application/json'],
-    ['/signalr/negotiate', '', 411, 'text/plain'],
+    [route, '\r\n', 411, json],
+    [route, `${lines}abc`, 408, json],
+    [route, 'Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n', 413, json],
+    ['/signalr/negotiate', '\r\n', 411, text],
+    // Heads that broke behind the path:
+    [route, 'X-Half: ', 408, json],
+    [route, `X-Big: ${'a'.repeat(1024)}\r\n${lines}`, 431, json],
+    [route, `not a field\r\n${lines}`, 400, json],
+    [route, `Content-Length: 4\r\n${lines}`, 400, json],
+    [route, `Host: b\r\n${lines}`, 400, json],
+    [route, `X: a\r\n folded\r\n${lines}`, 400, json],
+    [route, `Expect: wonders\r\n${lines}`, 417, json],
+    ['/signalr/negotiate', `not a field\r\n${lines}`, 400, text],
+    // and before it, where no field was read either:
+    [`${route}?${'a'.repeat(512)}`, lines, 414, text],
+    [`${route} HTTP/3.0\r\nX:`, lines, 505, text],
   ]) {
     const raw = await RawConnection.open(bridge.port);
-    raw.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\n${body || '\r\n'}`);
+    raw.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\n${body}`);
     const res = await raw.response();
-    assert.deepEqual([res.status, res.headers.get('content-type')], [status, type], path);
-    assert.equal(res.headers.get('access-control-allow-origin'), ORIGIN, 'a page may read it');
-    if (type === 'application/json') assert.equal(JSON.parse(res.body).__abp, true);
+    const [what, read] = [`${status}: ${path} ${body}`, status !== 414 && status !== 505];
+    assert.deepEqual([res.status, res.headers.get('content-type')], [status, type], what);
+    assert.equal(res.headers.get('access-control-allow-origin'), read ? ORIGIN : undefined, `${what}: may a page read it?`);
+    if (type === json) assert.equal(JSON.parse(res.body).__abp, true);
     raw.destroy();
   }
 });

@@ -284,6 +284,25 @@ test('a Rocket.Chat without the methods (9.x): REST does the same', async (t) =>
   assert.ok(calls('ddp sendMessage') > 0);
 });
 
+test('by REST, too, a message sent twice is there once, and whether it is there decides the answer', async (t) => {
+  const { double, store, general, post, invoke } = await scene(t, latest, { double: { missingMethods: ['sendMessage', 'getSingleMessage'] } });
+  const route = { path: '/api/v1/chat.sendMessage' };
+  const args = ['SendMessage', general._id, 'once', 'restTwice12345678'];
+  const first = await invoke(...args);
+  assert.deepEqual(first, wire(store.messages.get('restTwice12345678')));
+  assert.deepEqual(await invoke(...args), first, 'a success without a message');
+  for (const status of [400, 500]) {
+    double.faults.add({ on: 'rest', match: route, do: 'respond', status, body: { success: false, error: "Cannot read properties of undefined (reading 'starred')" }, times: 1 });
+    assert.deepEqual(await invoke(...args), first, 'an error without a code');
+  }
+  assert.equal(store.messagesOf(general._id).length, 1);
+  post(general, 'bob', "bob's", { _id: 'bobs1234567890123' });
+  await assert.rejects(invoke('SendMessage', general._id, 'mine', 'bobs1234567890123'), refusal('error-id-in-use'));
+  await assert.rejects(invoke('SendMessage', general._id, 'x'.repeat(5001)), refusal('error-message-size-exceeded'));
+  double.faults.add({ on: 'rest', match: route, do: 'respond', status: 500, body: { success: false, error: 'Internal server error' }, times: 1 });
+  await assert.rejects(invoke('SendMessage', general._id, 'not there'), refusal('http-500'));
+});
+
 /** A small generator of its own, so that a run can be repeated by its seed. */
 function random(seed) {
   let state = seed >>> 0 || 1;

@@ -121,6 +121,23 @@ test('after a lost connection opened rooms are followed again; who is no member 
   assert.deepEqual(tab.texts().sort(), ['heard again', 'missed, and caught up with']);
 });
 
+test('a room that waits to be opened is not, once its tab has gone', async (t) => {
+  const { double, general, open, user, tab, newTab, bridge, streams, live } = await scene(t, latest, { settings: { 'PushBridge:Methods:OpenRoomsPerUser': 1 } });
+  const look = async () => (await fetch(`${bridge.adminUrl}/admin/users/alice`, { headers: { 'X-Api-Key': 'test-api-key-0123456789' } })).json();
+  const hurried = await newTab();
+  double.faults.add({ on: 'in', match: { msg: 'connect' }, do: 'delay', ms: 3000, times: 1 });
+  for (const session of double.sessionsOf(user('alice')._id)) session.drop();
+  await until('the session starts again', async () => ['connecting', 'authenticating'].includes((await look()).state));
+  hurried.connection.invoke('OpenRoom', open._id).catch(() => {}); // the connection ends before it is answered
+  await hurried.connection.invoke('Register'); // behind it: the bridge has both
+  await hurried.connection.stop();
+  await live('alice');
+  await until('it has gone', async () => (await look()).connections === 1);
+  await tab.connection.invoke('OpenRoom', general._id);
+  await until('its streams', () => streams().length === 3);
+  assert.deepEqual((await look()).openRooms, [{ rid: general._id, connections: 1, followed: true }]);
+});
+
 test('a kick ends it, also where Rocket.Chat lets the stream go on', async (t) => {
   const { store, user, secret, general, post, tab, streams } = await scene(t, latest, { double: { keepRoomStreamOnKick: true } });
   for (const room of [secret, general]) {

@@ -433,17 +433,35 @@ test('a dead token costs one login and no call; a call\'s own 401 is passed on',
   rc.store.removeAllTokens(rc.user('alice'));
   const chunks = await get(api('y'), bearer('alice'), { method: 'POST', body: (req) => (req.write('a'), req.end('b')) });
   assert.deepEqual([chunks.status, echoOf(chunks).body], [200, 'ab']);
+  // Too long to be sent again by us; by the caller it can be.
+  rc.store.removeAllTokens(rc.user('alice'));
+  const long = { method: 'POST', body: 'x'.repeat(100_000) };
+  const big = await get(api('y'), bearer('alice'), long);
+  assert.deepEqual([big.status, big.headers['retry-after']], [503, '1']);
+  assert.equal(echoOf(await get(api('y'), bearer('alice'), long)).bytes, 100_000);
+  assert.equal(logins(), before + 3);
   // The token is good: the route says 401.
   const seen = echoes.length;
   const own = await get(api('z'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ status: 401, text: '{"success":false,"error":"mine"}' }) });
   assert.equal(own.status, 401);
   assert.equal(own.json().error, 'mine');
-  assert.equal(logins(), before + 2);
+  assert.equal(logins(), before + 3);
   assert.equal(echoes.length, seen + 1);
-  // Too long to be sent again.
-  rc.store.removeAllTokens(rc.user('alice'));
-  const big = await get(api('y'), bearer('alice'), { method: 'POST', body: 'x'.repeat(100_000) });
-  assert.equal(big.status, 401);
+  const bigOwn = await get(api('z'), { ...bearer('alice'), 'X-Echo': JSON.stringify({ status: 401, text: '{"success":false,"error":"mine"}' }) }, long);
+  assert.deepEqual([bigOwn.status, bigOwn.json().error], [401, 'mine']);
+});
+
+test('an administrator who has logged out is nobody, on every thread, at once', async (t) => {
+  const { rc, bridge, get } = await start(t, { 'PushBridge:Shards': 4, 'PushBridge:Proxy:IdentitySeconds': 3600 });
+  const own = await credentials(rc, 'super');
+  const everywhere = () => Promise.all(Array.from({ length: 24 }, () => get(api('x'), own.headers)));
+  for (const res of await everywhere()) assert.equal(echoOf(res).user, 'super');
+  rc.double.echo.enabled = false; // this one is to be carried out
+  assert.equal((await get(api('logout'), own.headers, { method: 'POST' })).status, 200);
+  rc.double.echo.enabled = true;
+  assert.equal(rc.store.findToken(own.token), undefined);
+  await until('nobody takes it any more', async () => (await everywhere()).every((res) => res.status === 401));
+  assert.equal(bridge.logs.some((line) => line.includes(own.token)), false);
 });
 
 test('429 says when to come back, by header or by words', async (t) => {

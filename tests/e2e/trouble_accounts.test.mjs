@@ -2,8 +2,9 @@
 // deactivation, another password, a second factor, blocked logins. The tabs stay and are told.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { PASSWORD, sleep, until } from '../lib/harness.mjs';
-import { troubleScene } from '../lib/trouble.mjs';
+import { PASSWORD, sleep, startBridge, startDouble, tokenFor, until } from '../lib/harness.mjs';
+import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
+import { FAST, troubleScene } from '../lib/trouble.mjs';
 
 const SERVERS = [
   { version: 6 },
@@ -33,6 +34,19 @@ for (const options of SERVERS)
     assert.equal(await scene.metric('pushbridge_resumes_total', 'result="refused"'), 2);
     assert.equal(scene.user('alice').tokens.length, 1, 'no token is left behind');
   });
+
+test('a token that is ended between its login and its use: one more login, and nobody is refused', async (t) => {
+  const rc = await startDouble(t);
+  rc.double.faults.add({ on: 'login', match: { user: 'alice', type: 'resume' }, do: 'delay', ms: 1000 });
+  const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:LoginVia': 'rest' });
+  const tab = await Tab.open(t, CLIENTS.latest, bridge.hubUrl, tokenFor('alice'));
+  await until('the login', () => rc.user('alice').tokens.length === 1);
+  rc.double.store.removeAllTokens(rc.user('alice'));
+  await rc.live('alice');
+  const attempts = rc.double.accounts.attempts.map((a) => [a.type, a.error]);
+  assert.deepEqual(attempts, [['password', null], ['resume', 403], ['password', null], ['resume', null]]);
+  assert.ok(tab.of('bridgeStatus').every((status) => status.state !== 'refused'), JSON.stringify(tab.of('bridgeStatus')));
+});
 
 test('a streamer before 8 does not act on a revoked token: the next connection finds out', async (t) => {
   const scene = await troubleScene(t, { flavour: 'streamer', version: 7 });

@@ -550,15 +550,72 @@ static void test_counter_behind_the_stream(void **state)
     assert_true(lacking(14, 8, "e", 8));
 }
 
+/* Nobody was shown the reply of second 3: what came with it was undone when the next event was
+ * read, which came first. */
+static void test_overtaken_event_shows_nothing_new(void **state)
+{
+    struct room_hint hint;
+
+    (void)state;
+    lacking(28, 1, "a", 1);
+    assert_false(lacking(28, 5, "a", 1)); /* fits */
+    hint = hinted(29, 3, "a", 1);
+    assert_true(hint.missed && hint.lacking && !hint.burst);
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(1) - 5000);
+    assert_false(hinted(30, 4, "a", 1).missed); /* it is asked for already */
+    assert_int_equal(repaired("reply", 3, 3), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("a", 1, 1), ROOM_SIGHT_REPEAT);
+    room_memory_repaired(m, SLICE_LIT("r"), T(5));
+    assert_false(lacking(30, 4, "a", 1)); /* the answer has it all */
+    /* The counter may be alike, too. */
+    assert_false(lacking(29, 9, "b", 9));
+    assert_true(lacking(29, 7, "a", 1));
+    room_memory_repaired(m, SLICE_LIT("r"), T(9));
+    /* What a late one shows may be all that it is about. */
+    assert_false(lacking(30, 13, "c", 13));
+    assert_false(lacking(31, 12, "d", 12));
+}
+
+/* Messages were told after the one that is missing: they are known. */
+static void test_overtaken_behind_the_mark(void **state)
+{
+    char id[16];
+
+    (void)state;
+    lacking(28, 1, "a", 1);
+    assert_false(lacking(29, 6, "b", 6)); /* and c, inside a thread; and one was deleted */
+    assert_true(lacking(29, 3, "a", 1));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(2) - 5000);
+    room_memory_pin(m, true);
+    assert_int_equal(repaired("c", 3, 3), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("b", 6, 6), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 0);
+    room_memory_repaired(m, SLICE_LIT("r"), T(6));
+    room_memory_pin(m, false);
+    /* ... or were forgotten, and then nobody can say. */
+    assert_false(lacking(29, 20, "b", 6));
+    assert_false(lacking(30, 21, "d", 21));
+    for (int i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        stream("other", id, 22 + i * 0.01, 22 + i * 0.01);
+    }
+    assert_true(lacking(31, 19, "b", 6));
+    room_memory_pin(m, true);
+    assert_int_equal(repaired("e", 19, 19), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 1);
+    assert_int_equal(repaired("f", 23, 23), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_take_doubtful(m), 0);
+}
+
 static void test_bursts(void **state)
 {
     (void)state;
     assert_false(hinted(10, 1, "a", 1).burst);
     assert_false(hinted(11, 2.5, "b", 2.5).burst);
     assert_true(hinted(12, 3, "c", 3).burst);
-    assert_false(hinted(11, 2.5, "b", 2.5).burst); /* overtaken: its time is over */
     room_memory_doubt(m, SLICE_LIT("r"), T(2));
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(2) - 5000);
+    assert_false(hinted(11, 2.5, "b", 2.5).burst); /* overtaken: its time is over */
 }
 
 static void test_joined_room_starts_at_its_subscription(void **state)
@@ -906,6 +963,8 @@ int main(void)
         TEST(test_size),
         TEST(test_lacking),
         TEST(test_counter_behind_the_stream),
+        TEST(test_overtaken_event_shows_nothing_new),
+        TEST(test_overtaken_behind_the_mark),
         TEST(test_bursts),
         TEST(test_joined_room_starts_at_its_subscription),
         TEST(test_deletions_are_told_once),

@@ -231,6 +231,33 @@ static void test_resume_refused_spares_a_newer_entry(void **state)
     assert_int_equal(w.acquires, 0);
 }
 
+static void refuse_fresh(void)
+{
+    ok_login("u9", "bad", "ana");
+    connected("ddp");
+    ddp_fail("login", "403", 0);
+}
+
+/* Ended between its login and its use: one more login, and no pause, is the cure. */
+static void test_fresh_token_refused_is_followed_by_one_login(void **state)
+{
+    (void)state;
+    attach(0, 1);
+    for (int i = 0; i < 2; i++) {
+        refuse_fresh();
+        check_state(SESSION_LOGGING_IN);
+        assert_false(entry()->is);
+        ok_login("u9", "good", "ana");
+        resumed("ddp2");
+        check_state(SESSION_LIVE);
+        assert_false(was_pushed(0, "refused"));
+        lose_connection(); /* it has worked: the next is the first again */
+        advance(session()->retry_in_ms + 100);
+        connected("ddp3");
+        ddp_fail("login", "403", 0);
+    }
+}
+
 static void test_fresh_token_refused_is_no_loop(void **state)
 {
     unsigned logins = 0;
@@ -240,11 +267,13 @@ static void test_fresh_token_refused_is_no_loop(void **state)
     for (int hour = 0; hour < 3; hour++) {
         for (int minute = 0; minute < 60; minute++) {
             if (rest_pending(REST_LOGIN) != NULL) {
-                logins++;
-                ok_login("u9", "bad", "ana");
-                connected("ddp");
-                ddp_fail("login", "403", 0);
+                if (logins++ == 0) {
+                    refuse_fresh();
+                    check_state(SESSION_LOGGING_IN);
+                }
+                refuse_fresh();
                 check_state(SESSION_REFUSED);
+                assert_string_equal(session()->code, "resume-refused");
             }
             advance(60 * 1000);
         }
@@ -406,6 +435,7 @@ int main(void)
         T(test_failed_lists_are_tried_five_times),
         T(test_resume_refused_logs_in_afresh),
         T(test_resume_refused_spares_a_newer_entry),
+        T(test_fresh_token_refused_is_followed_by_one_login),
         T(test_fresh_token_refused_is_no_loop),
         T(test_resume_error_that_passes_keeps_the_token),
         T(test_resume_in_a_block_waits_it_out),
