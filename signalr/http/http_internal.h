@@ -155,6 +155,13 @@ void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that 
 void http_sock_wake(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */
+/* Closes; the kernel goes on with what is unacknowledged only where the peer answers. Else it goes
+ * with the socket, by a reset, so that what counts as not received can't arrive any more. One that
+ * answers and is merely slow would by a reset lose what it has acknowledged and not read yet (RFC
+ * 9293 3.10.7.4: it flushes its queues). */
+void http_sock_drop(struct http_sock *k);
+/* False: the peer's TCP was sent something again, and has not acknowledged it. */
+bool http_sock_answers(const struct http_sock *k);
 /* Bytes that the peer has not acknowledged, in our queue and the kernel's. Less than a while ago:
  * the peer lives. (The kernel tells of room only when a third of a big buffer has gone.) */
 size_t http_sock_unsent(const struct http_sock *k);

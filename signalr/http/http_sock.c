@@ -1,6 +1,7 @@
 #include "signalr/http/http_internal.h"
 
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -66,7 +67,7 @@ static void on_closed(uv_handle_t *handle)
     http_server_handle_closed(s);
 }
 
-void http_sock_close(struct http_sock *k)
+static void close_sock(struct http_sock *k, bool reset)
 {
     if (http_sock_closing(k))
         return;
@@ -74,7 +75,18 @@ void http_sock_close(struct http_sock *k)
         ws_conn_sock_closing(k->as.ws);
     unwake(k);
     timer_wheel_cancel(k->server->wheel, &k->timer);
-    uv_close((uv_handle_t *)&k->tcp, on_closed);
+    if (!reset || uv_tcp_close_reset(&k->tcp, on_closed) != 0)
+        uv_close((uv_handle_t *)&k->tcp, on_closed);
+}
+
+void http_sock_close(struct http_sock *k)
+{
+    close_sock(k, false);
+}
+
+void http_sock_drop(struct http_sock *k)
+{
+    close_sock(k, !http_sock_answers(k));
 }
 
 struct http_sock *http_sock_new(struct http_server *s, int fd, size_t *before)
@@ -170,6 +182,19 @@ size_t http_sock_in_kernel(const struct http_sock *k)
     if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &bytes) != 0)
         return 0;
     return (size_t)bytes;
+}
+
+bool http_sock_answers(const struct http_sock *k)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return true;
+    /* Its answer to a single probe of a closed window may be on its way. */
+    return info.tcpi_retransmits == 0 && info.tcpi_probes <= 1;
 }
 
 size_t http_sock_unsent(const struct http_sock *k)

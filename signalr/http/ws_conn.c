@@ -108,7 +108,7 @@ static void end_now(struct ws_conn *ws, enum ws_end how, unsigned code)
         code = ws->code;
     }
     end(ws, how, code);
-    http_sock_close(k);
+    http_sock_drop(k);
 }
 
 /* ---- writing ---- */
@@ -487,6 +487,14 @@ void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms)
     http_sock_arm(ws->sock, wait_ms > 0 ? wait_ms : 1);
     if (!push_close(ws, code))
         http_sock_close(ws->sock);
+}
+
+bool ws_conn_abandon(struct ws_conn *ws)
+{
+    if (ws->state != WS_OPEN || http_sock_closing(ws->sock) || http_sock_answers(ws->sock))
+        return false;
+    http_sock_drop(ws->sock); /* its close callback reports the end */
+    return true;
 }
 
 bool ws_conn_has_room(const struct ws_conn *ws, size_t len)

@@ -54,6 +54,10 @@ void ws_conn_await_drain(struct ws_conn *ws); /* something is queued */
 
 /* Flushes what is queued, sends a close frame, waits wait_ms for the peer's, then drops TCP. */
 void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms);
+/* Of a peer whose TCP does not answer: drops ours at once, by a reset. What it has not acknowledged
+ * by now does not arrive any more, even if its network is back in a moment. on_end comes, with
+ * WS_END_LOST. False: it answers, or we are closing; nothing was done. */
+bool ws_conn_abandon(struct ws_conn *ws) __attribute__((warn_unused_result));
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
 /* Bytes queued since the 101 answer, that answer included; modulo 2^32. */

@@ -56,7 +56,11 @@ static uint64_t drain_due_ms(const struct hub_connection *c)
 
 static uint64_t silence_due_ms(const struct hub_connection *c)
 {
-    return c->pinged ? c->heard_ms + c->server->options.client_timeout_ms : UINT64_MAX;
+    uint64_t lived_ms = c->heard_ms;
+
+    if (c->doubt != NULL && c->doubt->lived_ms > lived_ms)
+        lived_ms = c->doubt->lived_ms;
+    return c->pinged ? lived_ms + c->server->options.client_timeout_ms : UINT64_MAX;
 }
 
 void hub_connection_rearm(struct hub_connection *c)
@@ -227,8 +231,8 @@ void hub_connection_discard(struct hub_connection *c)
 
 static void begin_end(struct hub_connection *c, enum hub_end why)
 {
-    /* A client that was cut off may have given up, too: what its TCP still takes in while we wait
-     * for the close frame, it drops. */
+    /* A client that was cut off may have given up, too: what its TCP would take in while we waited
+     * for the close frame, it would drop. Or it would hear it, and again on its next connection. */
     if (why == HUB_END_TIMEOUT)
         hub_loss_close(c);
     c->server->stats.ended[why]++;
@@ -244,6 +248,8 @@ void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_b
     if (c->state == CONN_OPEN && close != NULL)
         ws_conn_send(c->ws, close, true);
     begin_end(c, why);
+    if (why == HUB_END_TIMEOUT && ws_conn_abandon(c->ws))
+        return;
     ws_conn_close(c->ws, WS_CLOSE_OK, c->server->options.close_wait_ms);
 }
 
@@ -367,7 +373,7 @@ void hub_connection_on_timer(struct hub_connection *c)
             return;
         }
     } else {
-        if (silence_due_ms(c) <= now) {
+        if (silence_due_ms(c) <= now && !hub_loss_spares(c, now)) {
             hub_connection_end(c, HUB_END_TIMEOUT, s->close_error);
             return;
         }

@@ -50,6 +50,7 @@ struct hub_calls;
 struct hub_doubt {
     struct hub_receipt receipt; /* as it was when bytes were found unacknowledged */
     uint64_t again_ms;          /* when to look again; UINT64_MAX: with the next ping */
+    uint64_t lived_ms;          /* hub_loss_spares() */
 };
 
 struct hub_connection {
@@ -164,6 +165,11 @@ void hub_connection_send_new(struct hub_connection *c, struct hub_buf *message);
 void hub_loss_look(struct hub_connection *c, uint64_t now_ms);
 void hub_loss_look_again(struct hub_connection *c);
 void hub_loss_close(struct hub_connection *c); /* the transport can still be asked */
+/* It has been silent for too long, but its TCP has acknowledged what it was in doubt for: so it had
+ * a network again. Its own word, whether it lives or has given up, waits for its kernel to try once
+ * more, which may take as long again as the stall took. True, once for a doubt: that counts as a
+ * sign of life as of now. Else a client that heard everything would be sent it again. */
+bool hub_loss_spares(struct hub_connection *c, uint64_t now_ms);
 
 /* ---- hub_dispatch.c ---- */
 void hub_dispatch(struct hub_connection *c, struct slice body);

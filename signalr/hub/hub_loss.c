@@ -50,9 +50,10 @@ void hub_loss_look(struct hub_connection *c, uint64_t now_ms)
     c->doubt = malloc(sizeof *c->doubt);
     if (c->doubt == NULL)
         return; /* its last word is believed */
-    c->doubt->receipt = now;
-    c->doubt->again_ms =
-        is_acked(&now, c->pinged_to) ? now_ms + keepalive_ms / AGAIN_PART : UINT64_MAX;
+    *c->doubt = (struct hub_doubt){
+        .receipt = now,
+        .again_ms = is_acked(&now, c->pinged_to) ? now_ms + keepalive_ms / AGAIN_PART : UINT64_MAX,
+    };
 }
 
 void hub_loss_look_again(struct hub_connection *c)
@@ -63,6 +64,17 @@ void hub_loss_look_again(struct hub_connection *c)
     c->doubt->again_ms = UINT64_MAX;
     if (is_acked(&now, end_of(c->doubt)))
         end_doubt(c);
+}
+
+bool hub_loss_spares(struct hub_connection *c, uint64_t now_ms)
+{
+    struct hub_receipt now = c->receipt;
+
+    measure(c, &now);
+    if (c->doubt == NULL || c->doubt->lived_ms != 0 || !is_acked(&now, end_of(c->doubt)))
+        return false;
+    c->doubt->lived_ms = now_ms;
+    return true;
 }
 
 const struct hub_receipt *hub_connection_receipt(const struct hub_connection *c)

@@ -188,6 +188,28 @@ for (const [version, signalR] of Object.entries(CLIENTS))
       assert.deepEqual(tab.of('resyncRequired'), []);
     });
 
+test('the network is back just after the bridge gave the tab up: what comes again comes to the new connection alone', async (t) => {
+  const { bridge, live, say, metric } = await scene(t, SHORT);
+  const proxy = await CuttingProxy.start(t, bridge.port);
+  const tab = await RawTab.open(proxy.port);
+  await live('alice');
+  say('before');
+  await tab.until(1);
+  tab.ping(); // from now on it is expected to
+  await sleep(300);
+  await proxy.cut();
+  for (const text of numbers(5)) say(text);
+  await until('it is given up', async () => (await metric('pushbridge_connections_ended_total{reason="timeout"}')) === 1);
+  await proxy.mend();
+  tab.ping(); // else it would hear of its end by its kernel's next try
+  await tab.reading;
+  assert.deepEqual(tab.texts, ['before']);
+  const back = await RawTab.open(proxy.port);
+  await back.until(5);
+  assert.deepEqual(back.texts, numbers(5));
+  await back.leave();
+});
+
 test('one of two tabs drops, then both: nobody comes short, the one that stayed hears nothing twice', async (t) => {
   const { bridge, live, say, metric } = await scene(t);
   const proxies = [await CuttingProxy.start(t, bridge.port), await CuttingProxy.start(t, bridge.port)];

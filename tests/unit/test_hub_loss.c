@@ -22,11 +22,16 @@ static struct signalr_options options(unsigned keepalive_ms)
 }
 
 /* A connection that is to hear what follows number 1. */
-static void begin(unsigned keepalive_ms)
+static void begin_with(struct signalr_options o)
 {
-    w = world_start(options(keepalive_ms));
+    w = world_start(o);
     client_connect(&c, w, 0, ALICE);
     hub_connection_join_user(w->last, 1, false);
+}
+
+static void begin(unsigned keepalive_ms)
+{
+    begin_with(options(keepalive_ms));
 }
 
 static int stop(void **state)
@@ -245,6 +250,118 @@ static void test_alive_after_a_stall(void **state)
     reset();
 }
 
+/* Number 3 is sent in it. */
+static void begin_stall(struct signalr_options o)
+{
+    begin_with(o);
+    say(2);
+    hear(2);
+    set_cut(true);
+    say(3);
+}
+
+/* What it still gets after its receipt was taken, it hears twice. */
+static void expect_none_but_the_end(void)
+{
+    struct slice payload = SLICE_LIT(PING);
+
+    /* A reset that was dropped is not repeated, unless somebody asks. */
+    (void)!send(c.fd, "", 1, MSG_NOSIGNAL);
+    while (slice_eq(payload, SLICE_LIT(PING)))
+        if (client_next(&c, &payload) < 0)
+            return;
+    fail_msg("got '%.*s'", (int)payload.len, payload.ptr);
+}
+
+/* Its network is back right after it was given up on, and it never noticed. */
+static void test_timed_out_in_a_stall(void **state)
+{
+    struct signalr_options o = options(40);
+
+    (void)state;
+    o.client_timeout_ms = 1000;
+    begin_stall(o);
+    pump_until(w, w->last == NULL || w->last->state == CONN_CLOSING);
+    set_cut(false);
+    expect_none_but_the_end();
+    pump_until(w, w->disconnected == 1);
+    assert_int_equal(w->why, HUB_END_TIMEOUT);
+    assert_true(w->may_return);
+    assert_int_equal(had(), 2);
+    client_close(&c);
+}
+
+/* As if all that time had passed. */
+static void let_pass(uint64_t *since_ms)
+{
+    *since_ms -= 60000;
+    hub_connection_rearm(w->last);
+}
+
+/* Number 3 is heard when the network is back. */
+static void stall(void)
+{
+    begin_stall(options(60000));
+    hub_loss_look(w->last, uv_now(&w->loop));
+    assert_non_null(w->last->doubt);
+    set_cut(false);
+    expect(3);
+    pump_until(w, ws_conn_unacked(w->last->ws).all == 0);
+    w->last->doubt->again_ms = UINT64_MAX; /* too late for that */
+}
+
+/* It would have been given up on just now. Only its word is late: its kernel sends it again in the
+ * end. */
+static void test_not_timed_out_behind_a_stall(void **state)
+{
+    (void)state;
+    stall();
+    let_pass(&w->last->heard_ms);
+    pump_until(w, w->last->doubt->lived_ms != 0);
+    say(4);
+    hear(4);
+    let_pass(&w->last->due_ms);
+    pump_until(w, w->last->doubt == NULL);
+    assert_int_equal(w->last->state, CONN_OPEN);
+    let_pass(&w->last->heard_ms);
+    pump_until(w, w->last->state == CONN_CLOSING);
+    send_close_frame(1000);
+    assert_int_equal(had(), 4);
+}
+
+/* It may have given up before it took that in, and nothing it says tells otherwise. */
+static void test_silent_behind_a_stall(void **state)
+{
+    (void)state;
+    stall();
+    let_pass(&w->last->heard_ms);
+    pump_until(w, w->last->doubt->lived_ms != 0);
+    assert_int_equal(w->last->state, CONN_OPEN);
+    let_pass(&w->last->doubt->lived_ms);
+    pump_until(w, w->last->state == CONN_CLOSING);
+    send_close_frame(1000);
+    assert_int_equal(w->why, HUB_END_TIMEOUT);
+    assert_int_equal(had(), 2);
+}
+
+/* Closed to have it back, but it does not answer, and is let go. */
+static void test_closed_in_a_stall(void **state)
+{
+    struct signalr_options o = options(60000);
+
+    (void)state;
+    o.close_wait_ms = 800;
+    begin_stall(o);
+    hub_connection_close(w->last, NULL, true);
+    pump_until(w, w->disconnected == 1);
+    set_cut(false);
+    pump_for(w, 1500); /* the kernel would have tried again by then, as it does for a while */
+    expect_none_but_the_end();
+    assert_true(w->may_return);
+    assert_int_equal(had(), 2);
+    client_close(&c);
+}
+
 /* Looked at while it was on its way: acknowledged a moment later, before the client says a word. */
 static void test_on_its_way(void **state)
 {
@@ -312,9 +429,19 @@ int main(void)
     static const uint8_t key[16] = "a fixed test key";
 #define T(f) cmocka_unit_test_teardown(f, stop)
     const struct CMUnitTest tests[] = {
-        T(test_a_reset),    T(test_nothing_was_lost),         T(test_what_never_left),
-        T(test_good_byes),  T(test_given_up_after_a_stall),   T(test_alive_after_a_stall),
-        T(test_on_its_way), T(test_too_old_to_be_on_its_way), T(test_in_doubt_before_its_end),
+        T(test_a_reset),
+        T(test_nothing_was_lost),
+        T(test_what_never_left),
+        T(test_good_byes),
+        T(test_given_up_after_a_stall),
+        T(test_alive_after_a_stall),
+        T(test_on_its_way),
+        T(test_too_old_to_be_on_its_way),
+        T(test_in_doubt_before_its_end),
+        T(test_timed_out_in_a_stall),
+        T(test_not_timed_out_behind_a_stall),
+        T(test_silent_behind_a_stall),
+        T(test_closed_in_a_stall),
     };
 
     hash_seed(key);
