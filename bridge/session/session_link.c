@@ -287,8 +287,11 @@ static void on_document(void *arg, struct slice msg, struct slice collection, st
 {
     struct user_session *s = arg;
 
-    if (s->state == SESSION_AUTHENTICATING && json_string_is(collection, "users") &&
-        json_string_is(msg, "added"))
+    if (!json_string_is(collection, "users"))
+        return;
+    if (s->user_id != NULL && slice_eq(id, slice_of(s->user_id)))
+        session_saw_name(s, fields);
+    if (s->state == SESSION_AUTHENTICATING && json_string_is(msg, "added"))
         session_login_saw_user(s, id, fields); /* may leave */
 }
 

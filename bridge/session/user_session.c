@@ -271,6 +271,7 @@ void user_session_free(struct user_session *s)
     session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
+    free(s->real_name);
     free(s->profile);
     free(s->failure);
     free(s);
@@ -385,7 +386,8 @@ void session_left(struct user_session *s)
         s->lost_at_ms = session_now_ms(s->table);
     s->authed = s->logging_out = false;
     free(s->ddp_session);
-    s->ddp_session = NULL;
+    free(s->real_name); /* it may change unseen */
+    s->ddp_session = s->real_name = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
     session_opened_lost(s);
     session_further_lost(s);

@@ -11,6 +11,7 @@
  *   session_repair.c  rooms whose messages are incomplete: hold, ask
  *   session_merge.c   the answer, put in order
  *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
+ *   session_typing.c  under which name the user is told to be typing
  *   session_further.c events of the user that only some operators want
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
@@ -129,6 +130,7 @@ struct user_session {
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
+    char *real_name;       /* Rocket.Chat's `name`, JSON with its quotes; NULL: not known */
     char *profile;         /* packed, see profile.h; NULL: nothing is known */
     int64_t issued_at_ms;
     uint64_t epoch;
@@ -205,6 +207,8 @@ struct session_table {
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
+    uint64_t names_known_until_ms;     /* shows_real_names is believed; 0: nothing is known */
+    uint64_t me_again_ms;              /* no user's name is asked for before */
     uint64_t random;
     struct session_checked checked[SESSION_CHECKED]; /* session_token.c; by name */
     size_t replay_bytes;                             /* in all rings */
@@ -212,6 +216,7 @@ struct session_table {
     uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
+    bool shows_real_names; /* Rocket.Chat does: session_typing.c */
     bool draining;
     bool orphans_asked;
     unsigned revocations; /* cache answers that come to the table itself */
@@ -418,6 +423,9 @@ void session_calls_due(struct user_session *s);
 void session_calls_detach(struct user_session *s, unsigned shard, uint64_t conn_serial);
 void session_calls_abort(struct user_session *s); /* cancels what REST is asked for */
 void session_calls_free(struct user_session *s);
+
+/* ---- session_typing.c ---- */
+void session_saw_name(struct user_session *s, struct slice document); /* of the user; JSON */
 
 /* ---- session_opened.c ---- */
 void session_opened_open(struct user_session *s, struct session_call *call);  /* ends it later */
