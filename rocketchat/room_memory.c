@@ -117,7 +117,7 @@ static bool may_be_forgotten(const struct room_memory *m, const struct room *r, 
 /* An answer will tell: it has not come, or it is not asked for yet. */
 static bool may_be_news(const struct room *r, int64_t created_ms)
 {
-    return r != NULL && !room_is_old(created_ms, OVERLAP_MS, r->mark_ms);
+    return r != NULL && !room_is_old(created_ms, OVERLAP_MS, room_whole_until(r));
 }
 
 /* r is as Rocket.Chat shows it. */
@@ -152,21 +152,23 @@ static void room_deleted(struct room_memory *m, struct slice rid)
         r->seen = 0; /* the subscription's own removal is still to come, and needs the room's id */
 }
 
-/* The counter moved by what was shown, or was seen before it counted. */
+/* The counter moved by what was shown, or was seen before it counted: by all of that if some time
+ * has passed since, and by any number of those deleted. */
 static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
 {
-    int64_t more = room->msgs - r->msgs - news;
+    const int64_t more = room->msgs - r->msgs - news;
+    const int64_t least = room_is_old(r->told_ms, BURST_MS, room->updated_ms) ? r->ahead : 0;
+    const bool fits = more >= least - r->gone && more <= r->ahead;
 
-    if (more > 0 && more <= r->ahead) {
+    if (!fits || more == 0 || least > 0) {
+        r->gone = fits && least > more ? (unsigned)(r->gone - (least - more)) & ROOM_LATE_MAX : 0;
+        r->ahead = 0; /* whatever was counted late stands in it by now, or is asked for */
+    } else if (more > 0) {
         r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
-        more = 0;
-    } else if (more < 0 && -more <= r->gone) {
-        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
-        more = 0;
     } else {
-        r->ahead = r->gone = 0; /* whatever was counted late stands in it by now, or is asked for */
+        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
     }
-    return more == 0;
+    return fits;
 }
 
 /* Of a new message that is shown: while others are lacking it may be one of them, counted before;
@@ -298,7 +300,7 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         return ROOM_SIGHT_NONE;
     id = room_memory_hash(msg->id);
     r = room_memory_room(m, msg->rid);
-    mark = r != NULL && r->mark_ms != RC_NO_DATE ? r->mark_ms : m->floor_ms;
+    mark = r != NULL && r->mark_ms != RC_NO_DATE ? room_whole_until(r) : m->floor_ms;
     if (!room_memory_sight_of_known(m, r != NULL && r->unsure ? NULL : r, id, msg->updated_ms,
                                     &sight)) {
         old = room_is_behind(m, created, mark);

@@ -119,6 +119,12 @@ static inline void room_end_absence(struct room *r)
     r->left_ms = r->again_ms = RC_NO_DATE;
 }
 
+/* Up to where what was told of the room is whole. RC_NO_DATE: not known. */
+static inline int64_t room_whole_until(const struct room *r)
+{
+    return r->lacking_ms != RC_NO_DATE && r->lacking_ms < r->mark_ms ? r->lacking_ms : r->mark_ms;
+}
+
 /* When the user's time began, or the first change that was shown: what was written before was there
  * before us, as exactly as clocks can tell. RC_NO_DATE: nothing is known. */
 static inline int64_t room_began(const struct room *r)

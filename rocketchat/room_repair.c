@@ -58,6 +58,8 @@ void room_memory_repaired(struct room_memory *m, struct slice rid, int64_t cover
         return;
     r->lacking_ms = RC_NO_DATE;
     r->whole = r->changed_ms <= covers_ms;
+    if (r->whole && r->told_ms <= r->changed_ms)
+        r->ahead = r->gone = 0; /* the counter as it was shown then has all that was told */
     room_end_absence(r);
 }
 

@@ -38,7 +38,7 @@ struct history {
     uint64_t seed;
     unsigned rooms, before, remembered;
     unsigned pause_ms; /* between what was there before and the session */
-    bool ties, shows_deleted, keeps_history;
+    bool ties, shows_deleted, keeps_history, stores_no_last;
     bool opened[FEED_ROOMS]; /* its own streams are followed */
     bool ends_plainly;       /* a last message comes in peace */
     unsigned slow_ms, slow_percent, failing_percent;
@@ -115,10 +115,11 @@ static void draw_history(struct history *h, uint64_t seed, unsigned nsteps, enum
     h->before = feed_below(&c, BEFORE + 1);
     h->remembered = feed_hits(&c, 70)   ? 64
                     : feed_hits(&c, 50) ? FEED_MESSAGES
-                                        : 3 + feed_below(&c, 8);
+                                        : 8 + feed_below(&c, 8);
     h->ties = feed_hits(&c, 20);
     h->shows_deleted = feed_hits(&c, 10);
     h->keeps_history = feed_hits(&c, 10);
+    h->stores_no_last = feed_hits(&c, 5);
     h->ends_plainly = feed_hits(&c, 50);
     for (unsigned i = 0; i < FEED_ROOMS; i++)
         h->opened[i] = feed_hits(&c, 20);

@@ -55,6 +55,7 @@ static struct feed {
     /* Of the server: several changes may share a millisecond; deletions leave a message of type
      * "rm"; or leave it hidden. */
     bool ties, shows_deleted, keeps_history;
+    bool stores_no_last; /* rooms show no last message */
 } feed;
 
 static void feed_room_changed(unsigned room);
@@ -93,7 +94,7 @@ static struct rc_room feed_shown(unsigned room)
     const struct feed_room *r = &feed.rooms[room];
     struct rc_room shown = {.id = slice_of(r->rid), .msgs = r->msgs, .updated_ms = r->updated_ms};
 
-    if (r->last != NULL)
+    if (r->last != NULL && !feed.stores_no_last)
         shown.last_message = feed_document(r->last);
     return shown;
 }
@@ -138,7 +139,7 @@ static void feed_touch(struct feed_message *m)
 static void feed_change(struct feed_message *m)
 {
     feed_touch(m);
-    if (feed.rooms[m->room].last == m)
+    if (feed.rooms[m->room].last == m && !feed.stores_no_last)
         feed_update_room(m->room);
 }
 
@@ -237,7 +238,7 @@ static void feed_list(struct byte_buf *json)
     byte_buf_putc(json, '[');
     for (unsigned i = 0; i < feed.nrooms; i++) {
         const struct feed_room *r = &feed.rooms[i];
-        const struct feed_message *m = r->last;
+        const struct feed_message *m = feed.stores_no_last ? NULL : r->last;
 
         byte_buf_printf(
             json, "%s{\"_id\":\"%s\",\"msgs\":%" PRId64 ",\"_updatedAt\":{\"$date\":%" PRId64 "}",

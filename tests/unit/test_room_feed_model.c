@@ -296,7 +296,7 @@ static bool hides(int64_t written, int64_t removed)
 
         if (live <= first && first <= hooked && last <= hooked + LOOKED_AGAIN_MS)
             return true;
-        if (last - first <= READ_MS && last <= end && end <= last + READ_MS + LATE_MS)
+        if (last <= end && end <= first + READ_MS + LATE_MS)
             return true;
     }
     return false;
@@ -434,6 +434,7 @@ static struct verdict run(const struct history *h)
     network = (struct network){.history = h};
     feed.shows_deleted = h->shows_deleted;
     feed.keeps_history = h->keeps_history;
+    feed.stores_no_last = h->stores_no_last;
     feed_clock.ntasks = 0;
     feed_begin(h->rooms);
     session_begin((uint16_t)h->remembered, h->seed);
@@ -503,9 +504,9 @@ static void report(struct history *h)
 
     cut_down(h);
     feed_clock.traced = true;
-    printf("seed %" PRIu64 ", cut down%s%s%s, %u remembered:\n", h->seed, h->ties ? ", ties" : "",
-           h->shows_deleted ? ", deleted ones shown" : "", h->keeps_history ? ", history kept" : "",
-           h->remembered);
+    printf("seed %" PRIu64 ", cut down, %u remembered%s%s%s%s:\n", h->seed, h->remembered,
+           h->ties ? ", ties" : "", h->shows_deleted ? ", deleted ones shown" : "",
+           h->keeps_history ? ", history kept" : "", h->stores_no_last ? ", no last message" : "");
     verdict = run(h);
     feed_clock.traced = false;
     if (verdict.message != NULL)
