@@ -134,10 +134,12 @@ bool session_merge(struct user_session *s, struct slice rid, const struct sessio
             session_tell_deleted(s, rid, message->id);
             continue;
         }
-        s->missed = session_is_missed(
-            s, sight == ROOM_SIGHT_LATER ? message->updated_ms : rc_message_created_ms(message));
+        if (answer->gap)
+            s->missed_since_ms =
+                session_missed_since(s, sight == ROOM_SIGHT_LATER ? message->updated_ms
+                                                                  : rc_message_created_ms(message));
         session_tell_passed(s, message, sight, 0, passed_ms);
-        s->missed = false;
+        s->missed_since_ms = 0;
     }
     if (m.all.failed || room_memory_take_doubtful(s->rooms) > 0)
         session_resync(s, rid, "overload");

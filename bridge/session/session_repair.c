@@ -41,6 +41,7 @@ struct session_repair {
     bool cut;      /* it would wait too long */
     bool retrying; /* due is the next try */
     bool burst;
+    bool gap; /* something in a gap is asked for */
     uint16_t rid_len;
     char rid[];
 };
@@ -288,6 +289,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
+    r->gap = true;
     if (r->ticket == 0 && !r->retrying) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
         ask(r);
@@ -394,7 +396,7 @@ static void failed(struct session_repair *r, const struct rc_error *error)
 static bool take(struct session_repair *r, const struct repair_answer *answer, bool more)
 {
     const struct session_answer a = {
-        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more};
+        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more, .gap = r->gap};
 
     return session_merge(r->session, rid_of(r), &a, &r->hold, &r->passed_ms);
 }
@@ -426,7 +428,7 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     }
     room_memory_repaired(s->rooms, rid_of(r), covers_ms);
     r->tries = 0;
-    r->cut = r->holding = false;
+    r->cut = r->holding = r->gap = false;
     r->lacking_since_ms = 0;
     if (more) {
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
