@@ -371,6 +371,12 @@ void ddp_connector_on_timer(struct ddp_connector *c)
     try_addresses(c);
 }
 
+void ddp_connector_pass_on(struct ddp_connector *c, const struct ddp_callbacks *cb, void *arg)
+{
+    c->cb = cb;
+    c->arg = arg;
+}
+
 /* --- the end --- */
 
 void ddp_connector_close(struct ddp_connector *c)

@@ -105,6 +105,10 @@ bool ddp_login_result_parse(struct slice result, struct ddp_login_result *out);
  * still come. Any other: nothing. */
 void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id);
 
+/* Whoever opened it leaves it to another: callbacks go there from here on. Calls and subscriptions
+ * under way still answer as they were asked to. */
+void ddp_connector_pass_on(struct ddp_connector *c, const struct ddp_callbacks *cb, void *arg);
+
 void ddp_connector_close(struct ddp_connector *c); /* on_end(DDP_END_LOCAL) follows */
 bool ddp_connector_is_monolith(
     const struct ddp_connector *c); /* by the session id's form; a hint */

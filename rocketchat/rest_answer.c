@@ -420,3 +420,46 @@ bool rest_answer_me(struct slice body, struct rest_identity *out)
     json_reader_init(&r, body.ptr, body.len, MAX_DEPTH);
     return read_user(&r, out) && json_end(&r) && header_safe(out->user_id);
 }
+
+/* {"_id":id,"value":true,...} */
+static bool is_switched_on(struct json_reader *r, const char *id)
+{
+    bool is_it = false, on = false;
+    struct slice key, text;
+
+    if (!json_enter_object_or_skip(r))
+        return false;
+    while (json_next_key(r, &key)) {
+        if (json_string_is(key, "_id") && json_peek(r) == JSON_KIND_STRING) {
+            is_it = json_read_string(r, &text) && json_string_is(text, id);
+            continue;
+        }
+        if (json_string_is(key, "value"))
+            on = json_peek(r) == JSON_KIND_TRUE;
+        json_skip(r);
+    }
+    return is_it && on;
+}
+
+bool rest_answer_setting(struct slice body, const char *id, bool *on)
+{
+    struct json_reader r;
+    struct slice key;
+    bool listed = false;
+
+    *on = false;
+    json_reader_init(&r, body.ptr, body.len, MAX_DEPTH);
+    if (!json_enter_object(&r))
+        return false;
+    while (json_next_key(&r, &key)) {
+        if (!json_string_is(key, "settings") || json_peek(&r) != JSON_KIND_ARRAY) {
+            json_skip(&r);
+            continue;
+        }
+        listed = json_enter_array(&r);
+        while (json_next_item(&r))
+            if (is_switched_on(&r, id))
+                *on = true;
+    }
+    return listed && json_end(&r);
+}

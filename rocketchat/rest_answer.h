@@ -49,4 +49,8 @@ struct rest_identity {
 bool rest_answer_login(struct slice body, struct rest_identity *out);
 bool rest_answer_me(struct slice body, struct rest_identity *out);
 
+/* What settings.public answers, of one setting: it is switched on. One that is not listed is not.
+ * False: that is no list of settings. */
+bool rest_answer_setting(struct slice body, const char *id, bool *on);
+
 #endif

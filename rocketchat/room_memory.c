@@ -185,17 +185,18 @@ static void judge(struct room_memory *m, struct room *r, const struct rc_room *r
     const bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT;
     bool near;
 
+    hint->late = is_late(r, room);
     if (!r->seen) { /* joined just now: its first messages may have gone by */
         hint->missed = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
     } else if (counted && hides_something(r, room, sight)) {
         hint->missed = true;
         lack_from_change(m, r, room->updated_ms);
-    } else if (counted && !is_late(r, room)) {
+    } else if (counted && !hint->late) {
         hint->missed =
             !counter_fits(r, room, sight == ROOM_SIGHT_FIRST) || is_repetition(r, room, sight);
     }
     /* A late one belongs to a burst that is over, and long ago may be what it shows. */
-    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !is_late(r, room) &&
+    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !hint->late &&
            room->updated_ms - r->changed_ms < BURST_MS;
     hint->burst = near && r->seen;
     if (hint->missed)

@@ -57,6 +57,7 @@ struct room_hint {
     bool lacking;    /* messages are missing: room_memory_lacking_since() */
     bool missed;     /* ... and this very change shows it */
     bool burst;      /* the second change within a second: a look behind its end is due */
+    bool late;       /* a later change was shown before it */
     int64_t told_ms; /* room_memory_told_ms(), before it */
 };
 

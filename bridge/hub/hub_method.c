@@ -80,9 +80,8 @@ static const struct hub_method methods[] = {
         .body = "{\"rid\":$0?1<,\"readThreads\":$1>}",
     },
     {
-        .name =
-            "Typing", /* room, on, thread, real name: Rocket.Chat takes none but the user's own */
-        .action = ACTION_CALL,
+        .name = "Typing", /* room, on, thread, name: Rocket.Chat takes none but the user's own */
+        .action = ACTION_TYPING,
         .needed = 1,
         .args = {{ARG_ROOM, NULL}, {ARG_BOOL, "true"}, {ARG_ID, NULL}, {ARG_NAME, NULL}},
         .method = "stream-notify-room",

@@ -46,10 +46,11 @@ enum hub_action {
     ACTION_REGISTER, /* nobody: ABP's clients call it and want no answer of sense */
     ACTION_OPEN,     /* the session's opened rooms */
     ACTION_CLOSE,
-    ACTION_CALL,  /* the row's DDP method */
-    ACTION_SEND,  /* the same, and a look where its answer does not tell */
-    ACTION_ROOMS, /* two lists, joined */
-    ACTION_NAMED, /* the DDP method that the first argument names */
+    ACTION_CALL,   /* the row's DDP method */
+    ACTION_SEND,   /* the same, and a look where its answer does not tell */
+    ACTION_TYPING, /* the same, and a look before which of the user's names is needed */
+    ACTION_ROOMS,  /* two lists, joined */
+    ACTION_NAMED,  /* the DDP method that the first argument names */
 };
 
 enum hub_result {

@@ -4,6 +4,7 @@
  *   session_calls.c    coming in, waiting, pace, answers
  *   session_ask.c      one question to Rocket.Chat, by DDP or by REST
  *   session_methods.c  what each hub method asks, and what becomes of the answers
+ *   session_typing.c   Typing, under the name that Rocket.Chat takes
  *   session_opened.c   OpenRoom and CloseRoom */
 #ifndef BRIDGE_SESSION_SESSION_CALLS_INTERNAL_H
 #define BRIDGE_SESSION_SESSION_CALLS_INTERNAL_H
@@ -58,5 +59,9 @@ bool session_ask_missed(const struct session_call *call, const struct rc_error *
 
 /* ---- session_methods.c ---- */
 void session_method_run(struct session_call *call);
+void session_method_send(struct session_call *call); /* the row's DDP method, with its template */
+
+/* ---- session_typing.c ---- */
+void session_typing_run(struct session_call *call);
 
 #endif

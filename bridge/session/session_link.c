@@ -287,8 +287,11 @@ static void on_document(void *arg, struct slice msg, struct slice collection, st
 {
     struct user_session *s = arg;
 
-    if (s->state == SESSION_AUTHENTICATING && json_string_is(collection, "users") &&
-        json_string_is(msg, "added"))
+    if (!json_string_is(collection, "users"))
+        return;
+    if (s->user_id != NULL && slice_eq(id, slice_of(s->user_id)))
+        session_saw_name(s, fields);
+    if (s->state == SESSION_AUTHENTICATING && json_string_is(msg, "added"))
         session_login_saw_user(s, id, fields); /* may leave */
 }
 
@@ -324,13 +327,18 @@ static const char *end_code(enum ddp_end how)
     abort();
 }
 
+void session_count_end(struct session_table *t, enum ddp_end how)
+{
+    metrics_add(t->options.metrics, METRIC_DDP_SOCKETS, -1);
+    metrics_inc(t->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+}
+
 static void on_end(void *arg, enum ddp_end how, unsigned code, const char *detail)
 {
     struct user_session *s = arg;
 
     s->ddp = NULL;
-    metrics_add(s->table->options.metrics, METRIC_DDP_SOCKETS, -1);
-    metrics_inc(s->table->options.metrics, (enum metric)(METRIC_DDP_ENDED_UNREACHABLE + (int)how));
+    session_count_end(s->table, how);
     if (s->state == SESSION_CLOSING) {
         session_left(s);
         return;

@@ -109,9 +109,12 @@ void session_login_stop(struct user_session *s)
     } else if (l->road == LOGIN_ROAD_DDP && !l->by_token) {
         struct rc_error cancelled;
         rc_error_of(&cancelled, RC_CANCELLED);
-        session_login_tell_done(l, &cancelled, NULL);
-        s->login_due = l->asked;
-        session_login_free(l);
+        if (!l->told)
+            session_login_tell_done(l, &cancelled, NULL);
+        if (l->asked)
+            session_late_begin(l, s);
+        else
+            session_login_free(l);
     } /* else the answer under way ends it */
 }
 

@@ -41,37 +41,15 @@ static void take_ddp_login(struct user_session *s, struct session_login *l, stru
     free(name);
 }
 
-/* The session has left, or waited long enough, and kept the connection for this: the token is
- * nobody's. */
-static void take_late_login(struct user_session *s, struct slice result,
-                            const struct rc_error *error)
-{
-    struct ddp_login_result parsed;
-    bool unwanted = false;
-
-    s->login_due = false;
-    if (error != NULL && (error->result == RC_UNREACHABLE || error->result == RC_CANCELLED))
-        return; /* the connection's end follows */
-    if (error == NULL && ddp_login_result_parse(result, &parsed)) {
-        unwanted = s->token == NULL &&
-                   session_set_token(s, parsed.user_id, parsed.token, session_login_unix_ms());
-        if (!unwanted)
-            logout_queue_add(s->table->logouts, parsed.user_id, parsed.token);
-    }
-    s->authed |= unwanted;
-    session_close_link(s, unwanted);
-}
-
 static void on_ddp_login(void *arg, struct slice result, const struct rc_error *error)
 {
-    struct user_session *s = arg;
-    struct session_login *l = s->login;
+    struct session_login *l = arg;
+    struct user_session *s = l->session;
     struct rc_error narrowed;
 
-    if (l == NULL) {
-        if (s->login_due)
-            take_late_login(s, result, error);
-        return; /* else the connection is being closed */
+    if (s == NULL) {
+        session_late_answered(l, result, error);
+        return;
     }
     l->asked = false;
     if (s->step_at_ms == l->until_ms)
@@ -106,10 +84,11 @@ void session_login_by_ddp(struct user_session *s)
         session_back_off(s, "streamer", 0);
         return;
     }
-    sent = ddp_login_password_params(&params, username,
-                                     password_policy_login(set, username, made_up)) &&
-           ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
-                              set->logins.timeout_ms + SESSION_LATE_LOGIN_MS, on_ddp_login, s);
+    sent =
+        ddp_login_password_params(&params, username,
+                                  password_policy_login(set, username, made_up)) &&
+        ddp_connector_call(s->ddp, "login", byte_buf_slice(&params),
+                           set->logins.timeout_ms + SESSION_LATE_LOGIN_MS, on_ddp_login, s->login);
     explicit_bzero(made_up, sizeof made_up);
     if (params.data != NULL)
         explicit_bzero(params.data, params.cap);
@@ -124,8 +103,6 @@ void session_login_by_ddp(struct user_session *s)
     session_arm(s, session_sooner(s->step_at_ms, s->login->until_ms));
 }
 
-/* Rocket.Chat may make the token all the same: the connection stays for a while, so that what comes
- * late is logged out. */
 bool session_login_gave_up(struct user_session *s)
 {
     struct session_login *l = s->login;
@@ -137,12 +114,9 @@ bool session_login_gave_up(struct user_session *s)
         session_arm(s, l->until_ms);
         return false;
     }
-    s->login_due = true;
     rc_error_of(&error, RC_TIMED_OUT);
     session_login_tell_done(l, &error, NULL);
-    session_login_free(l);
-    session_login_fail(s, &error);
-    session_tell(s, TOLD_CONNECTING); /* its pause is told when it begins */
+    session_login_fail(s, &error); /* leaves it behind: session_late.c */
     return true;
 }
 

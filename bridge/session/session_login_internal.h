@@ -2,6 +2,7 @@
  *
  *   session_login.c       the turn, REST, tokens that the administrator makes, the account's check
  *   session_login_ddp.c   the password on the user's own DDP connection
+ *   session_late.c        the same, when its session waits no more
  */
 #ifndef BRIDGE_SESSION_SESSION_LOGIN_INTERNAL_H
 #define BRIDGE_SESSION_SESSION_LOGIN_INTERNAL_H
@@ -27,6 +28,10 @@ struct session_login {
     bool asked;                /* on the DDP road: the password is on its way ... */
     uint64_t until_ms;         /* ... and waited for so long */
     char *seen_id, *seen_name; /* of the users document on the DDP road */
+    /* session_late.c */
+    struct session_login *prev, *next; /* in table->late */
+    struct ddp_connector *link;
+    char *late_user_id, *late_token; /* being logged out; the token is wiped */
 };
 
 int64_t session_login_unix_ms(void);
@@ -44,5 +49,11 @@ void session_login_accept(struct user_session *s, struct slice username);
 /* True: a refused login is looked into, and goes on. */
 bool session_login_ensure(struct session_login *l, const struct rc_error *error,
                           const struct rest_rate *rate);
+
+/* ---- session_late.c ---- */
+/* l's password is on its way over the connection of s, which parts with both. */
+void session_late_begin(struct session_login *l, struct user_session *s);
+void session_late_answered(struct session_login *l, struct slice result,
+                           const struct rc_error *error);
 
 #endif

@@ -25,10 +25,10 @@ void session_saw_leave(struct user_session *s, const struct rc_message *message,
 struct merge {
     struct user_session *session;
     struct slice rid;
-    int64_t asked_ms, passed_ms;
+    int64_t asked_ms;
     int64_t newest_ms; /* of the answer; complete up to there */
+    bool gap;          /* of session_answer */
     struct room_merge all;
-    bool late; /* a newer one had to go out before */
 };
 
 void session_note_passed(const struct rc_message *message, enum room_sight sight,
@@ -38,6 +38,11 @@ void session_note_passed(const struct rc_message *message, enum room_sight sight
 
     if (sight == ROOM_SIGHT_FIRST && created > *passed_ms)
         *passed_ms = created;
+}
+
+bool session_is_behind(const struct rc_message *message, enum room_sight sight, int64_t passed_ms)
+{
+    return sight == ROOM_SIGHT_FIRST && rc_message_created_ms(message) < passed_ms;
 }
 
 void session_tell_passed(struct user_session *s, const struct rc_message *message,
@@ -99,53 +104,68 @@ static void judge(struct merge *m)
             session_saw_leave(s, &item.message, item.sight);
             if (item.sight != ROOM_SIGHT_FIRST && item.sight != ROOM_SIGHT_LATER)
                 continue;
-            /* A back-dated one has no place among those of its day any more. */
-            m->late |=
-                item.sight == ROOM_SIGHT_FIRST && created >= m->asked_ms && created < m->passed_ms;
         }
         m->all.items[kept++] = item;
     }
     m->all.count = kept;
 }
 
+/* Sends on what was put together and what is held, written by until_ms, in the room's order. */
+static void tell_all(struct merge *m, struct room_hold *hold, int64_t until_ms, int64_t *passed_ms)
+{
+    struct user_session *s = m->session;
+    struct held *held = session_take_held(s, hold, until_ms);
+    const int64_t passed_before_ms = *passed_ms;
+    bool late = false; /* a newer one had to go out before */
+
+    for (const struct held *h = held; h != NULL; h = h->next) {
+        const struct rc_message message = held_message(h);
+
+        room_merge_add(&m->all, &message, h->sight);
+    }
+    room_merge_sort(&m->all);
+    for (size_t i = 0; i < m->all.count; i++) {
+        const struct rc_message *message = &m->all.items[i].message;
+        const int64_t created = rc_message_created_ms(message);
+        enum room_sight sight = m->all.items[i].sight;
+
+        if (sight == ROOM_SIGHT_NONE) {
+            session_tell_deleted(s, m->rid, message->id);
+            continue;
+        }
+        /* A back-dated one has no place among those of its day any more. */
+        late |= created >= m->asked_ms && session_is_behind(message, sight, passed_before_ms);
+        if (m->gap)
+            s->missed_since_ms =
+                session_missed_since(s, sight == ROOM_SIGHT_LATER ? message->updated_ms : created);
+        session_tell_passed(s, message, sight, 0, passed_ms);
+        s->missed_since_ms = 0;
+    }
+    if (m->all.failed || room_memory_take_doubtful(s->rooms) > 0)
+        session_resync(s, m->rid, "overload");
+    else if (late)
+        session_resync(s, m->rid, "late");
+    held_free(held);
+    room_merge_free(&m->all);
+}
+
+void session_merge_held(struct user_session *s, struct slice rid, int64_t asked_ms,
+                        struct room_hold *hold, int64_t *passed_ms)
+{
+    struct merge m = {.session = s, .rid = rid, .asked_ms = asked_ms};
+
+    tell_all(&m, hold, INT64_MAX, passed_ms);
+}
+
 bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms)
 {
-    struct merge m = {
-        .session = s, .rid = rid, .asked_ms = answer->asked_ms, .passed_ms = *passed_ms};
+    struct merge m = {.session = s, .rid = rid, .asked_ms = answer->asked_ms, .gap = answer->gap};
     const struct rc_sync_sink sink = {take_message, take_deleted, &m};
-    struct held *held;
 
     if (!rc_sync_read(answer->json, &sink))
         return false;
     judge(&m);
-    held = session_take_held(s, hold, answer->more ? m.newest_ms : INT64_MAX);
-    for (const struct held *h = held; h != NULL; h = h->next) {
-        const struct rc_message message = held_message(h);
-
-        room_merge_add(&m.all, &message, h->sight);
-    }
-    room_merge_sort(&m.all);
-    for (size_t i = 0; i < m.all.count; i++) {
-        const struct rc_message *message = &m.all.items[i].message;
-        enum room_sight sight = m.all.items[i].sight;
-
-        if (sight == ROOM_SIGHT_NONE) {
-            session_tell_deleted(s, rid, message->id);
-            continue;
-        }
-        if (answer->gap)
-            s->missed_since_ms =
-                session_missed_since(s, sight == ROOM_SIGHT_LATER ? message->updated_ms
-                                                                  : rc_message_created_ms(message));
-        session_tell_passed(s, message, sight, 0, passed_ms);
-        s->missed_since_ms = 0;
-    }
-    if (m.all.failed || room_memory_take_doubtful(s->rooms) > 0)
-        session_resync(s, rid, "overload");
-    else if (m.late)
-        session_resync(s, rid, "late");
-    held_free(held);
-    room_merge_free(&m.all);
+    tell_all(&m, hold, answer->more ? m.newest_ms : INT64_MAX, passed_ms);
     return true;
 }

@@ -388,11 +388,19 @@ static void history_by_rest(struct session_call *call)
 
 /* ---- which way ---- */
 
+void session_method_send(struct session_call *call)
+{
+    ask_with(call, call->ddp, call->method->params, take_result);
+}
+
 void session_method_run(struct session_call *call)
 {
     switch (call->method->action) {
     case ACTION_CALL:
-        ask_with(call, call->ddp, call->method->params, take_result);
+        session_method_send(call);
+        return;
+    case ACTION_TYPING:
+        session_typing_run(call);
         return;
     case ACTION_SEND:
         run_send(call);

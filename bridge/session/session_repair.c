@@ -114,15 +114,8 @@ struct held *session_take_held(struct user_session *s, struct room_hold *hold, i
 
 static void release_held(struct session_repair *r)
 {
-    struct held *held = session_take_held(r->session, &r->hold, INT64_MAX);
-
     r->holding = false;
-    for (const struct held *h = held; h != NULL; h = h->next) {
-        const struct rc_message message = held_message(h);
-
-        session_tell_passed(r->session, &message, h->sight, 0, &r->passed_ms);
-    }
-    held_free(held);
+    session_merge_held(r->session, rid_of(r), r->asked_ms, &r->hold, &r->passed_ms);
 }
 
 /* What is held goes out first. */
@@ -252,8 +245,10 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
 {
     const struct rc_message *message = &e->room.last_message;
     struct session_repair *r = NULL;
+    int64_t *passed_ms;
     enum room_sight sight;
     struct room_hint hint;
+    bool behind;
 
     session_saw_return(s, message);
     sight = room_memory_see_room(s->rooms, e->action, &e->room, &hint);
@@ -262,10 +257,13 @@ void session_repair_room(struct user_session *s, const struct rc_event *e, uint6
         r = note(s, &e->room, &hint);
     else if (sight == ROOM_SIGHT_REPEAT)
         sight = ROOM_SIGHT_FIRST; /* as it comes, every time */
-    if (r == NULL)
-        session_tell_message(s, message, sight, born);
-    else if (!hold(r, sight, message))
-        session_tell_passed(s, message, sight, born, &r->passed_ms);
+    if (r == NULL || !hold(r, sight, message)) {
+        passed_ms = r != NULL ? &r->passed_ms : &hint.told_ms;
+        behind = hint.late && session_is_behind(message, sight, *passed_ms);
+        session_tell_passed(s, message, sight, born, passed_ms);
+        if (behind && s->table->settings->message_source == SOURCE_REPAIR)
+            session_resync(s, e->room.id, "late");
+    }
     if (e->action == RC_REMOVED)
         session_repair_left(s, e->room.id);
 }

@@ -49,7 +49,8 @@ static void drain_step(struct session_table *t)
         return; /* they come from the loop */
     }
     if (session_now_ms(t) >= t->drain_until_ms ||
-        (t->sessions == NULL && t->logins == NULL && logout_queue_pending(t->logouts) == 0))
+        (t->sessions == NULL && t->logins == NULL && t->late == NULL &&
+         logout_queue_pending(t->logouts) == 0))
         finish_drain(t);
 }
 
@@ -464,7 +465,7 @@ static void on_logouts_freed(void *arg)
 static void free_when_empty(struct session_table *t)
 {
     if (t->freed == NULL || t->logouts == NULL || t->sessions != NULL || t->logins != NULL ||
-        t->revocations > 0)
+        t->late != NULL || t->revocations > 0)
         return;
     logout_queue_free(t->logouts, on_logouts_freed, t);
     t->logouts = NULL;
@@ -478,6 +479,7 @@ void session_table_free(struct session_table *t, void (*done)(void *arg), void *
     t->freed = done;
     t->freed_arg = arg;
     session_logins_abort(t);
+    session_late_abort(t);
     HASH_ITER(hh, t->sessions, s, next)
     user_session_abort(s);
     session_table_set_clock(t);

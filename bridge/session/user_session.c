@@ -271,6 +271,7 @@ void user_session_free(struct user_session *s)
     session_replay_free(s);
     session_forget_token(s);
     free(s->ddp_session);
+    free(s->real_name);
     free(s->profile);
     free(s->failure);
     free(s);
@@ -343,13 +344,15 @@ static void note_stability(struct user_session *s)
 
 void session_leave(struct user_session *s, enum session_state then, bool drop_token)
 {
+    bool linked = s->ddp != NULL;
+
     note_stability(s);
     if (then == SESSION_IDLE && !s->yielded)
         session_repair_stop(s);
     else /* the user may be live again: what went out before its turn is still to be told late */
         session_repair_pause(s);
     drop_token |= s->token_unwanted;
-    session_login_stop(s);
+    session_login_stop(s); /* may keep the connection for itself */
     session_expect_nothing(s);
     s->then = (uint8_t)then;
     session_arm(s, 0);
@@ -358,17 +361,15 @@ void session_leave(struct user_session *s, enum session_state then, bool drop_to
             session_drop_token(s);
         return;
     }
-    if (s->ddp == NULL) {
-        if (drop_token)
-            session_drop_token(s);
-        session_left(s);
+    if (linked)
+        session_enter(s, SESSION_CLOSING);
+    if (s->ddp != NULL) {
+        session_close_link(s, drop_token);
         return;
     }
-    session_enter(s, SESSION_CLOSING);
-    if (!s->login_due)
-        session_close_link(s, drop_token);
-    else if (drop_token)
+    if (drop_token)
         session_drop_token(s);
+    session_left(s);
 }
 
 static void enter_pause(struct user_session *s, enum session_state to, enum session_told told)
@@ -383,9 +384,10 @@ void session_left(struct user_session *s)
 {
     if (s->authed && !s->gap) /* else it goes on */
         s->lost_at_ms = session_now_ms(s->table);
-    s->authed = s->logging_out = s->login_due = false;
+    s->authed = s->logging_out = false;
     free(s->ddp_session);
-    s->ddp_session = NULL;
+    free(s->real_name); /* it may change unseen */
+    s->ddp_session = s->real_name = NULL;
     memset(s->subs, SUB_NONE, sizeof s->subs);
     session_opened_lost(s);
     session_further_lost(s);
@@ -511,8 +513,8 @@ void user_session_abort(struct user_session *s)
 {
     if (s->check != NULL)
         rest_call_cancel(s->check);
-    if (s->state == SESSION_CLOSING && (s->logging_out || s->login_due)) {
-        s->logging_out = s->login_due = false;
+    if (s->state == SESSION_CLOSING && s->logging_out) {
+        s->logging_out = false;
         ddp_connector_close(s->ddp);
     }
 }

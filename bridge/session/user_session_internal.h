@@ -4,12 +4,14 @@
  *   user_session.c    the state machine: pause, leave, end
  *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
  *   session_login.c   a fresh login, by whichever road, and whose account it gave
+ *   session_late.c    a login by DDP that nobody waits for any more
  *   session_token.c   the token lent to callers who act as the user
  *   session_link.c    the DDP connection: resume, subscribe
  *   session_lists.c   the first lists of rooms and subscriptions
  *   session_repair.c  rooms whose messages are incomplete: hold, ask
  *   session_merge.c   the answer, put in order
  *   session_calls.c   hub calls of the user's tabs; session_calls_internal.h names the rest of them
+ *   session_typing.c  under which name the user is told to be typing
  *   session_further.c events of the user that only some operators want
  *   session_opened.c  rooms that tabs have opened: their streams, and who hears them
  *   session_query.c   the query for them, run for all sessions that asked
@@ -128,6 +130,7 @@ struct user_session {
 
     char *user_id, *token; /* Rocket.Chat's; printable ASCII; NULL: none. token is wiped */
     char *ddp_session;     /* of the connection at hand; raw text */
+    char *real_name;       /* Rocket.Chat's `name`, JSON with its quotes; NULL: not known */
     char *profile;         /* packed, see profile.h; NULL: nothing is known */
     int64_t issued_at_ms;
     uint64_t epoch;
@@ -168,7 +171,6 @@ struct user_session {
     bool token_unwanted : 1; /* leaving, however it is done, logs the token out */
     bool naming : 1;         /* logged in over DDP, whose account it is not known yet */
     bool logging_out : 1;    /* CLOSING waits for the answer to a DDP logout */
-    bool login_due : 1;      /* CLOSING waits for the answer to a DDP login, to log it out */
     bool connected_before : 1;
     bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
@@ -197,6 +199,7 @@ struct session_table {
     struct user_session *sessions;  /* uthash */
     struct session_repair *repairs; /* uthash by ticket: those asked for */
     struct session_login *logins;   /* uthash by ticket: those that wait for the governor or run */
+    struct session_login *late;     /* utlist: those of session_late.c */
     struct logout_queue *logouts;
     struct timer_wheel *wheel;
     uv_timer_t tick;         /* only while something is due */
@@ -204,6 +207,8 @@ struct session_table {
     uint64_t clock_ahead_ms; /* tests move the clock with it */
     uint64_t next_ticket;
     uint64_t history_limited_until_ms; /* over REST */
+    uint64_t names_known_until_ms;     /* shows_real_names is believed; 0: nothing is known */
+    uint64_t me_again_ms;              /* no user's name is asked for before */
     uint64_t random;
     struct session_checked checked[SESSION_CHECKED]; /* session_token.c; by name */
     size_t replay_bytes;                             /* in all rings */
@@ -211,6 +216,7 @@ struct session_table {
     uint64_t restored_until_ms;        /* 0: there are none */
     unsigned by_state[SESSION_NSTATES];
     char *admin_id, *admin_name;
+    bool shows_real_names; /* Rocket.Chat does: session_typing.c */
     bool draining;
     bool orphans_asked;
     unsigned revocations; /* cache answers that come to the table itself */
@@ -321,6 +327,7 @@ bool session_is_wanted(const struct user_session *s); /* by anybody: there is a 
 void session_login_start(struct user_session *s);
 void session_login_stop(struct user_session *s);    /* whatever of it is under way */
 void session_logins_abort(struct session_table *t); /* cancels those in REST's hands */
+void session_late_abort(struct session_table *t);   /* session_late.c: closes their connections */
 /* The governor's answers; l is in table->logins. */
 struct session_login *session_login_find(struct session_table *t, uint64_t ticket);
 void session_login_go(struct session_login *l, enum login_road road);
@@ -328,7 +335,7 @@ void session_login_turned_away(struct session_login *l, const struct rc_error *e
 /* On the DDP road: `connected` came, the users document came, the connection was lost. */
 bool session_login_wants_password(const struct user_session *s);
 void session_login_by_ddp(struct user_session *s);
-/* A step is due: true: the answer was waited for long enough, and the session has left. */
+/* A step is due: true: the answer was waited for long enough, and the session has left it. */
 bool session_login_gave_up(struct user_session *s);
 void session_login_saw_user(struct user_session *s, struct slice id, struct slice fields);
 const char *session_login_state(const struct user_session *s); /* for the operator */
@@ -337,6 +344,7 @@ void session_login_lost(struct user_session *s, enum rc_result result);
 
 /* ---- session_link.c ---- */
 void session_connect(struct user_session *s);
+void session_count_end(struct session_table *t, enum ddp_end how); /* of one of its connections */
 void session_subscribe(struct user_session *s);        /* logged in and ours: on with it */
 const char *session_sub_event(enum session_sub which); /* "rooms-changed", ... */
 void session_link_step(struct user_session *s);        /* a step is due in SUBSCRIBING or LIVE */
@@ -381,6 +389,11 @@ struct session_answer {
  * json is no answer, and nothing was done. */
 bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms);
+/* The same for what is held alone: it has waited long enough. */
+void session_merge_held(struct user_session *s, struct slice rid, int64_t asked_ms,
+                        struct room_hold *hold, int64_t *passed_ms);
+/* It is news, and a newer one has gone out. */
+bool session_is_behind(const struct rc_message *message, enum room_sight sight, int64_t passed_ms);
 /* A message of a room under repair goes out before its answer: notes it, and sends it. */
 void session_note_passed(const struct rc_message *message, enum room_sight sight,
                          int64_t *passed_ms);
@@ -413,6 +426,9 @@ void session_calls_due(struct user_session *s);
 void session_calls_detach(struct user_session *s, unsigned shard, uint64_t conn_serial);
 void session_calls_abort(struct user_session *s); /* cancels what REST is asked for */
 void session_calls_free(struct user_session *s);
+
+/* ---- session_typing.c ---- */
+void session_saw_name(struct user_session *s, struct slice document); /* of the user; JSON */
 
 /* ---- session_opened.c ---- */
 void session_opened_open(struct user_session *s, struct session_call *call);  /* ends it later */

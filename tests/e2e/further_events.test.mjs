@@ -62,6 +62,33 @@ test('each event arrives, in the shape README promises', async (t) => {
   assert.equal(alice.texts().length, 1);
 });
 
+for (const options of [{ version: 6 }, { version: 7 }, { version: 8 }, { flavour: 'streamer', version: 7 }])
+  test(`typing where real names are shown: ${JSON.stringify(options)}`, async (t) => {
+    const { double, store, general, open, user } = await scene(t, { map: 'typing', double: { ...options, useRealName: true } });
+    const asked = (route) => double.calls.get(`GET /api/v1/${route}`) ?? 0;
+    store.changeUser(user('alice'), { name: 'Alice "A" \u00c4.' });
+    const [alice, bob] = [await open('alice'), await open('bob')];
+    await bob.connection.invoke('OpenRoom', general._id);
+    const heard = async (n) => {
+      await bob.until('the typing', (x) => x.of('getUserActivityNotification').length === n);
+      return bob.of('getUserActivityNotification').at(-1).user;
+    };
+    await typing(alice, general, true);
+    assert.equal(await heard(1), 'Alice "A" \u00c4.');
+    await typing(alice, general, false);
+    await heard(2);
+    assert.equal(asked('settings.public'), 1);
+    const told = options.flavour === undefined && options.version >= 7; // by the users document
+    assert.equal(asked('me'), told ? 0 : 1);
+    if (!told) return;
+    store.changeUser(user('alice'), { name: 'Alice B.' });
+    await until('the new name', async () => {
+      await typing(alice, general, true);
+      await sleep(100);
+      return bob.of('getUserActivityNotification').at(-1).user === 'Alice B.';
+    });
+  });
+
 test('none of it unless asked for', async (t) => {
   const { general, post, open, streams } = await scene(t);
   const alice = await open('alice');

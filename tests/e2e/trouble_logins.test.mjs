@@ -32,16 +32,22 @@ for (const road of ['ddp', 'rest'])
     }
   });
 
-test('a password login that is answered late: the tab hears why it waits, and no token is left behind', async (t) => {
+test('a password login that is answered late: the tab hears why, a second one is made meanwhile, and no token is left behind', async (t) => {
+  const LATE_MS = 5000;
   const rc = await startDouble(t);
   const fault = (rule) => fetch(`${rc.double.url}/__double/fault`, { method: 'POST', body: JSON.stringify(rule) });
-  await fault({ on: 'out', match: { msg: 'result' }, do: 'delay', ms: 1500, times: 1 });
+  await fault({ on: 'out', match: { msg: 'result' }, do: 'delay', ms: LATE_MS, times: 1 });
   const bridge = await startBridge(t, rc.double, { ...FAST, 'Im:LoginVia': 'ddp', 'PushBridge:Logins:TimeoutSeconds': 0.5 });
   const tab = await Tab.open(t, CLIENTS.latest, bridge.hubUrl, tokenFor('alice'));
   await rc.live('alice');
   assert.ok(tab.of('bridgeStatus').some((status) => status.code === 'timed-out'), JSON.stringify(tab.of('bridgeStatus')));
-  assert.equal(rc.double.accounts.attempts.filter((a) => a.type === 'password' && a.ok).length, 2);
+  const logins = rc.double.accounts.attempts.filter((a) => a.type === 'password' && a.ok);
+  assert.equal(logins.length, 2);
+  assert.ok(logins[1].at - logins[0].at < LATE_MS, 'before the first was answered');
   await until('one token, the one in use', () => rc.user('alice').tokens.length === 1);
+  assert.equal(rc.double.accounts.attempts.length, 2);
+  rc.post(rc.general, 'bob', 'heard');
+  await tab.until('the message', (x) => x.texts().length === 1);
 });
 
 test('no common version of DDP: told, and tried again', async (t) => {

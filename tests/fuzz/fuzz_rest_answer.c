@@ -1,5 +1,6 @@
 /* Any status, any headers, any body: what comes out is one of the results, its code is printable
  * and short, waits are bounded, and an identity that is accepted can stand in request headers. */
+#include "base/json_slice.h"
 #include "rocketchat/rest_answer.h"
 #include <assert.h>
 
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct rc_error e;
     struct slice body;
     long status;
+    bool on;
 
     if (len < 2)
         return 0;
@@ -51,5 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     if (rest_answer_me(body, &id))
         check_header_safe(id.user_id);
+    if (rest_answer_setting(body, "UI_Use_Real_Name", &on))
+        assert(json_valid(body.ptr, body.len, 64));
     return 0;
 }

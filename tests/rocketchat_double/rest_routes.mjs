@@ -5,6 +5,7 @@
 import { MeteorError, RestAnswer } from './codec.mjs';
 import { chatRoutes } from './rest_chat.mjs';
 import { fileRoutes } from './rest_files.mjs';
+import { page } from './rest_page.mjs';
 import { roomRoutes } from './rest_rooms.mjs';
 import { ownUser, userRoutes } from './rest_users.mjs';
 
@@ -42,12 +43,26 @@ function logout({ store, user, token }) {
   return { status: 'success', data: { message: "You've been logged out!" } };
 }
 
+/** Public settings, by `_id`; before 7 all of them. There are more than fit a page. */
+function publicSettings({ options, query }) {
+  const values = {
+    ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`Accounts_Other_${i}`, i])),
+    FileUpload_MaxFileSize: options.maxFileSize,
+    Message_ShowDeletedStatus: options.showDeletedStatus,
+    UI_Use_Real_Name: options.useRealName,
+  };
+  const wanted = options.version >= 7 ? query.get('_id')?.split(',') : undefined;
+  const settings = Object.entries(values).map(([_id, value]) => ({ _id, value, enterprise: false }));
+  return page(query, 'settings', wanted ? settings.filter(({ _id }) => wanted.includes(_id)) : settings);
+}
+
 export const routes = {
   '/api/info': { GET: { open: true, run: ({ options }) => ({ version: FULL_VERSIONS[options.version].split('.').slice(0, 2).join('.') }) } },
   info: { GET: { open: true, run: ({ options }) => ({ info: { version: FULL_VERSIONS[options.version] } }) } },
   login: { POST: { open: true, bare: true, run: async (context) => ({ ...(await login(context)), ...(context.options.version >= 8 && { success: true }) }) } },
   logout: { POST: { bare: true, run: logout }, GET: { bare: true, run: logout } },
   me: { GET: { run: ({ user }) => ownUser(user) } },
+  'settings.public': { GET: { open: true, run: publicSettings } },
   ...userRoutes,
   ...roomRoutes,
   ...fileRoutes,

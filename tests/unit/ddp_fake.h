@@ -99,6 +99,12 @@ void ddp_connector_unsubscribe(struct ddp_connector *c, uint32_t sub_id)
     strcat(c->unsubscribed, text);
 }
 
+void ddp_connector_pass_on(struct ddp_connector *c, const struct ddp_callbacks *cb, void *arg)
+{
+    c->cb = *cb;
+    c->arg = arg;
+}
+
 void ddp_connector_close(struct ddp_connector *c)
 {
     assert_false(c->ended);

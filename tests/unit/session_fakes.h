@@ -454,26 +454,34 @@ static inline void connected(const char *ddp_session)
     settle();
 }
 
-/* The latest call of a method that waits; NULL: none. */
-static inline struct ddp_call *ddp_pending(const char *method)
+/* The latest call of a method that waits there; NULL: none. */
+static inline struct ddp_call *ddp_pending_on(struct ddp_connector *c, const char *method)
 {
-    struct ddp_connector *c = link_now();
-
     for (unsigned i = c == NULL ? 0 : c->ncalls; i-- > 0;)
         if (!c->calls[i].answered && strcmp(c->calls[i].method, method) == 0)
             return &c->calls[i];
     return NULL;
 }
 
-static inline void ddp_ok(const char *method, const char *result)
+static inline struct ddp_call *ddp_pending(const char *method)
 {
-    struct ddp_call *call = ddp_pending(method);
+    return ddp_pending_on(link_now(), method);
+}
+
+static inline void ddp_ok_on(struct ddp_connector *c, const char *method, const char *result)
+{
+    struct ddp_call *call = ddp_pending_on(c, method);
 
     if (call == NULL)
         fail_msg("no %s under way", method);
     call->answered = true;
     call->fn(call->arg, slice_of(result), NULL);
     settle();
+}
+
+static inline void ddp_ok(const char *method, const char *result)
+{
+    ddp_ok_on(link_now(), method, result);
 }
 
 static inline void ddp_fail(const char *method, const char *code, uint64_t wait_ms)

@@ -1,17 +1,29 @@
 /* Calls and subscriptions: their answers, bounds and time-outs. */
 #include "ddp_script.h"
 
-static void answers_calls(struct wsd_conn *c)
+static bool answer_login(struct wsd_conn *c)
 {
     if (!greet(c))
-        return;
+        return false;
     want_text(
         c,
         "{\"msg\":\"method\",\"id\":\"1\",\"method\":\"login\",\"params\":[{\"resume\":\"t\"}]}");
     wsd_text(c, "{\"msg\":\"updated\",\"methods\":[\"1\"]}");
     wsd_text(c, "{\"msg\":\"added\",\"collection\":\"users\",\"id\":\"u9\",\"fields\":{"
                 "\"username\":\"ana\"}}");
-    wsd_text(c, "{\"msg\":\"result\",\"id\":\"1\",\"result\":{\"id\":\"u9\"}}");
+    return wsd_text(c, "{\"msg\":\"result\",\"id\":\"1\",\"result\":{\"id\":\"u9\"}}");
+}
+
+static void answers_login(struct wsd_conn *c)
+{
+    if (answer_login(c))
+        wsd_drain(c);
+}
+
+static void answers_calls(struct wsd_conn *c)
+{
+    if (!answer_login(c))
+        return;
     want_text(c, "{\"msg\":\"method\",\"id\":\"2\",\"method\":\"me\",\"params\":[]}");
     wsd_text(c, "{\"msg\":\"result\",\"id\":\"2\"}");
     wsd_text(c, "{\"msg\":\"result\",\"id\":\"2\",\"result\":\"again\"}");
@@ -50,6 +62,28 @@ static void test_calls(void **state)
     probe_close(&p);
     probe_until(&p.ends, 1);
     assert_int_equal(p.answers, 3);
+    finish(&f);
+}
+
+/* The call answers whom it was made for; all else is the other's. */
+static void test_passed_on(void **state)
+{
+    struct fixture f = start(answers_login, NULL);
+    struct probe first = {0}, second = {0};
+
+    (void)state;
+    probe_open(&first, f.client);
+    probe_until(&first.connects, 1);
+    assert_true(probe_call(&first, "login", "[{\"resume\":\"t\"}]", 5000));
+    ddp_connector_pass_on(first.c, &probe_callbacks, &second);
+    second.c = first.c;
+    probe_until(&first.answers, 1);
+    assert_string_equal(first.result, "{\"id\":\"u9\"}");
+    assert_int_equal(first.documents, 0);
+    assert_int_equal(second.documents, 1);
+    probe_close(&second);
+    probe_until(&second.ends, 1);
+    assert_int_equal(first.ends + second.answers, 0);
     finish(&f);
 }
 
@@ -197,9 +231,9 @@ static void test_call_time_outs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),          cmocka_unit_test(test_subscriptions),
-        cmocka_unit_test(test_unsubscribe),    cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_call_time_outs),
+        cmocka_unit_test(test_calls),         cmocka_unit_test(test_passed_on),
+        cmocka_unit_test(test_subscriptions), cmocka_unit_test(test_unsubscribe),
+        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_call_time_outs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -344,6 +344,41 @@ static void test_me(void **state)
     assert_false(rest_answer_me(SLICE_LIT("{\"_id\":\"u9\"} x"), &id));
 }
 
+static void test_setting(void **state)
+{
+#define LIST(items) "{\"settings\":[" items "],\"count\":1,\"success\":true}"
+    static const struct {
+        const char *body;
+        int want; /* -1: no list */
+    } rows[] = {
+        {LIST("{\"_id\":\"UI_X\",\"value\":true,\"modules\":[]}"), 1},
+        {LIST("{\"value\":true,\"\\u005fid\":\"UI_\\u0058\"}"), 1},
+        {LIST("{\"_id\":\"UI_Y\",\"value\":true},{\"_id\":\"UI_X\",\"value\":true}"), 1},
+        {LIST("{\"_id\":\"UI_Y\",\"value\":true},{\"_id\":\"UI_X\",\"value\":false}"), 0},
+        {LIST("{\"_id\":\"UI_X\",\"value\":\"true\"}"), 0},
+        {LIST("{\"_id\":\"UI_X\",\"value\":1},7,[],null,{\"_id\":{\"_id\":\"UI_X\"},\"value\":"
+              "true}"),
+         0},
+        {LIST("{\"_id\":\"UI_X\"}"), 0},
+        {LIST(""), 0},
+        {"{\"settings\":{\"_id\":\"UI_X\",\"value\":true}}", -1},
+        {"{\"success\":true}", -1},
+        {"[{\"_id\":\"UI_X\",\"value\":true}]", -1},
+        {"", -1},
+    };
+    bool on;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const bool listed = rest_answer_setting(slice_of(rows[i].body), "UI_X", &on);
+
+        if ((listed ? on : -1) != rows[i].want)
+            fail_msg("%s", rows[i].body);
+    }
+    for (size_t n = 0; n < strlen(rows[0].body); n++)
+        assert_false(rest_answer_setting((struct slice){rows[0].body, n}, "UI_X", &on));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_too_long_strings),
         cmocka_unit_test(test_me),
+        cmocka_unit_test(test_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,9 +194,11 @@ static void test_ddp_login_link_lost_gives_the_turn_back(void **state)
     check_state(SESSION_BACKOFF);
 }
 
-/* ---- leaving while the password is on its way ---- */
+/* ---- the password is on its way, and nobody waits for it any more ---- */
 
-/* The password is on its way: the token it gets is logged out on the connection that got it. */
+#define LATE_LOGIN "{\"id\":\"u9\",\"token\":\"late\"}"
+
+/* The login keeps the connection. */
 static void leave_during_password_login(void)
 {
     w.road = LOGIN_ROAD_DDP;
@@ -205,21 +207,36 @@ static void leave_during_password_login(void)
     connected("ddp1");
     detach(0, 1);
     advance(5100);
-    check_state(SESSION_CLOSING);
+    assert_null(session());
     assert_int_equal(w.dones, 1); /* nobody else waits for it */
     assert_int_equal(w.last_done, RC_CANCELLED);
-    assert_false(link_now()->closing);
+    assert_false(conns[0]->closing);
+}
+
+/* What is late is logged out on the connection that got it. */
+static void answer_late_login(void)
+{
+    ddp_ok_on(conns[0], "login", LATE_LOGIN);
+    assert_false(conns[0]->ended);
+    ddp_ok_on(conns[0], "logout", "");
+    assert_true(conns[0]->ended);
+    assert_int_equal(rest_count(REST_LOGOUT), 0);
+}
+
+static void log_in_on(const char *ddp_session, const char *result)
+{
+    connected(ddp_session);
+    see_user("u9", "{\"username\":\"ana\"}");
+    ddp_ok("login", result);
+    all_ready();
+    check_state(SESSION_LIVE);
 }
 
 static void test_leaving_during_a_password_login(void **state)
 {
     (void)state;
     leave_during_password_login();
-    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
-    ddp_ok("logout", "");
-    advance(100);
-    assert_null(session());
-    assert_int_equal(rest_count(REST_LOGOUT), 0);
+    answer_late_login();
     assert_false(entry()->is);
 }
 
@@ -228,8 +245,6 @@ static void test_leaving_during_a_password_login_that_fails(void **state)
     (void)state;
     leave_during_password_login();
     ddp_fail("login", "403", 0);
-    advance(100);
-    assert_null(session());
     assert_null(link_now());
 }
 
@@ -238,10 +253,11 @@ static void test_returning_during_a_password_login(void **state)
     (void)state;
     leave_during_password_login();
     attach(0, 2);
-    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
-    ddp_ok("logout", "");
-    check_state(SESSION_CONNECTING); /* for a login of its own */
-    assert_int_equal(w.acquires, 2);
+    assert_int_equal(w.acquires, 2); /* a login of its own, on a connection of its own */
+    log_in_on("ddp2", "{\"id\":\"u9\",\"token\":\"tok2\"}");
+    answer_late_login();
+    check_state(SESSION_LIVE);
+    assert_string_equal(entry()->token, "tok2");
 }
 
 static void time_out_a_password_login(void)
@@ -252,35 +268,59 @@ static void time_out_a_password_login(void)
     advance(19 * 1000);
     check_state(SESSION_AUTHENTICATING);
     advance(1200);
-    check_state(SESSION_CLOSING);
+    check_state(SESSION_BACKOFF);
+    assert_true(was_pushed(0, "{\"state\":\"backoff\",\"code\":\"timed-out\""));
     assert_int_equal(w.dones, 1); /* nobody else waits for it */
     assert_int_equal(w.last_done, RC_TIMED_OUT);
-    assert_false(link_now()->closing);
+    assert_false(conns[0]->closing);
 }
 
-/* Its token would stay at Rocket.Chat for 90 days. */
+/* Its token would stay at Rocket.Chat for 90 days; and the user needs a session before. */
 static void test_password_login_answered_after_its_time(void **state)
 {
     (void)state;
     time_out_a_password_login();
-    advance(30 * 1000);
-    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
-    ddp_ok("logout", "");
-    check_state(SESSION_BACKOFF);
-    assert_true(was_pushed(0, "{\"state\":\"backoff\",\"code\":\"timed-out\""));
-    assert_int_equal(rest_count(REST_LOGOUT), 0);
-    assert_false(entry()->is);
     advance(1100);
     assert_int_equal(w.acquires, 2);
+    log_in_on("ddp2", "{\"id\":\"u9\",\"token\":\"tok2\"}");
+    advance(30 * 1000);
+    answer_late_login();
+    check_state(SESSION_LIVE);
+    assert_string_equal(entry()->token, "tok2");
+}
+
+static void test_the_other_road_while_a_password_login_is_late(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    w.road = LOGIN_ROAD_REST;
+    advance(1100);
+    ok_login("u9", "tok2", "ana");
+    resumed("ddp2");
+    check_state(SESSION_LIVE);
+    answer_late_login();
+    check_state(SESSION_LIVE);
+    assert_string_equal(entry()->token, "tok2");
 }
 
 static void test_password_login_answered_after_its_time_and_not_logged_out(void **state)
 {
     (void)state;
     time_out_a_password_login();
-    ddp_ok("login", "{\"id\":\"u9\",\"token\":\"tok1\"}");
+    ddp_ok("login", LATE_LOGIN);
     ddp_fail("logout", "500", 0);
-    assert_string_equal(rest_pending(REST_LOGOUT)->token, "tok1");
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "late");
+    assert_null(link_now());
+    check_state(SESSION_BACKOFF);
+}
+
+static void test_late_login_lost_before_its_logout(void **state)
+{
+    (void)state;
+    time_out_a_password_login();
+    ddp_ok("login", LATE_LOGIN);
+    lose_connection();
+    assert_string_equal(rest_pending(REST_LOGOUT)->token, "late");
     check_state(SESSION_BACKOFF);
 }
 
@@ -293,13 +333,13 @@ static void test_password_login_that_is_never_answered(void **state)
     assert_null(link_now());
 }
 
-static void test_password_login_lost_while_leaving(void **state)
+static void test_password_login_lost_while_late(void **state)
 {
     (void)state;
     leave_during_password_login();
-    ddp_end(link_now(), DDP_END_CLOSED);
-    advance(100);
-    assert_null(session());
+    lose_connection();
+    assert_null(link_now());
+    assert_int_equal(rest_count(REST_LOGOUT), 0);
 }
 
 static void test_drain_during_a_password_login(void **state)
@@ -334,9 +374,11 @@ int main(void)
         T(test_leaving_during_a_password_login_that_fails),
         T(test_returning_during_a_password_login),
         T(test_password_login_answered_after_its_time),
+        T(test_the_other_road_while_a_password_login_is_late),
         T(test_password_login_answered_after_its_time_and_not_logged_out),
+        T(test_late_login_lost_before_its_logout),
         T(test_password_login_that_is_never_answered),
-        T(test_password_login_lost_while_leaving),
+        T(test_password_login_lost_while_late),
         T(test_drain_during_a_password_login),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

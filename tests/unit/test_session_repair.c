@@ -203,6 +203,40 @@ static void test_late_behind_a_counter_that_fitted(void **state)
                                      "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
 }
 
+/* Its event was overtaken by that of a newer one, which did not wait: the counter fitted. */
+static void test_overtaken_and_told_late(void **state)
+{
+    (void)state;
+    live();
+    changed(
+        "{\"_id\":\"r1\",\"msgs\":11,\"_updatedAt\":" DATE(12) ",\"lastMessage\":" MESSAGE(12) "}");
+    expect(NOTIFIED(12));
+    changed(ROOM(11));
+    expect(NOTIFIED(11) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                        "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+    /* Rocket.Chat's clocks may differ; the room's own order is that of its changes. */
+    changed("{\"_id\":\"r1\",\"msgs\":12,\"_updatedAt\":" DATE(
+        14) ",\"lastMessage\":{\"_id\":\"m0\","
+            "\"rid\":\"r1\",\"ts\":{\"$date\":1700000011900},\"_updatedAt\":" DATE(14) "}}");
+    assert_null(strstr(w.pushed[0], "resyncRequired"));
+    assert_non_null(strstr(w.pushed[0], "m0"));
+}
+
+/* What waits while a newer one does goes out before it, though the answer does not come. */
+static void test_what_waits_goes_out_in_order(void **state)
+{
+    (void)state;
+    live();
+    changed(ROOM(13));
+    changed(ROOM(12));
+    expect("");
+    advance(3100);
+    expect(NOTIFIED(12) NOTIFIED(13));
+    changed(ROOM(11)); /* that did not wait */
+    expect(NOTIFIED(11) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
+                        "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
+}
+
 /* It went out before those that it was to wait for, and so they are late, whatever the user was
  * kept out for in between. */
 static void test_what_was_let_go_before_a_refusal_is_not_forgotten(void **state)
@@ -516,6 +550,8 @@ int main(void)
         TEST(test_limits_are_waited_for),
         TEST(test_late_in_a_room_without_a_counter),
         TEST(test_late_behind_a_counter_that_fitted),
+        TEST(test_overtaken_and_told_late),
+        TEST(test_what_waits_goes_out_in_order),
         TEST(test_shown_behind_the_query),
         TEST(test_shown_behind_a_slow_query),
         TEST(test_a_slow_answer_alone_is_not_late),

@@ -2,9 +2,21 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { sha256Hex } from '../codec.mjs';
-import { Probe, withLogin } from '../../lib/ddp_probe.mjs';
+import { Probe, api, startDouble, withLogin } from '../../lib/ddp_probe.mjs';
 
 const FREE = { rateLimits: false };
+
+test('public settings: read by nobody in particular, one of them from 7 on, all on one page with count=0', async (t) => {
+  for (const version of [6, 7, 8]) {
+    const { double } = await startDouble(t, { version, useRealName: true });
+    const call = api(double);
+    const one = (await call('GET', 'settings.public?_id=UI_Use_Real_Name&count=0')).body;
+    assert.equal(one.success, true);
+    assert.equal(one.settings.find((s) => s._id === 'UI_Use_Real_Name').value, true);
+    assert.equal(one.settings.length === 1, version >= 7);
+    assert.equal((await call('GET', 'settings.public')).body.settings.some((s) => s._id === 'UI_Use_Real_Name'), false, 'on the second page');
+  }
+});
 
 test('paging: fifty by default, a hundred at most, all by zero', async (t) => {
   const { store, call, as, alice, general } = await withLogin(t, FREE);
