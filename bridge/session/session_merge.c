@@ -135,9 +135,9 @@ static void tell_all(struct merge *m, struct room_hold *hold, int64_t until_ms, 
         }
         /* A back-dated one has no place among those of its day any more. */
         late |= created >= m->asked_ms && session_is_behind(message, sight, passed_before_ms);
-        if (m->gap)
-            s->missed_since_ms =
-                session_missed_since(s, sight == ROOM_SIGHT_LATER ? message->updated_ms : created);
+        if (m->gap) /* dated back, it was written when it was changed last, at the latest */
+            s->missed_since_ms = session_missed_since(
+                s, message->updated_ms > created ? message->updated_ms : created);
         session_tell_passed(s, message, sight, 0, passed_ms);
         s->missed_since_ms = 0;
     }

@@ -118,16 +118,22 @@ static void test_within_what_the_clocks_differ(void **state)
                               "\"arguments\":[{\"_id\":\"m36\""));
 }
 
-/* It was written in the gap, whatever it says: the old tab can't have it. */
+#define DATED_BACK(id, n)                                                                          \
+    "{\"_id\":\"" id                                                                               \
+    "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":" DATE(11) ",\"_updatedAt\":" DATE(n) "}"
+
+/* It was written in the gap, whatever it says: the old tab can't have it, nor the page what was
+ * written after it came. */
 static void test_dated_back(void **state)
 {
     (void)state;
     gap();
     moved(ROOM(25));
-    answer("{\"_id\":\"old\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":" DATE(
-        11) ",\"_updatedAt\":" DATE(25) "}");
-    assert_true(was_pushed(0, "\"old\""));
+    answer(DATED_BACK("before", 25) "," DATED_BACK("after", 33));
+    assert_true(was_pushed(0, "\"before\""));
+    assert_true(was_pushed(0, "\"after\""));
     only_the_old_tab_hears_it();
+    assert_true(hears(page_ms, 1));
 }
 
 static void test_a_room_joined_in_the_gap(void **state)
