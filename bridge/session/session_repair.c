@@ -288,6 +288,9 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         return;
     }
     r->gap = true;
+    /* An answer under way may be older than the list that shows it. */
+    if (room_memory_changed_ms(s->rooms, rid) > r->missed_ms)
+        r->missed_ms = room_memory_changed_ms(s->rooms, rid);
     if (r->ticket == 0 && !r->retrying) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
         ask(r);
@@ -426,7 +429,8 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     }
     room_memory_repaired(s->rooms, rid_of(r), covers_ms);
     r->tries = 0;
-    r->cut = r->holding = r->gap = false;
+    r->cut = r->holding = false;
+    r->gap &= more;
     r->lacking_since_ms = 0;
     if (more) {
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);
