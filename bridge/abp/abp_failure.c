@@ -71,7 +71,7 @@ void abp_fail_upstream(struct abp_call *c, long status, struct slice body, const
     char text[TEXT_MAX];
     struct slice words = error_text(body, text);
     struct abp_error error = {.status = 500,
-                              .code = status > 0 ? (int)status : 503,
+                              .code = status >= 400 ? (int)status : 503,
                               .message = words.len > 0 ? text : "Rocket.Chat refused the call.",
                               .details = slice_of(e->code),
                               .retry_after_ms = e->retry_after_ms};
@@ -98,6 +98,8 @@ void abp_fail_upstream(struct abp_call *c, long status, struct slice body, const
         error.message = "Rocket.Chat asks for a second factor, which a bridge can't give.";
         break;
     default:
+        if (status < 400) /* a 200 that says success:false */
+            error.code = 400;
         /* No code of its own, alas: rocketchat.md 5.3. */
         if (slice_eq(words, SLICE_LIT("User not found.")))
             error.status = 404;

@@ -207,6 +207,14 @@ static void say_login_failed(struct patient *p)
 {
     const char *hint = login_hint(p->error.code);
 
+    if (p->error.result == RC_UNAUTHORIZED && p->d->settings->provisioning.enabled) {
+        doctor_say(p->d, DOCTOR_WARN, "login",
+                   "%s can't log in (%s): the bridge creates the account when the user comes, if "
+                   "Rocket.Chat has none of that name; else its password is another than the "
+                   "bridge's",
+                   p->d->username, p->error.code);
+        return;
+    }
     doctor_say(p->d, p->error.result == RC_RATE_LIMITED ? DOCTOR_WARN : DOCTOR_FAIL, "login",
                "%s can't log in (%s)%s%s", p->d->username, p->error.code, hint == NULL ? "" : ": ",
                hint == NULL ? "" : hint);

@@ -1,5 +1,6 @@
 #include "bridge/login/admin_agent.h"
 #include "bridge/log/log.h"
+#include "bridge/login/loan_queue.h"
 #include "bridge/settings/settings.h"
 #include "rocketchat/rest_client.h"
 #include <assert.h>
@@ -35,6 +36,7 @@ struct admin_agent {
     char *username;        /* as Rocket.Chat told it; NULL: not yet */
     unsigned failures;
     uint64_t no_doubt_until_ms; /* of this token */
+    struct loan_queue waiting;  /* whose token was refused: until that is looked into */
     char code[64];              /* of the last failure; empty: none */
     void (*done)(void *arg);
     void *done_arg;
@@ -43,6 +45,7 @@ struct admin_agent {
 static void attempt(struct admin_agent *a);
 static void log_out_and_stop(struct admin_agent *a);
 static void finish_stop(struct admin_agent *a);
+static void settle(struct admin_agent *a);
 
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code)
 {
@@ -184,6 +187,7 @@ static void fail(struct admin_agent *a, const struct rc_error *error)
     if (error->retry_after_ms > pause)
         pause = error->retry_after_ms;
     again_in(a, jitter(pause));
+    settle(a);
 }
 
 static void succeed(struct admin_agent *a, struct slice username)
@@ -201,6 +205,7 @@ static void succeed(struct admin_agent *a, struct slice username)
     a->options.on_identity(a->options.arg, slice_of(a->user_id), username);
     /* Well before the time to live ends, so that there is time to retry. */
     again_in(a, jitter(a->options.settings->token_cache.ttl_ms / 5 * 4));
+    settle(a);
 }
 
 /* ---- attempts ---- */
@@ -338,12 +343,19 @@ static void on_doubted(void *arg, const struct rest_me *me, const struct rc_erro
         log_out_and_stop(a);
         return;
     }
-    if (error == NULL || error->result != RC_UNAUTHORIZED)
+    if (error == NULL || error->result != RC_UNAUTHORIZED) {
+        settle(a);
         return;
+    }
     log_warn("admin_token_dead");
     forget_token(a);
     a->state = ADMIN_LOGGING_IN;
     again_in(a, 0);
+}
+
+static bool is_being_looked_into(const struct admin_agent *a)
+{
+    return a->call != NULL || a->ticket != 0;
 }
 
 /* A renewal under way, or a token that is not ours to renew, is looked at anyway. */
@@ -351,7 +363,7 @@ static void doubt_token(struct admin_agent *a)
 {
     uint64_t now = uv_now(a->options.loop);
 
-    if (a->call != NULL || a->ticket != 0 || now < a->no_doubt_until_ms)
+    if (is_being_looked_into(a) || now < a->no_doubt_until_ms)
         return;
     a->no_doubt_until_ms = now + DOUBT_PAUSE_MS;
     if (a->by_password)
@@ -360,22 +372,46 @@ static void doubt_token(struct admin_agent *a)
         check_given_token(a);
 }
 
+/* False: there is none; error says why. */
+static bool token_at_hand(const struct admin_agent *a, struct session_loan *loan,
+                          struct rc_error *error)
+{
+    *error = (struct rc_error){.result = RC_UNREACHABLE};
+    if (a->state == ADMIN_READY) {
+        *loan =
+            (struct session_loan){slice_of(a->user_id), slice_of(a->token), slice_of(a->username)};
+        return true;
+    }
+    if (a->state != ADMIN_LOGGING_IN)
+        error->result = RC_REFUSED;
+    snprintf(error->code, sizeof error->code, "admin-%s", names[a->state]);
+    return false;
+}
+
+static void settle(struct admin_agent *a)
+{
+    struct session_loan loan;
+    struct rc_error error;
+    bool ready = token_at_hand(a, &loan, &error);
+
+    loan_queue_settle(&a->waiting, ready ? &loan : NULL, ready ? NULL : &error);
+}
+
 void admin_agent_lend(struct admin_agent *a, struct slice refused, session_loan_fn fn, void *arg)
 {
     struct session_loan loan;
-    struct rc_error error = {.result = RC_UNREACHABLE};
+    struct rc_error error;
+    bool ready = token_at_hand(a, &loan, &error), waits = false;
 
-    if (a->state != ADMIN_READY) {
-        if (a->state != ADMIN_LOGGING_IN)
-            error.result = RC_REFUSED;
-        snprintf(error.code, sizeof error.code, "admin-%s", names[a->state]);
-        fn(arg, NULL, &error);
-        return;
-    }
-    loan = (struct session_loan){slice_of(a->user_id), slice_of(a->token), slice_of(a->username)};
-    if (slice_eq(refused, loan.auth_token))
+    if (ready && slice_eq(refused, loan.auth_token)) {
         doubt_token(a);
-    fn(arg, &loan, NULL);
+        ready = token_at_hand(a, &loan, &error);
+        waits = is_being_looked_into(a);
+    } else if (a->state == ADMIN_LOGGING_IN) { /* in the place of one that is known to be dead */
+        waits = refused.len > 0 || a->waiting.first != NULL;
+    }
+    if (!waits || !loan_queue_add(&a->waiting, fn, arg))
+        fn(arg, ready ? &loan : NULL, ready ? NULL : &error);
 }
 
 /* ---- start and stop ---- */
@@ -394,6 +430,7 @@ int admin_agent_new(const struct admin_agent_options *options, struct admin_agen
         free(a);
         return rc;
     }
+    loan_queue_init(&a->waiting, options->loop);
     a->timer.data = a;
     *out = a;
     if (settings->im.admin_user_id[0] != '\0') {
@@ -407,16 +444,23 @@ int admin_agent_new(const struct admin_agent_options *options, struct admin_agen
     return 0;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_queue_closed(void *arg)
 {
-    struct admin_agent *a = handle->data;
+    struct admin_agent *a = arg;
     void (*done)(void *) = a->done;
-    void *arg = a->done_arg;
+    void *done_arg = a->done_arg;
 
     forget_token(a);
     free(a->username);
     free(a);
-    done(arg);
+    done(done_arg);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct admin_agent *a = handle->data;
+
+    loan_queue_close(&a->waiting, on_queue_closed, a);
 }
 
 static void finish_stop(struct admin_agent *a)
@@ -456,11 +500,15 @@ static void on_patience_over(uv_timer_t *timer)
 
 void admin_agent_stop(struct admin_agent *a, unsigned limit_ms, void (*done)(void *arg), void *arg)
 {
+    struct rc_error cancelled;
+
     assert(!a->stopping);
     a->stopping = true;
     a->state = ADMIN_OFF;
     a->done = done;
     a->done_arg = arg;
+    rc_error_of(&cancelled, RC_CANCELLED);
+    loan_queue_settle(&a->waiting, NULL, &cancelled);
     if (a->ticket != 0 && !a->granted)
         a->options.gate.cancel(a->options.gate.arg, a->ticket);
     uv_timer_start(&a->timer, on_patience_over, limit_ms, 0);

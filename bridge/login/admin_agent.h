@@ -39,8 +39,9 @@ void admin_agent_login_refused(struct admin_agent *a, uint64_t ticket,
                                const struct rc_error *error);
 enum admin_state admin_agent_state(const struct admin_agent *a, const char **last_error_code);
 /* Lends the token at hand, inside the call. refused: what a caller was lent before and Rocket.Chat
- * answered 401 to: the agent asks whether it is dead, and if so logs in afresh; until then it is
- * lent again. Not ready: RC_UNREACHABLE, off: RC_REFUSED; code says why. */
+ * answered 401 to: the agent asks whether it is dead, and if so logs in afresh; the caller waits
+ * for the outcome, TOKEN_DESK_LIMIT_MS at most (RC_TIMED_OUT). The same token again: it is alive.
+ * Not ready: RC_UNREACHABLE, off: RC_REFUSED; code says why. */
 void admin_agent_lend(struct admin_agent *a, struct slice refused, session_loan_fn fn, void *arg);
 /* Logs out what a password logged in (never a personal access token), within limit_ms; then done,
  * once and later, and the agent is gone. No login_granted or login_refused from here on: an answer

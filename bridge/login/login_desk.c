@@ -180,6 +180,7 @@ static void on_acquire(struct login_desk *d, const struct desk_mail *m)
     l->id = m->id;
     l->from = m->from;
     l->key_len = key.len;
+    l->ticket.ahead = (m->id & ADMIN_TICKETS) != 0;
     memcpy(l->key, key.ptr, key.len);
     HASH_ADD(hh, d->logins, id, sizeof l->id, l);
     switch (login_governor_request(d->governor, now, key, &l->ticket)) {

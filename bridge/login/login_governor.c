@@ -284,12 +284,15 @@ enum login_request_result login_governor_request(struct login_governor *g, uint6
         g->stats.turned_away_paced++;
         return LOGIN_REQUEST_PACED;
     }
-    if (g->stats.queued >= g->options.max_queued) {
+    if (g->stats.queued >= g->options.max_queued && !ticket->ahead) {
         g->stats.turned_away_full++;
         return LOGIN_REQUEST_FULL;
     }
     ticket->state = LOGIN_TICKET_QUEUED;
-    DL_APPEND(g->queue, ticket);
+    if (ticket->ahead)
+        DL_PREPEND(g->queue, ticket);
+    else
+        DL_APPEND(g->queue, ticket);
     g->stats.queued++;
     return LOGIN_REQUEST_QUEUED;
 }
@@ -308,11 +311,17 @@ static uint64_t ready_ms(const struct login_governor *g, uint64_t now_ms, enum l
     return ddp;
 }
 
+/* For the head of the queue. */
+static bool has_room(const struct login_governor *g)
+{
+    return g->queue != NULL && (g->stats.running < g->options.max_running || g->queue->ahead);
+}
+
 uint64_t login_governor_wakeup_ms(const struct login_governor *g, uint64_t now_ms)
 {
     enum login_road road;
 
-    if (g->queue == NULL || g->stats.running >= g->options.max_running)
+    if (!has_room(g))
         return UINT64_MAX;
     return ready_ms(g, now_ms, &road);
 }
@@ -321,8 +330,7 @@ struct login_ticket *login_governor_next(struct login_governor *g, uint64_t now_
 {
     struct login_ticket *t = g->queue;
 
-    if (t == NULL || g->stats.running >= g->options.max_running ||
-        ready_ms(g, now_ms, &t->road) > now_ms)
+    if (!has_room(g) || ready_ms(g, now_ms, &t->road) > now_ms)
         return NULL;
     DL_DELETE(g->queue, t);
     g->stats.queued--;

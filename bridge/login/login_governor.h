@@ -39,8 +39,10 @@ struct login_governor_options {
     size_t max_refused_users; /* > 0; past it the oldest refusal is forgotten */
 };
 
-/* Embedded in what asks; zero-initialised. Lives until it was granted and done, or cancelled. */
+/* Embedded in what asks; zero-initialised but for ahead. Lives until it was granted and done, or
+ * cancelled. */
 struct login_ticket {
+    bool ahead; /* of all others, however many wait or run: the administrator, for whom they wait */
     struct login_ticket *prev, *next;
     enum { LOGIN_TICKET_IDLE, LOGIN_TICKET_QUEUED, LOGIN_TICKET_RUNNING } state;
     enum login_road road; /* once granted */

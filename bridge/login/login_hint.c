@@ -16,6 +16,20 @@ static const char *const by_account[RC_ACCOUNT_NRESULTS] = {
     [RC_ACCOUNT_ADMIN] = "that Rocket.Chat account is the administrator's",
 };
 
+/* provisioner.c's codes */
+static const struct {
+    const char *code, *hint;
+} by_provisioning[] = {
+    {"provision-no-email", "the account is to be created, but the token's claims fill none of "
+                           "PushBridge:Provisioning:EmailTemplates"},
+    {"provision-failed", "the administrator may not, or could not, create the account or its "
+                         "token: provision_failed in the log names the call and its error"},
+    {"provision-unavailable", "the administrator, who is to create the account or its token, "
+                              "can't be used now: see the log"},
+    {"user-unknown",
+     "no such account at Rocket.Chat, and PushBridge:Provisioning:Enabled is false"},
+};
+
 static const char *by_result(enum rc_result result)
 {
     switch (result) {
@@ -53,6 +67,9 @@ const char *login_hint(const char *code)
     for (int i = RC_ACCOUNT_OK + 1; i < RC_ACCOUNT_NRESULTS; i++)
         if (strcmp(code, rc_account_code((enum rc_account_result)i)) == 0)
             return by_account[i];
+    for (size_t i = 0; i < sizeof by_provisioning / sizeof by_provisioning[0]; i++)
+        if (strcmp(code, by_provisioning[i].code) == 0)
+            return by_provisioning[i].hint;
     for (int i = RC_OK + 1; i < RC_NRESULTS; i++)
         if (strcmp(code, rc_result_name((enum rc_result)i)) == 0)
             return by_result((enum rc_result)i);

@@ -18,8 +18,8 @@ struct token_request;
  * wait; fn never runs. */
 struct token_request *token_desk_ask(struct shard *s, const struct session_ask *ask,
                                      session_loan_fn fn, void *arg);
-/* The admin's own token, for what an operator lets the admin do. refused: as in session_ask; the
- * agent looks into it by itself, so the next loan is another one if it was dead. */
+/* The admin's own token, for what an operator lets the admin do. refused: as in session_ask, and as
+ * there looked into first; see admin_agent_lend(). */
 struct token_request *token_desk_ask_admin(struct shard *s, struct slice refused,
                                            session_loan_fn fn, void *arg);
 /* A token of the class that is handed out to browsers: see session_table.h. end: logs it out; fn

@@ -39,7 +39,7 @@ void http_conn_sock_closed(struct http_conn *c)
     struct http_server *s = c->sock->server;
 
     assert(!c->busy);
-    http_turn_leave(c);
+    http_turn_leave_request(c);
     if (c->state == CONN_STREAMING)
         http_stream_sock_closed(c);
     else if (c->state == CONN_ANSWERING && s->options.on_gone != NULL)
@@ -245,10 +245,8 @@ static void ready(struct http_conn *c, bool body_done)
     c->state = CONN_WAITING;
     c->body_done = body_done;
     http_sock_arm(c->sock, 0);
-    if (http_turn_take(c->sock->server))
+    if (http_turn_takes_request(c))
         take_turn(c);
-    else
-        http_turn_wait(c);
 }
 
 /* One step of reading a request. False: wait for more bytes. */

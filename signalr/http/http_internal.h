@@ -4,7 +4,7 @@
  *   http_sock      one TCP socket: read, close, linger; speaks for exactly one of the two below
  *   http_conn      requests on a socket: parse, dispatch, answer; freed at an upgrade
  *   http_stream    one request of those whose body or answer comes in pieces
- *   http_turn      how many requests are handled in one turn of the loop
+ *   http_turn      what is done in one turn of the loop: who is woken, and how much of the rest
  *   ws_conn        a WebSocket on a socket
  *
  * Who frees: a socket dies in its close callback and tells its conn or ws there. A conn dies before
@@ -30,10 +30,17 @@ enum {
     HTTP_LINGER_MS = 2000,
     HTTP_LINGER_MAX = 1024,  /* sockets; more are closed at once */
     HTTP_READ_AHEAD = 16384, /* unread bytes behind a request; more stops reading */
-    /* What of newcomers one turn of the loop takes in, so that a crowd of them can't hold up those
-     * who are there: each costs tens of microseconds from its accept to its session. */
+    /* What of those who come and go one turn of the loop takes, so that a crowd of them can't hold
+     * up those who stay: each costs tens of microseconds from its accept to its session, and as
+     * many from its end to its closed socket. */
     HTTP_TURN_ACCEPTS = 4,
     HTTP_TURN_REQUESTS = 4,
+    HTTP_TURN_ENDS = 4,
+};
+
+/* In a line, or its head: a circle, so that leaving takes no search. next NULL: in no line. */
+struct http_place {
+    struct http_place *next, *prev;
 };
 
 enum http_role { HTTP_ROLE_CONN, HTTP_ROLE_WS, HTTP_ROLE_LINGER };
@@ -41,8 +48,8 @@ enum http_role { HTTP_ROLE_CONN, HTTP_ROLE_WS, HTTP_ROLE_LINGER };
 struct http_sock {
     uv_tcp_t tcp;
     struct http_server *server;
-    struct http_sock *next, **link;           /* all sockets of the server */
-    struct http_sock *wake_next, **wake_link; /* wake_link NULL: not to be woken */
+    struct http_sock *next, **link; /* all sockets of the server */
+    struct http_place place;        /* among those to be woken, or those that end */
     struct wheel_timer timer;
     struct http_addr_slot *slot; /* NULL: not counted by address */
     union {
@@ -60,11 +67,13 @@ struct http_listener {
     struct http_listener *next;
 };
 
-/* Requests beyond what a turn takes, first come, first served. */
+/* First come, first served. */
 struct http_turn {
-    struct http_conn *first, **tail;
-    unsigned taken;  /* in this turn */
-    uv_idle_t awake; /* runs while some wait */
+    struct http_place woken;    /* sockets: all of them before the loop sleeps */
+    struct http_place requests; /* connections: beyond what a turn takes */
+    struct http_place ends;     /* sockets */
+    unsigned requests_taken;    /* in this turn */
+    uv_idle_t awake;            /* runs while some wait */
 };
 
 struct http_server {
@@ -78,7 +87,7 @@ struct http_server {
     uv_prepare_t prepare; /* begins a turn */
     struct http_turn turn;
     struct http_listener *listeners;
-    struct http_sock *socks, *wake;
+    struct http_sock *socks;
     struct http_counts *counts;     /* the options', or own_counts */
     struct http_counts *own_counts; /* NULL: shared */
     size_t nconns, nlingering;
@@ -117,9 +126,9 @@ struct http_conn {
     bool busy;    /* run() of http_conn.c is on the stack */
     bool stopped; /* reading, because enough is unread */
     bool eof, close_after;
-    bool body_done;    /* waiting: all of a streamed request's body is in */
-    size_t write_mark; /* bytes unsent when the write deadline was last set */
-    struct http_conn *next_waiting, **waiting_link; /* waiting_link NULL: not waiting */
+    bool body_done;          /* waiting: all of a streamed request's body is in */
+    size_t write_mark;       /* bytes unsent when the write deadline was last set */
+    struct http_place place; /* among the requests that wait */
 };
 
 struct http_request {
@@ -153,8 +162,10 @@ const char *http_server_date(struct http_server *s);
 struct http_sock *http_sock_new(struct http_server *s, int fd, size_t *before);
 void http_sock_read(struct http_sock *k, bool on); /* closes the socket if that fails */
 void http_sock_wake(struct http_sock *k);
+void http_sock_woken(struct http_sock *k);
 void http_sock_arm(struct http_sock *k, unsigned ms); /* 0: no limit, disarms */
 void http_sock_close(struct http_sock *k);            /* safe to repeat */
+void http_sock_turn(struct http_sock *k);             /* to end, after http_turn_end() */
 /* Closes; the kernel goes on with what is unacknowledged only where the peer answers. Else it goes
  * with the socket, by a reset, so that what counts as not received can't arrive any more. One that
  * answers and is merely slow would by a reset lose what it has acknowledged and not read yet (RFC
@@ -206,11 +217,13 @@ void http_request_free(struct http_request *req);
 
 /* ---- http_turn.c ---- */
 void http_turn_open(struct http_server *s);  /* its handle is the caller's to close */
-void http_turn_begin(struct http_server *s); /* those whose turn it is are handled */
-/* One more in this turn? No, while others wait: a connection would overtake them. */
-bool http_turn_take(struct http_server *s);
-void http_turn_wait(struct http_conn *c);
-void http_turn_leave(struct http_conn *c); /* not waiting: nothing */
+void http_turn_begin(struct http_server *s); /* before the loop sleeps */
+/* One more in this turn? No, while others wait: it would overtake them. Then it waits, too. */
+bool http_turn_takes_request(struct http_conn *c);
+void http_turn_leave_request(struct http_conn *c); /* not waiting: nothing */
+void http_turn_end(struct http_sock *k);           /* waits for its end, and is woken no more */
+void http_turn_wake(struct http_sock *k);          /* in a line already: nothing */
+void http_turn_leave(struct http_sock *k);         /* whichever line it is in */
 
 /* ---- http_stream.c ---- */
 bool http_stream_attach(struct http_request *req, bool body_done); /* false: no memory */
@@ -250,9 +263,10 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
                             struct slice first, struct slice unread);
 /* data lies in the server's read buffer with WS_FRAME_TAIL_MAX bytes of room in front. */
 void ws_conn_read(struct ws_conn *ws, uint8_t *data, size_t len);
-void ws_conn_eof(struct ws_conn *ws);
+void ws_conn_lost(struct ws_conn *ws); /* TCP has ended or failed */
 void ws_conn_timer(struct ws_conn *ws);
 void ws_conn_woken(struct ws_conn *ws);
+void ws_conn_turn(struct ws_conn *ws);         /* its turn to end has come */
 void ws_conn_sock_closing(struct ws_conn *ws); /* the socket can still be asked */
 void ws_conn_sock_closed(struct ws_conn *ws);  /* frees ws */
 

@@ -44,25 +44,9 @@ static void on_wake(uint64_t at_ms, void *arg)
     uv_timer_start(&s->tick, on_tick, at_ms > now ? at_ms - now : 0, 0);
 }
 
-/* Runs before the loop sleeps. What a callback wakes meanwhile is done in the same go: else it
- * would wait for the next event of somebody else. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    struct http_server *s = prepare->data;
-
-    http_turn_begin(s);
-    while (s->wake != NULL) {
-        struct http_sock *k = s->wake;
-
-        s->wake = k->wake_next;
-        if (s->wake != NULL)
-            s->wake->wake_link = &s->wake;
-        k->wake_link = NULL;
-        if (k->role == HTTP_ROLE_CONN)
-            http_conn_woken(k->as.conn);
-        else if (k->role == HTTP_ROLE_WS)
-            ws_conn_woken(k->as.ws);
-    }
+    http_turn_begin(prepare->data);
 }
 
 static int read_trusted(struct http_server *s, const char *const *texts)

@@ -19,27 +19,18 @@ static void list_remove(struct http_sock *k)
         k->next->link = k->link;
 }
 
-static void unwake(struct http_sock *k)
-{
-    if (k->wake_link == NULL)
-        return;
-    *k->wake_link = k->wake_next;
-    if (k->wake_next != NULL)
-        k->wake_next->wake_link = k->wake_link;
-    k->wake_link = NULL;
-}
-
 void http_sock_wake(struct http_sock *k)
 {
-    struct http_server *s = k->server;
+    if (!http_sock_closing(k))
+        http_turn_wake(k);
+}
 
-    if (k->wake_link != NULL || http_sock_closing(k))
-        return;
-    k->wake_next = s->wake;
-    if (k->wake_next != NULL)
-        k->wake_next->wake_link = &k->wake_next;
-    s->wake = k;
-    k->wake_link = &s->wake;
+void http_sock_woken(struct http_sock *k)
+{
+    if (k->role == HTTP_ROLE_CONN)
+        http_conn_woken(k->as.conn);
+    else if (k->role == HTTP_ROLE_WS)
+        ws_conn_woken(k->as.ws);
 }
 
 static void count_out(struct http_server *s)
@@ -73,7 +64,7 @@ static void close_sock(struct http_sock *k, bool reset)
         return;
     if (k->role == HTTP_ROLE_WS && k->as.ws != NULL)
         ws_conn_sock_closing(k->as.ws);
-    unwake(k);
+    http_turn_leave(k);
     timer_wheel_cancel(k->server->wheel, &k->timer);
     if (!reset || uv_tcp_close_reset(&k->tcp, on_closed) != 0)
         uv_close((uv_handle_t *)&k->tcp, on_closed);
@@ -87,6 +78,14 @@ void http_sock_close(struct http_sock *k)
 void http_sock_drop(struct http_sock *k)
 {
     close_sock(k, !http_sock_answers(k));
+}
+
+void http_sock_turn(struct http_sock *k)
+{
+    if (k->role == HTTP_ROLE_WS)
+        ws_conn_turn(k->as.ws);
+    else
+        http_sock_close(k);
 }
 
 struct http_sock *http_sock_new(struct http_server *s, int fd, size_t *before)
@@ -142,11 +141,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         if (n > 0)
             ws_conn_read(k->as.ws, (uint8_t *)buf->base, (size_t)n);
         else
-            ws_conn_eof(k->as.ws);
+            ws_conn_lost(k->as.ws);
         break;
     case HTTP_ROLE_LINGER:
         if (n < 0)
-            http_sock_close(k);
+            http_turn_end(k);
         break;
     }
 }
@@ -281,7 +280,7 @@ void http_sock_linger(struct http_sock *k)
 
     if (http_sock_closing(k))
         return;
-    unwake(k);
+    http_turn_leave(k);
     k->role = HTTP_ROLE_LINGER;
     count_out(s);
     s->nlingering++;

@@ -59,6 +59,9 @@ void ws_conn_close(struct ws_conn *ws, unsigned code, unsigned wait_ms);
  * WS_END_LOST. False: it answers, or we are closing; nothing was done. */
 bool ws_conn_abandon(struct ws_conn *ws) __attribute__((warn_unused_result));
 
+/* The peer has ended it, and on_end is on its way: a crowd that leaves at once is told in turns. */
+bool ws_conn_has_ended(const struct ws_conn *ws);
+
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
 /* Bytes queued since the 101 answer, that answer included; modulo 2^32. */
 uint32_t ws_conn_pushed(const struct ws_conn *ws);

@@ -244,6 +244,8 @@ void hub_connection_end(struct hub_connection *c, enum hub_end why, struct hub_b
 {
     if (c->state != CONN_HANDSHAKE && c->state != CONN_OPEN)
         return;
+    if (ws_conn_has_ended(c->ws))
+        return; /* the client was first: its own reason counts, and is on its way */
     /* Nothing but the handshake's answer may come first on the wire. */
     if (c->state == CONN_OPEN && close != NULL)
         ws_conn_send(c->ws, close, true);

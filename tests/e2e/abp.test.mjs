@@ -211,10 +211,8 @@ test("the administrator's troubles are not the caller's rights", async (t) => {
   rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/users.create' }, do: 'respond', status: 429, body: { success: false, error: 'Error, too many requests. Please slow down. You must wait 7 seconds before trying this endpoint again. [error-too-many-requests]' } });
   const limited = await create(bridge);
   assert.deepEqual([limited.status, limited.error.code, limited.headers.get('retry-after')], [500, 429, '7']);
-  rc.store.removeAllTokens(rc.admin);
-  const dead = await create(bridge);
-  assert.deepEqual([dead.status, dead.error.code], [500, 401], JSON.stringify(dead.error));
-  await until('a new login', async () => (await create(bridge)).status === 200);
+  rc.store.removeAllTokens(rc.admin); // the call waits for the new login
+  await until('the new login', async () => (await create(bridge)).status === 200);
   assert.equal(rc.user('carol').username, 'carol');
 });
 
@@ -232,6 +230,16 @@ test('Rocket.Chat is slow: an answer in time all the same, and the login is ther
   assert.deepEqual([stalled.status, stalled.error.code], [500, 504]);
   const metrics = await (await fetch(`${bridge.adminUrl}/metrics`)).text();
   assert.match(metrics, /pushbridge_abp_timeouts_total [1-9]/);
+});
+
+test('what is no answer of the API is told as such, with a code that says so', async (t) => {
+  const rc = await startDouble(t);
+  const bridge = await startBridge(t, rc.double, { 'PushBridge:Abp:Routes': ['GET Chat/GetRooms -> GET rooms.get user'] });
+  for (const [status, body, code] of [[200, '<html>', 503], [200, '[1]', 503], [302, '', 503], [502, '<html>', 502], [200, { success: false, error: 'not today' }, 400]]) {
+    rc.double.faults.add({ on: 'rest', match: { path: '/api/v1/rooms.get' }, do: 'respond', status, body });
+    const answer = await call(bridge, 'GET', 'Chat/GetRooms', { token: tokenFor('alice') });
+    assert.deepEqual([answer.status, answer.error.code], [500, code], JSON.stringify(answer.error));
+  }
 });
 
 test('calls at once are bounded, and nobody holds up the logins', async (t) => {

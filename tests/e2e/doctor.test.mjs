@@ -160,6 +160,13 @@ test('the second factor, a wrong password, a deactivated user', async (t) => {
   says(await examine(t, rc.double, { token: tokenFor('bob') }), 'FAIL', 'login', /deactivated/);
 });
 
+test('a user whom the bridge will create is no failure', async (t) => {
+  const rc = await withAdmin(t);
+  const seen = await examine(t, rc.double, { settings: { ...BY_PASSWORD, PushBridge: { Provisioning: { Enabled: true } } }, token: tokenFor('carol') });
+  says(seen, 'warn', 'login', /carol can't log in .*: the bridge creates the account when the user comes/);
+  only(seen, 'FAIL');
+});
+
 test('REST logins are limited: told, and the user goes by DDP', async (t) => {
   const rc = await withAdmin(t, { rateLimits: { rest: { limit: 1 } } });
   const seen = await examine(t, rc.double, { settings: BY_PASSWORD, token: tokenFor('alice') });

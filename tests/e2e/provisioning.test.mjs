@@ -176,6 +176,17 @@ test('users.createToken switched off at Rocket.Chat, or another secret: refused,
   assert.equal(rc.user('alice').tokens.length, 0);
 });
 
+test("the administrator's token is dead: users wait for its renewal, and are not the worse for it", async (t) => {
+  const users = [...Array(12).keys()].map((i) => `user${i}`);
+  const { rc, bridge } = await begin(t, { 'PushBridge:Provisioning:PasswordPolicy': 'token', 'Im:DefaultPassword': undefined }, { createTokens: true, users });
+  rc.store.removeAllTokens(rc.admin);
+  const tabs = await Promise.all([...users, 'carol'].map((name) => Tab.open(t, CLIENTS.latest, bridge.hubUrl, name === 'carol' ? carol() : tokenFor(name))));
+  await until('the user', () => rc.store.userByName('carol'));
+  for (const name of [...users, 'carol']) await rc.live(name);
+  for (const tab of tabs) assert.deepEqual(tab.of('bridgeStatus').filter((s) => s.state === 'refused'), []);
+  assert.equal(rc.admin.tokens.length, 1, 'one login');
+});
+
 test('profile changes follow, once for a change', async (t) => {
   const { rc, bridge, counter } = await begin(t, {}, { passwordFallback: true });
   const open = (name, email) => Tab.open(t, CLIENTS.latest, bridge.hubUrl, tokenFor('alice', { claims: { [EMAIL]: email, given_name: name } }));

@@ -451,6 +451,17 @@ test('a dead token costs one login and no call; a call\'s own 401 is passed on',
   assert.deepEqual([bigOwn.status, bigOwn.json().error], [401, 'mine']);
 });
 
+test("the administrator's dead token costs one login and no call", async (t) => {
+  const { rc, admin, get, logins } = await start(t, { 'PushBridge:Proxy:AnonymousRoutes': ['GET channels.list', 'POST chat.postMessage'] });
+  const own = await credentials(rc, 'super');
+  assert.equal(echoOf(await get(api('x'), own.headers)).user, 'super');
+  const before = logins();
+  rc.store.removeOtherTokens(admin, rc.store.findToken(own.token).entry.hash);
+  const answers = await Promise.all([get(api('channels.list')), get(api('chat.postMessage'), {}, { method: 'POST', body: 'x'.repeat(40_000) }), get(api('y'), own.headers)]);
+  for (const res of answers) assert.deepEqual([res.status, echoOf(res).user], [200, 'super']);
+  assert.equal(logins(), before + 1);
+});
+
 test('an administrator who has logged out is nobody, on every thread, at once', async (t) => {
   const { rc, bridge, get } = await start(t, { 'PushBridge:Shards': 4, 'PushBridge:Proxy:IdentitySeconds': 3600 });
   const own = await credentials(rc, 'super');

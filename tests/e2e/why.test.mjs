@@ -80,6 +80,11 @@ test('the login is refused, paused, or under way', async (t) => {
     assert.match(text, says);
     assert.match(text, /Tried again in \d+ s\.$/);
   }
+  const provisioning = { 'PushBridge:Provisioning:Enabled': true, 'Im:AdminUserName': 'root', 'Im:AdminPassword': 'only-the-admin-knows' };
+  const unknown = await setUp(t, { settings: provisioning, arrange: (rc) => rc.store.createUser({ username: 'root', password: 'only-the-admin-knows', roles: ['admin'] }) });
+  await until('the admin', () => unknown.bridge.logged('admin_ready').length > 0);
+  await unknown.open('carol');
+  await unknown.why('login-refused', /provision-no-email.*EmailTemplates/, 'id-carol');
   const tenant = await setUp(t);
   await tenant.open('alice', { tenant: 1 });
   await tenant.why('login-refused', /tenant-template.*Im:UserNameTemplate.*Not tried again/, 'id-alice@1');

@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,6 +43,7 @@ static inline void lb_start(struct loopback *lb, const struct http_options *opti
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     memset(lb, 0, sizeof *lb);
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     hash_seed((const uint8_t[16]){1});
     assert_int_equal(uv_loop_init(&lb->loop), 0);
     assert_int_equal(http_server_new(&lb->loop, options, &lb->server), 0);

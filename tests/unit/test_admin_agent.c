@@ -386,12 +386,17 @@ static void test_a_doubted_token_is_looked_into(void **state)
     log_in("tokA");
     borrow("tokA");
     borrow("tokA");
-    assert_int_equal(lent.loans, 2);
+    assert_int_equal(lent.loans, 0); /* they wait for the outcome */
     assert_int_equal(rest_count(REST_ME), 1);
+    borrow("other");
+    assert_int_equal(lent.loans, 1);                           /* this one need not */
     rest_answer(rest_pending(REST_ME), NULL, &me, NULL, NULL); /* alive after all */
+    assert_int_equal(lent.loans, 3);
+    assert_string_equal(lent.token, "tokA");
     check_state(ADMIN_READY, "");
     assert_int_equal(w.acquires, 1);
     borrow("tokA");
+    assert_int_equal(lent.loans, 4);
     assert_null(rest_pending(REST_ME)); /* not at each call that is refused */
     w.loop.time += 5000;
     borrow("tokA");
@@ -399,13 +404,52 @@ static void test_a_doubted_token_is_looked_into(void **state)
     rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
     check_state(ADMIN_LOGGING_IN, "");
     borrow("tokA");
-    assert_int_equal(lent.refusals, 1);
+    borrow(NULL); /* with those who wait already */
+    assert_int_equal(lent.loans, 4);
     fire_timer();
     assert_int_equal(w.acquires, 2);
     log_in("tokB");
     assert_null(rest_pending(REST_LOGOUT)); /* it is dead */
-    borrow("tokA");
+    assert_int_equal(lent.loans, 7);
     assert_string_equal(lent.token, "tokB");
+    borrow("tokA");
+    assert_int_equal(lent.loans, 8);
+    assert_int_equal(lent.refusals, 0);
+}
+
+static void test_a_dead_token_whose_login_fails(void **state)
+{
+    (void)state;
+    memset(&lent, 0, sizeof lent);
+    start();
+    log_in("tokA");
+    borrow("tokA");
+    rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
+    fire_timer();
+    grant();
+    assert_int_equal(lent.refusals, 0);
+    rest_fail(rest_pending(REST_LOGIN), RC_UNAUTHORIZED, "401");
+    assert_int_equal(lent.refusals, 1);
+    assert_int_equal(lent.result, RC_REFUSED);
+    assert_string_equal(lent.code, "admin-refused");
+}
+
+static void test_nobody_waits_for_ever(void **state)
+{
+    (void)state;
+    memset(&lent, 0, sizeof lent);
+    start();
+    log_in("tokA");
+    borrow("tokA");
+    for (int i = 0; i < 1000 && lent.refusals == 0; i++) {
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+        uv_sleep(10);
+    }
+    assert_int_equal(lent.loans, 0);
+    assert_int_equal(lent.result, RC_TIMED_OUT);
+    rest_fail(rest_pending(REST_ME), RC_TIMED_OUT, NULL);
+    check_state(ADMIN_READY, "");
+    assert_int_equal(lent.refusals, 1);
 }
 
 static void test_no_admin_lends_nothing(void **state)
@@ -424,8 +468,10 @@ static void test_stop_while_the_token_is_looked_into(void **state)
     (void)state;
     start();
     log_in("tokA");
+    memset(&lent, 0, sizeof lent);
     borrow("tokA");
     admin_agent_stop(w.agent, 1000, on_stopped, &w.stopped);
+    assert_int_equal(lent.refusals, 1);
     rest_fail(rest_pending(REST_ME), RC_UNAUTHORIZED, "401");
     rest_answer(rest_pending(REST_LOGOUT), NULL, NULL, NULL, NULL);
     run_until(&w.stopped);
@@ -451,6 +497,8 @@ int main(void)
         T(test_stop_is_bounded),
         T(test_lends_when_ready),
         T(test_a_doubted_token_is_looked_into),
+        T(test_a_dead_token_whose_login_fails),
+        T(test_nobody_waits_for_ever),
         T(test_no_admin_lends_nothing),
         T(test_stop_while_the_token_is_looked_into),
     };

@@ -807,103 +807,6 @@ static void test_many_connections(void **state)
     lb_stop(&lb);
 }
 
-enum { CROWD = 100 };
-
-/* A turn of the loop, which must not take more of a crowd than it may. */
-static void turn_with_crowd(void)
-{
-    const size_t connections = http_server_connections(lb.server);
-    const unsigned before = requests;
-
-    uv_run(&lb.loop, UV_RUN_NOWAIT);
-    assert_in_range(http_server_connections(lb.server) - connections, 0, HTTP_TURN_ACCEPTS);
-    assert_in_range(requests - before, 0, HTTP_TURN_REQUESTS);
-}
-
-static void crowd_connects(int fds[CROWD])
-{
-    const uint64_t until = lb_ms() + LB_LIMIT_MS;
-
-    for (int i = 0; i < CROWD; i++)
-        fds[i] = lb_connect(&lb);
-    while (http_server_connections(lb.server) < CROWD && lb_ms() < until)
-        turn_with_crowd();
-    assert_int_equal(http_server_connections(lb.server), CROWD);
-}
-
-/* All at once: taken in over several turns, in order, and nobody is forgotten. The loop needs no
- * other event to go on with those who wait. */
-static void test_crowd(void **state)
-{
-    struct http_options o = options();
-    uint64_t until;
-    int fds[CROWD];
-    char text[64];
-
-    (void)state;
-    begin(&o);
-    crowd_connects(fds);
-    for (int i = 0; i < CROWD; i++) {
-        sprintf(text, "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
-        lb_send(fds[i], text);
-    }
-    until = lb_ms() + LB_LIMIT_MS;
-    while (requests < CROWD && lb_ms() < until)
-        turn_with_crowd();
-    assert_int_equal(requests, CROWD);
-    for (int i = 0; i < CROWD; i++) {
-        sprintf(text, "[0 /%d ", i);
-        fresh();
-        assert_true(lb_wait(&lb, fds[i], &got, text));
-        close(fds[i]);
-    }
-    lb_stop(&lb);
-}
-
-/* Nobody overtakes those who wait, and who leaves meanwhile is not asked for. */
-static void test_leaving_the_crowd(void **state)
-{
-    enum { LEAVE = 30 };
-    struct http_options o = options();
-    int fds[CROWD];
-
-    (void)state;
-    begin(&o);
-    crowd_connects(fds);
-    for (int i = 0; i < CROWD - 1; i++)
-        lb_send(fds[i], GET("/wait"));
-    turn_with_crowd(); /* all have been read, few handled */
-    assert_int_equal(requests, HTTP_TURN_REQUESTS);
-    for (int i = CROWD - 1 - LEAVE; i < CROWD - 1; i++)
-        close(fds[i]);
-    lb_send(fds[CROWD - 1], GET("/last"));
-    assert_true(lb_wait(&lb, fds[CROWD - 1], &got, "[0 /last "));
-    assert_int_equal(requests, CROWD - LEAVE);
-    assert_true(lb_wait_connections(&lb, CROWD - LEAVE));
-    for (int i = 0; i < CROWD - 1 - LEAVE; i++)
-        close(fds[i]);
-    close(fds[CROWD - 1]);
-    lb_stop(&lb);
-}
-
-/* The server goes while some wait. */
-static void test_close_before_the_crowd(void **state)
-{
-    struct http_options o = options();
-    int fds[CROWD];
-
-    (void)state;
-    begin(&o);
-    crowd_connects(fds);
-    for (int i = 0; i < CROWD; i++)
-        lb_send(fds[i], GET("/wait"));
-    turn_with_crowd();
-    lb_stop(&lb);
-    assert_int_equal(requests, HTTP_TURN_REQUESTS);
-    for (int i = 0; i < CROWD; i++)
-        close(fds[i]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -929,9 +832,6 @@ int main(void)
         cmocka_unit_test(test_error_is_not_lost),
         cmocka_unit_test(test_detach_and_adopt_here),
         cmocka_unit_test(test_many_connections),
-        cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_leaving_the_crowd),
-        cmocka_unit_test(test_close_before_the_crowd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

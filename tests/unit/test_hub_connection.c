@@ -460,6 +460,36 @@ static void count_and_close(struct hub_connection *c, void *arg)
     hub_connection_close(c, NULL, false);
 }
 
+/* A crowd has closed, and most ends are still to be told when the host wants them away: they have
+ * left in good order all the same. */
+static void test_client_was_first(void **state)
+{
+    enum { N = 20 };
+    struct world *w = world_start(world_options());
+    struct signalr_server *s = w->shards[0].signalr;
+    static struct client clients[N];
+    struct slice payload;
+    unsigned closed = 0;
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        client_connect(&clients[i], w, 0, ALICE);
+    for (int i = 0; i < N; i++)
+        client_frame(&clients[i], 8, "\x03\xe8", 2);
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+    signalr_server_each_of_user(s, SLICE_LIT("alice"), count_and_close, &closed);
+    assert_in_range(closed, 1, N);
+    pump_until(w, w->disconnected == N);
+    assert_int_equal(stats_of(w, 0).ended[HUB_END_CLIENT], N);
+    assert_false(w->may_return);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(client_next(&clients[i], &payload), 8);
+        assert_int_equal(client_next(&clients[i], &payload), -1);
+        client_close(&clients[i]);
+    }
+    world_stop(w);
+}
+
 static void test_users(void **state)
 {
     struct world *w = world_start(world_options());
@@ -551,14 +581,23 @@ int main(void)
 {
     static const uint8_t key[16] = "a fixed test key";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake_failures),  cmocka_unit_test(test_any_cut),
-        cmocka_unit_test(test_invocations),         cmocka_unit_test(test_broken_messages),
-        cmocka_unit_test(test_largest_message),     cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_closing_is_the_end),  cmocka_unit_test(test_close_unanswered),
-        cmocka_unit_test(test_handshake_timeout),   cmocka_unit_test(test_keepalive),
-        cmocka_unit_test(test_client_timeout),      cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_expiry_not_enforced), cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_drain_of_nothing),    cmocka_unit_test(test_users),
+        cmocka_unit_test(test_handshake_failures),
+        cmocka_unit_test(test_any_cut),
+        cmocka_unit_test(test_invocations),
+        cmocka_unit_test(test_broken_messages),
+        cmocka_unit_test(test_largest_message),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_closing_is_the_end),
+        cmocka_unit_test(test_close_unanswered),
+        cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_client_timeout),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_expiry_not_enforced),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_of_nothing),
+        cmocka_unit_test(test_client_was_first),
+        cmocka_unit_test(test_users),
         cmocka_unit_test(test_slow_consumer),
     };
 

@@ -161,6 +161,29 @@ static void test_queue_is_bounded(void **state)
     login_governor_cancel(g, &t[3]);
 }
 
+static void test_one_goes_ahead_of_all(void **state)
+{
+    struct login_governor_options o = defaults;
+    struct login_ticket t[3] = {0}, first = {.ahead = true};
+
+    (void)state;
+    o.max_queued = 1;
+    o.max_running = 1;
+    open_with(o);
+    request("a", &t[0]);
+    assert_ptr_equal(next(), &t[0]);
+    request("b", &t[1]);
+    assert_int_equal(request("admin", &first), LOGIN_REQUEST_QUEUED);
+    assert_true(login_governor_wakeup_ms(g, now) == now);
+    assert_ptr_equal(next(), &first);
+    assert_null(next());
+    done(&t[0], "a", RC_OK);
+    assert_null(next()); /* it counts among those that run */
+    done(&first, "admin", RC_OK);
+    assert_ptr_equal(next(), &t[1]);
+    done(&t[1], "b", RC_OK);
+}
+
 static void test_auto_takes_rest_then_ddp(void **state)
 {
     struct login_ticket t[40] = {0};
@@ -700,6 +723,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_first_come_first_served),
         T(test_queue_is_bounded),
+        T(test_one_goes_ahead_of_all),
         T(test_auto_takes_rest_then_ddp),
         T(test_one_road_only),
         T(test_untold_window_is_safe_for_any_window),

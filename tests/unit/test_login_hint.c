@@ -25,6 +25,8 @@ static void test_hints(void **state)
         {"unreachable", "Im:Address"},
         {"tenant-template", "Im:UserNameTemplate"},
         {"account-other-name", "letter case"},
+        {"provision-no-email", "EmailTemplates"},
+        {"user-unknown", "Provisioning:Enabled"},
     };
 
     (void)state;
