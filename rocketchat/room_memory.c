@@ -13,7 +13,7 @@ struct room_memory *room_memory_new(uint16_t max_rooms, uint16_t max_messages)
         return NULL;
     m->rooms.max = max_rooms;
     m->max_messages = max_messages;
-    m->floor_ms = m->messages_floor_ms = m->pinned_floor_ms = RC_NO_DATE;
+    m->floor_ms = m->messages_floor_ms = m->pinned_floor_ms = m->deleted_floor_ms = RC_NO_DATE;
     m->cap_messages = max_messages;
     m->messages = malloc(max_messages * sizeof *m->messages);
     if (m->messages == NULL) {
@@ -86,21 +86,38 @@ static bool is_late(const struct room *r, const struct rc_room *room)
     return room->updated_ms != RC_NO_DATE && room->updated_ms < r->changed_ms;
 }
 
-static enum room_sight sight_in_room(const struct room *r, const struct rc_room *room)
+static enum room_sight sight_in_room(const struct room_memory *m, const struct room *r,
+                                     const struct rc_room *room)
 {
     const struct rc_message *msg = &room->last_message;
-    int64_t created = rc_message_created_ms(msg);
+    int64_t created = rc_message_created_ms(msg), mark = room_horizon(r);
     bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !is_late(r, room);
 
     if (counted && room->msgs > r->msgs)
-        return room_is_old(created, BACKDATED_MS, r->mark_ms) ? ROOM_SIGHT_REPEAT
-                                                              : ROOM_SIGHT_FIRST;
-    if (!room_is_old(created, counted ? 0 : OVERLAP_MS, r->mark_ms))
+        return room_is_old(created, BACKDATED_MS, mark) ||
+                       room_is_old(created, OVERLAP_MS, room_began(r))
+                   ? ROOM_SIGHT_REPEAT
+                   : ROOM_SIGHT_FIRST;
+    if (counted ? !room_is_old(created, 0, mark) : !room_is_behind(m, created, mark))
         return ROOM_SIGHT_FIRST;
-    if (msg->updated_ms <= r->mark_ms)
+    if (msg->updated_ms <= mark)
         return ROOM_SIGHT_REPEAT;
     /* What was dated back shows when those in front of it are deleted. */
     return room_is_dated_back(msg) ? ROOM_SIGHT_FIRST : ROOM_SIGHT_LATER;
+}
+
+/* The counter rose, so that what is shown may be news by a clock that is slow; but it is no newer
+ * than messages that were forgotten, and may be one of them, when those behind it were deleted. */
+static bool may_be_forgotten(const struct room_memory *m, const struct room *r, int64_t created_ms)
+{
+    return r != NULL && room_is_old(created_ms, 0, r->mark_ms) &&
+           room_is_old(created_ms, 0, m->messages_floor_ms);
+}
+
+/* An answer will tell: it has not come, or it is not asked for yet. */
+static bool may_be_news(const struct room *r, int64_t created_ms)
+{
+    return r != NULL && !room_is_old(created_ms, OVERLAP_MS, r->mark_ms);
 }
 
 /* r is as Rocket.Chat shows it. */
@@ -146,10 +163,20 @@ static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
     } else if (more < 0 && -more <= r->gone) {
         r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
         more = 0;
-    } else if (more == 0) {
-        r->ahead = r->gone = 0; /* whatever was counted late stands in it by now */
+    } else {
+        r->ahead = r->gone = 0; /* whatever was counted late stands in it by now, or is asked for */
     }
     return more == 0;
+}
+
+/* Of a new message that is shown: while others are lacking it may be one of them, counted before;
+ * and one that is dated before the first list may be from then. */
+static bool is_counted_now(const struct room *r, const struct rc_room *room, enum room_sight sight)
+{
+    int64_t created = rc_message_created_ms(&room->last_message);
+
+    return sight == ROOM_SIGHT_FIRST && !room_is_before(r, created) &&
+           (r->lacking_ms == RC_NO_DATE || created > r->changed_ms);
 }
 
 /* Two changes that were read when both had happened (rocketchat.md 3.4, 6.4). */
@@ -160,13 +187,13 @@ static bool is_repetition(const struct room *r, const struct rc_room *room, enum
            room->msgs == r->msgs;
 }
 
-/* An event that was overtaken by a later one and shows nothing new. What it is about may have been
- * undone before the later one was read, whose counter fitted then: a reply inside a thread, and a
- * deletion. An answer that came since has it. (Or it comes for the second time: nobody can say.) */
+/* An event that was overtaken by a later one whose counter fitted without it. What it is about was
+ * undone before the later one was read: a reply inside a thread, and a deletion; or the message
+ * that it shows was deleted. An answer that came since has it. (Or it comes for the second time:
+ * nobody can say.) */
 static bool hides_something(const struct room *r, const struct rc_room *room, enum room_sight sight)
 {
-    return is_late(r, room) && (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) &&
-           !r->whole && r->lacking_ms == RC_NO_DATE;
+    return is_late(r, room) && sight != ROOM_SIGHT_LATER && !r->whole;
 }
 
 /* What was written a little before ms, when the room changed, is asked for. If it lies before the
@@ -193,7 +220,7 @@ static void judge(struct room_memory *m, struct room *r, const struct rc_room *r
         lack_from_change(m, r, room->updated_ms);
     } else if (counted && !hint->late) {
         hint->missed =
-            !counter_fits(r, room, sight == ROOM_SIGHT_FIRST) || is_repetition(r, room, sight);
+            !counter_fits(r, room, is_counted_now(r, room, sight)) || is_repetition(r, room, sight);
     }
     /* A late one belongs to a burst that is over, and long ago may be what it shows. */
     near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !hint->late &&
@@ -212,7 +239,9 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
 
     const struct rc_message *msg = &room->last_message;
     enum room_sight sight = ROOM_SIGHT_NONE;
-    bool guessed_old = false;
+    int64_t created = rc_message_created_ms(msg);
+    bool guessed_old = false; /* an answer is to tell whether it is news */
+    bool forgotten = false;   /* ... if anybody can */
     struct room *r;
     uint64_t id = 0;
 
@@ -226,19 +255,29 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     r = room_memory_room(m, room->id);
     if (msg->id.len > 0) {
         id = room_memory_hash(msg->id);
-        if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
-            sight = r != NULL && r->seen ? sight_in_room(r, room)
+        if (room_memory_sight_of_known(m, NULL, id, msg->updated_ms, &sight)) {
+            guessed_old = false;
+        } else if (room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
+            guessed_old = r->unsure;
+        } else {
+            sight = r != NULL && r->seen ? sight_in_room(m, r, room)
                                          : sight_in_new_room(m, r, action, room);
-            guessed_old = sight == ROOM_SIGHT_REPEAT;
+            forgotten = sight == ROOM_SIGHT_FIRST && may_be_forgotten(m, r, created);
+            if (forgotten)
+                sight = ROOM_SIGHT_REPEAT;
+            guessed_old = sight == ROOM_SIGHT_REPEAT ||
+                          (sight == ROOM_SIGHT_LATER && may_be_news(r, created));
         }
-        if (r != NULL && room_is_between(r, rc_message_created_ms(msg)))
+        if (r != NULL && room_is_between(r, created))
             sight = ROOM_SIGHT_REPEAT;
-        if (sight != ROOM_SIGHT_REPEAT)
+        if (sight != ROOM_SIGHT_REPEAT && !guessed_old)
             room_memory_remember(m, id, msg->updated_ms);
     }
     if (r != NULL) {
         hint->told_ms = r->told_ms;
         judge(m, r, room, sight, hint);
+        if (forgotten && hint->missed)
+            lack_from_change(m, r, created);
         room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
         if (id != 0 && r->last == id && (guessed_old || sight != ROOM_SIGHT_REPEAT))
@@ -260,12 +299,12 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     id = room_memory_hash(msg->id);
     r = room_memory_room(m, msg->rid);
     mark = r != NULL && r->mark_ms != RC_NO_DATE ? r->mark_ms : m->floor_ms;
-    if (!room_memory_sight_of_known(m, r, id, msg->updated_ms, &sight)) {
-        /* The overlap reaches back no further than the memory of messages does. */
-        old = room_is_old(created, OVERLAP_MS, mark) ||
-              (room_is_old(created, 0, mark) && room_is_old(created, 0, m->messages_floor_ms));
-        if (mark == RC_NO_DATE) /* edited, or touched long after it was written */
-            old = msg->edited || room_is_old(created, OVERLAP_MS, msg->updated_ms);
+    if (!room_memory_sight_of_known(m, r != NULL && r->unsure ? NULL : r, id, msg->updated_ms,
+                                    &sight)) {
+        old = room_is_behind(m, created, mark);
+        if (r == NULL ||
+            r->since_ms == RC_NO_DATE) /* edited, or touched long after it was written */
+            old |= msg->edited || room_is_old(created, OVERLAP_MS, msg->updated_ms);
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
         if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
@@ -275,6 +314,8 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     if (r != NULL) {
         room_note_told(r, msg, sight);
         room_count_ahead(r, msg, sight);
+        if (sight != ROOM_SIGHT_REPEAT && room_is_removed(msg))
+            room_count_gone(r);
         room_raise(&r->mark_ms, msg->updated_ms);
         if (r->last == id)
             room_raise(&r->last_updated_ms, msg->updated_ms);
@@ -391,18 +432,23 @@ static void fill_subscription(struct room_memory *m, struct json_reader *list, v
 void room_memory_begin_behind(struct room_memory *m, struct room *r, const struct rc_room *listed)
 {
     const struct rc_message *msg = &listed->last_message;
-    int64_t last = rc_message_created_ms(msg);
+    const uint64_t id = room_memory_hash(msg->id);
+    const int64_t changed_ms = listed->updated_ms;
+    int64_t last = msg->id.len > 0 ? rc_message_created_ms(msg) : RC_NO_DATE;
+    enum room_sight sight;
 
-    if (last == RC_NO_DATE)
-        last = listed->updated_ms;
-    if (r->since_ms == RC_NO_DATE && last < INT64_MAX) {
+    if (r->since_ms == RC_NO_DATE && last == RC_NO_DATE) {
+        r->since_ms = changed_ms;
+    } else if (r->since_ms == RC_NO_DATE && last < INT64_MAX) {
         r->since_ms = last;
         /* The last one is known by its id, so that others of its millisecond are news. A list
          * pushes nothing out for that. */
-        if (msg->id.len > 0 && m->nmessages < m->max_messages)
-            room_memory_remember(m, room_memory_hash(msg->id), msg->updated_ms);
-        else if (last != RC_NO_DATE)
+        if (m->nmessages == m->max_messages)
             r->since_ms++;
+        else if (!room_memory_sight_of_known(m, NULL, id, msg->updated_ms, &sight))
+            room_memory_remember(m, id, msg->updated_ms);
+        if (changed_ms != RC_NO_DATE) /* replies inside threads and the like came after it */
+            room_raise(&r->since_ms, changed_ms - OVERLAP_MS);
     }
     room_memory_take_over(r, listed);
 }
@@ -422,7 +468,8 @@ static void fill_room(struct room_memory *m, struct json_reader *list, void *arg
         return;
     }
     r = room_memory_room(m, room.id);
-    if (r != NULL && !r->seen)
+    /* An event before it could not tell what was there before. */
+    if (r != NULL && (!r->seen || r->since_ms == RC_NO_DATE))
         room_memory_begin_behind(m, r, &room);
 }
 

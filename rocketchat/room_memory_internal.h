@@ -20,9 +20,9 @@ enum {
     PINNED_MESSAGES = 4096,
 };
 
-/* The date of a message that is gone: newer than all others, so that whatever comes of it is a
- * repeat. */
-#define ROOM_DELETED INT64_MAX
+/* What is added to the date of a deletion, so that the message that is gone is newer than all
+ * others: whatever comes of it is a repeat. */
+#define ROOM_DELETED (INT64_C(1) << 62)
 
 struct known_message {
     uint64_t id; /* hash */
@@ -33,20 +33,22 @@ struct room_memory {
     struct room_table rooms;
     struct known_message *messages; /* oldest first */
     uint16_t nmessages, cap_messages, max_messages;
-    uint16_t forgotten_news; /* messages of answers that may be news or forgotten ones */
-    bool pinned;             /* answers are under way: what they may bring again is kept */
-    bool forgot_deletions;
+    uint16_t forgotten_news;   /* messages of answers that may be news or forgotten ones */
+    bool pinned;               /* answers are under way: what they may bring again is kept */
     bool listed;               /* a list of subscriptions was filled in ... */
     bool rooms_listed;         /* ... and one of rooms came */
     int64_t floor_ms;          /* highest mark of the rooms forgotten */
     int64_t messages_floor_ms; /* highest date of the messages forgotten */
     int64_t pinned_floor_ms;   /* ... while pinned */
+    int64_t deleted_floor_ms;  /* highest date of the deletions forgotten */
     uint64_t forgotten_rooms;
 };
 
 struct room *room_memory_room(struct room_memory *m, struct slice rid); /* NULL: can't be kept */
 uint64_t room_memory_hash(struct slice id);
 void room_memory_remember(struct room_memory *m, uint64_t id, int64_t updated_ms);
+/* deleted_ms: RC_NO_DATE: not known. */
+void room_memory_remember_deleted(struct room_memory *m, uint64_t id, int64_t deleted_ms);
 /* By (_id, _updatedAt); r may be NULL. False: the _id is not known. */
 bool room_memory_sight_of_known(const struct room_memory *m, const struct room *r, uint64_t id,
                                 int64_t updated_ms, enum room_sight *sight);
@@ -71,11 +73,25 @@ static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
     return ms != RC_NO_DATE && mark_ms > INT64_MIN + gap_ms && ms <= mark_ms - gap_ms;
 }
 
+/* From before mark_ms, and known if it was news at all: the overlap reaches back no further than
+ * the memory of messages does. */
+static inline bool room_is_behind(const struct room_memory *m, int64_t ms, int64_t mark_ms)
+{
+    return room_is_old(ms, OVERLAP_MS, mark_ms) ||
+           (room_is_old(ms, 0, mark_ms) && room_is_old(ms, 0, m->messages_floor_ms));
+}
+
 /* Nobody has touched it since, and still its dates are far apart: rocketchat.md 6.4. */
 static inline bool room_is_dated_back(const struct rc_message *msg)
 {
     return !msg->edited && !msg->touched && msg->type.ptr == NULL &&
            room_is_old(rc_message_created_ms(msg), BACKDATED_MS, msg->updated_ms);
+}
+
+/* It was deleted, and the room shows that something was there. */
+static inline bool room_is_removed(const struct rc_message *msg)
+{
+    return slice_eq(msg->type, SLICE_LIT("rm"));
 }
 
 /* From before the user's time in the room, or before the first list. */
@@ -103,14 +119,32 @@ static inline void room_end_absence(struct room *r)
     r->left_ms = r->again_ms = RC_NO_DATE;
 }
 
+/* When the user's time began, or the first change that was shown: what was written before was there
+ * before us, as exactly as clocks can tell. RC_NO_DATE: nothing is known. */
+static inline int64_t room_began(const struct room *r)
+{
+    return r->since_ms != RC_NO_DATE ? r->since_ms : r->changed_ms;
+}
+
+/* What is older was there before us, or was seen. RC_NO_DATE: nothing is known of the room. */
+static inline int64_t room_horizon(const struct room *r)
+{
+    int64_t ms = r->mark_ms;
+
+    room_raise(&ms, r->since_ms);
+    if (r->since_ms == RC_NO_DATE && r->changed_ms != RC_NO_DATE)
+        room_raise(&ms, r->changed_ms - OVERLAP_MS);
+    return ms;
+}
+
 /* From here on its feed is incomplete until it is repaired; what is lacking already stays so. */
 static inline void room_lack(struct room *r)
 {
     r->by_gap = 0;
-    if (r->lacking_ms == RC_NO_DATE)
-        r->lacking_ms = r->mark_ms;
-    if (r->lacking_ms == RC_NO_DATE)
+    if (r->lacking_ms == RC_NO_DATE && r->mark_ms == RC_NO_DATE)
         r->lacking_ms = r->changed_ms;
+    if (r->lacking_ms == RC_NO_DATE)
+        r->lacking_ms = r->since_ms == RC_NO_DATE ? room_horizon(r) : r->mark_ms;
     if (r->lacking_ms == RC_NO_DATE)
         r->lacking_ms = r->since_ms;
 }
@@ -147,6 +181,13 @@ static inline void room_count_ahead(struct room *r, const struct rc_message *msg
     if (sight == ROOM_SIGHT_FIRST && r->seen && rc_message_created_ms(msg) > r->changed_ms &&
         r->ahead < ROOM_LATE_MAX)
         r->ahead++;
+}
+
+/* A deletion was told whose change of the counter is still to come: what is lacking has it. */
+static inline void room_count_gone(struct room *r)
+{
+    if (r->gone < ROOM_LATE_MAX && r->lacking_ms == RC_NO_DATE)
+        r->gone++;
 }
 
 #endif

@@ -24,9 +24,9 @@ static void forget_oldest(struct room_memory *m, uint16_t count)
     for (uint16_t i = 0; i < count; i++) {
         int64_t updated_ms = m->messages[i].updated_ms;
 
-        if (updated_ms == ROOM_DELETED) {
-            m->forgot_deletions = true;
-            continue;
+        if (updated_ms >= ROOM_DELETED) {
+            updated_ms -= ROOM_DELETED;
+            room_raise(&m->deleted_floor_ms, updated_ms);
         }
         room_raise(&m->messages_floor_ms, updated_ms);
         if (m->pinned)
@@ -90,6 +90,17 @@ void room_memory_remember(struct room_memory *m, uint64_t id, int64_t updated_ms
     else
         make_room(m);
     m->messages[m->nmessages++] = (struct known_message){id, updated_ms};
+}
+
+void room_memory_remember_deleted(struct room_memory *m, uint64_t id, int64_t deleted_ms)
+{
+    const struct known_message *known = find_message(m, id);
+
+    if (deleted_ms == RC_NO_DATE && known != NULL)
+        deleted_ms = known->updated_ms; /* not before that */
+    if (deleted_ms < 0 || deleted_ms >= ROOM_DELETED)
+        deleted_ms = 0;
+    room_memory_remember(m, id, ROOM_DELETED + deleted_ms);
 }
 
 /* By (_id, _updatedAt); r may be NULL. False: the _id is not known. */

@@ -92,9 +92,11 @@ static int64_t behind_overlap(int64_t since_ms)
 
 /* The newest of those told is what the room's next event shows again, if that is about a message
  * which it does not show: it must be known then, however many others came since. */
-static void note_last(struct room *r, const struct rc_message *msg, uint64_t id)
+static void note_last(struct room *r, const struct rc_message *msg, uint64_t id,
+                      enum room_sight sight)
 {
-    if ((msg->tmid.len > 0 && !msg->tshow) || rc_message_created_ms(msg) != r->told_ms)
+    if (sight != ROOM_SIGHT_FIRST || rc_message_created_ms(msg) != r->told_ms ||
+        (msg->tmid.len > 0 && !msg->tshow) || room_is_dated_back(msg) || room_is_removed(msg))
         return;
     if (r->last != id)
         r->last_updated_ms = RC_NO_DATE;
@@ -107,6 +109,7 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
 {
     int64_t created = rc_message_created_ms(msg), from;
     enum room_sight sight = ROOM_SIGHT_FIRST;
+    const struct room *known;
     struct room *r;
     uint64_t id;
 
@@ -117,33 +120,35 @@ enum room_sight room_memory_see_repaired(struct room_memory *m, const struct rc_
     if (r == NULL)
         return ROOM_SIGHT_REPEAT;
     from = behind_overlap(since_ms);
-    if (!room_memory_sight_of_known(m, r->unsure ? NULL : r, id, msg->updated_ms, &sight)) {
+    known = r->unsure && r->since_ms != RC_NO_DATE ? NULL : r;
+    if (!room_memory_sight_of_known(m, known, id, msg->updated_ms, &sight)) {
         /* Touched in the time asked for, but written before it, and then it was told already. What
          * nobody has touched is back-dated (rocketchat.md 6.4), and news. */
         bool foreign = room_is_before(r, created) || room_is_between(r, created);
-        bool old = foreign || room_is_old(created, OVERLAP_MS, from) ||
-                   (room_is_old(created, 0, from) && room_is_old(created, 0, m->messages_floor_ms));
-        bool untouched = room_is_dated_back(msg) && msg->updated_ms > from;
+        bool old = foreign || room_is_behind(m, created, from);
+        bool news = !old || room_is_dated_back(msg);
 
-        if (old && room_is_old(msg->updated_ms, 0, from))
+        if (old && room_is_behind(m, msg->updated_ms, from))
             return ROOM_SIGHT_REPEAT; /* of the overlap: nothing new in it */
         if (foreign && (room_is_before(r, msg->updated_ms) || room_is_between(r, msg->updated_ms)))
             return ROOM_SIGHT_REPEAT; /* nothing of it is from the user's time */
-        if (!old && room_is_old(msg->updated_ms, 0, m->pinned_floor_ms)) {
+        if (news && room_is_old(old ? msg->updated_ms : created, 0, m->pinned_floor_ms)) {
             if (m->forgotten_news < UINT16_MAX)
                 m->forgotten_news++;
             return ROOM_SIGHT_REPEAT;
         }
-        sight = old && !untouched ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
+        sight = news ? ROOM_SIGHT_FIRST : ROOM_SIGHT_LATER;
     }
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
     room_note_told(r, msg, sight);
-    note_last(r, msg, id);
+    note_last(r, msg, id, sight);
     room_count_ahead(r, msg, sight);
     room_raise(&r->mark_ms, msg->updated_ms);
-    if (r->last == id)
+    if (r->last == id) {
         room_raise(&r->last_updated_ms, msg->updated_ms);
+        r->unsure = 0;
+    }
     return sight;
 }
 
@@ -153,6 +158,14 @@ unsigned room_memory_take_doubtful(struct room_memory *m)
 
     m->forgotten_news = 0;
     return count;
+}
+
+/* It may be one of those that were told and forgotten. */
+static bool is_forgotten(const struct room_memory *m, int64_t deleted_ms, int64_t since_ms)
+{
+    return m->deleted_floor_ms != RC_NO_DATE &&
+           (room_is_old(deleted_ms, 0, m->deleted_floor_ms) ||
+            room_is_old(deleted_ms, 0, behind_overlap(since_ms)));
 }
 
 bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct slice id,
@@ -169,11 +182,10 @@ bool room_memory_see_deleted(struct room_memory *m, struct slice rid, struct sli
     if (room_memory_sight_of_known(m, NULL, hash, ROOM_DELETED, &sight) &&
         sight == ROOM_SIGHT_REPEAT)
         return false;
-    if (m->forgot_deletions && room_is_old(deleted_ms, 0, behind_overlap(since_ms)))
+    if (is_forgotten(m, deleted_ms, since_ms))
         return false;
-    room_memory_remember(m, hash, ROOM_DELETED);
-    if (r->gone < ROOM_LATE_MAX && r->lacking_ms == RC_NO_DATE)
-        r->gone++; /* its change of the counter is still to come */
+    room_memory_remember_deleted(m, hash, deleted_ms);
+    room_count_gone(r);
     return true;
 }
 
@@ -207,12 +219,12 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
         room.updated_ms <= r->changed_ms) {
         if (r->by_gap)
             room_memory_repaired(m, room.id, RC_NO_DATE);
-    } else {
+    } else if (!r->seen || r->by_gap || !room_is_old(room.updated_ms, 1, r->changed_ms)) {
         room_lack(r);
         /* The counter and the date, but not the last message: that is still to be told. */
         room_take_counter(r, &room);
         r->ahead = r->gone = 0;
-    }
+    } /* else an event was quicker, and shows a later state than the list */
     if (r->lacking_ms != RC_NO_DATE)
         to->fn(to->arg, room.id, moved);
 }

@@ -286,6 +286,9 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
+    /* An answer under way may be older than the list that shows it. */
+    if (room_memory_changed_ms(s->rooms, rid) > r->missed_ms)
+        r->missed_ms = room_memory_changed_ms(s->rooms, rid);
     if (r->ticket == 0 && !r->retrying) { /* else it is asked for, or will be again */
         count(s, METRIC_REPAIRS_GAP);
         ask(r);

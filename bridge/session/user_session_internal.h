@@ -1,7 +1,8 @@
 /* bridge/session/user_session_internal.h - one user's session, for the files that make it up.
  *
  *   session_table.c   who is attached, the clock, the governor's answers, shutdown
- *   user_session.c    the state machine: pause, leave, end
+ *   user_session.c    the state machine: its moves and its clock; birth and death
+ *   session_leave.c   out of any state: a pause, a refusal, the end
  *   session_entry.c   the token and its cache entry: begin, write, hear what becomes of it
  *   session_login.c   a fresh login, by whichever road, and whose account it gave
  *   session_late.c    a login by DDP that nobody waits for any more
@@ -246,26 +247,11 @@ void user_session_free(struct user_session *s);
 void user_session_wanted(struct user_session *s);   /* a connection attached */
 void user_session_unwanted(struct user_session *s); /* the last one left */
 void user_session_due(struct user_session *s);      /* its timer fired */
-void user_session_revoke(struct user_session *s, enum session_revoke why);
-void user_session_drain(struct user_session *s);
-void user_session_abort(struct user_session *s); /* waits for no answer of Rocket.Chat's any more */
 
 void session_enter(struct user_session *s, enum session_state to);
 void session_arm(struct user_session *s, uint64_t step_at_ms); /* 0: no step */
 void session_rearm(struct user_session *s);
 void session_set_code(struct user_session *s, const char *code);
-/* Something failed: try again later. least_ms: not before that (a server's wish). */
-void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
-/* Rocket.Chat, or we, won't have this user. retry_ms 0: with growing pauses. */
-void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms);
-void session_refuse_for_good(struct user_session *s, const char *code); /* no retry */
-/* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
- * drop_token: logs it out. */
-void session_leave(struct user_session *s, enum session_state then, bool drop_token);
-/* In CLOSING. drop_token: first logs it out on the connection that uses it. */
-void session_close_link(struct user_session *s, bool drop_token);
-void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
-void session_yield(struct user_session *s, bool drop_token);
 
 static inline bool session_is_up(const struct user_session *s) /* has a DDP connection in use */
 {
@@ -281,6 +267,21 @@ struct session_op *session_op_new(struct user_session *s); /* NULL: no memory */
 /* Ends op. NULL: nobody waits for it any more, and the session may be gone. */
 struct user_session *session_op_end(struct session_op *op);
 void session_expect_nothing(struct user_session *s); /* all ops under way become stale */
+
+/* ---- session_leave.c ---- */
+/* Ends what is under way, DDP included, then goes to IDLE, LOGGING_IN (begin), BACKOFF or REFUSED.
+ * drop_token: logs it out. */
+void session_leave(struct user_session *s, enum session_state then, bool drop_token);
+void session_left(struct user_session *s); /* DDP is gone: does what `then` says */
+/* Something failed: try again later. least_ms: not before that (a server's wish). */
+void session_back_off(struct user_session *s, const char *code, uint64_t least_ms);
+/* Rocket.Chat, or we, won't have this user. retry_ms 0: with growing pauses. */
+void session_refuse(struct user_session *s, const char *code, uint64_t retry_ms);
+void session_refuse_for_good(struct user_session *s, const char *code); /* no retry */
+void session_yield(struct user_session *s, bool drop_token);
+void user_session_revoke(struct user_session *s, enum session_revoke why);
+void user_session_drain(struct user_session *s);
+void user_session_abort(struct user_session *s); /* waits for no answer of Rocket.Chat's any more */
 
 /* ---- session_entry.c ---- */
 /* Looks the token up and goes on from there. From IDLE, BACKOFF, REFUSED or the end of CLOSING.

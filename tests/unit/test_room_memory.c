@@ -562,7 +562,7 @@ static void test_overtaken_event_shows_nothing_new(void **state)
     hint = hinted(29, 3, "a", 1);
     assert_true(hint.missed && hint.lacking && !hint.burst);
     assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(1) - 5000);
-    assert_false(hinted(30, 4, "a", 1).missed); /* it is asked for already */
+    assert_true(hinted(30, 4, "a", 1).missed); /* a question under way may have come before it */
     assert_int_equal(repaired("reply", 3, 3), ROOM_SIGHT_FIRST);
     assert_int_equal(repaired("a", 1, 1), ROOM_SIGHT_REPEAT);
     room_memory_repaired(m, SLICE_LIT("r"), T(5));
@@ -571,9 +571,10 @@ static void test_overtaken_event_shows_nothing_new(void **state)
     assert_false(lacking(29, 9, "b", 9));
     assert_true(lacking(29, 7, "a", 1));
     room_memory_repaired(m, SLICE_LIT("r"), T(9));
-    /* What a late one shows may be all that it is about. */
+    /* It shows a new one, and the later one does not count it: that, or another one, was deleted.
+     */
     assert_false(lacking(30, 13, "c", 13));
-    assert_false(lacking(31, 12, "d", 12));
+    assert_true(lacking(31, 12, "d", 12));
 }
 
 /* Messages were told after the one that is missing: they are known. */
@@ -908,6 +909,196 @@ static void test_lacking_survives_looks_and_gaps(void **state)
     assert_string_equal(compared, "r+0 ");
 }
 
+/* ---- what test_room_feed_model found ---- */
+
+static void fill_with(int64_t msgs, double at, const char *id, double ts)
+{
+    struct byte_buf json = {0};
+
+    byte_buf_printf(&json, "[{\"_id\":\"r\",\"msgs\":%d,\"_updatedAt\":{\"$date\":%lld}", (int)msgs,
+                    (long long)T(at));
+    if (id != NULL)
+        byte_buf_printf(&json,
+                        ",\"lastMessage\":{\"_id\":\"%s\",\"rid\":\"r\",\"ts\":{\"$date\":%lld},"
+                        "\"_updatedAt\":{\"$date\":%lld}}",
+                        id, (long long)T(ts), (long long)T(ts));
+    byte_buf_puts(&json, "}]");
+    assert_true(room_memory_fill_rooms(m, byte_buf_slice(&json)));
+    byte_buf_free(&json);
+}
+
+/* What was there before is known by the list, though an event came before it ... */
+static void test_list_behind_an_event(void **state)
+{
+    (void)state;
+    lacking(5, 100, "c", 20);
+    fill_with(5, 100, "c", 20);
+    room_memory_gap(m);
+    assert_int_equal(repaired("b", 19.9, 19.9), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("c", 20, 20), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("d", 101, 101), ROOM_SIGHT_FIRST);
+    /* ... and it brings back nothing that was deleted meanwhile. */
+    open_with(100, 64);
+    lacking(5, 100, "c", 100);
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("c"), T(101), 0));
+    fill_with(5, 100, "c", 100);
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("c"), T(101), 0));
+}
+
+/* The last message of a list need not be the last that was written: replies inside threads are not,
+ * and a room may show none at all. */
+static void test_list_of_a_room_that_goes_on_behind_its_last_message(void **state)
+{
+    (void)state;
+    fill_with(5, 100, "c", 20);
+    room_memory_doubt(m, SLICE_LIT("r"), RC_NO_DATE);
+    assert_int_equal(repaired("reply", 90, 90), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("d", 99, 99), ROOM_SIGHT_FIRST); /* by a clock that is slow */
+    open_with(100, 64);
+    fill_with(5, 100, NULL, 0);
+    assert_int_equal(changed("r", 4, 101, "a", 20, 20), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("b", 99, 99), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("d", 101, 101), ROOM_SIGHT_FIRST);
+}
+
+/* Dated back in the overlap: news if it is not known, as others are. */
+static void test_dated_back_in_the_overlap(void **state)
+{
+    (void)state;
+    fill_with(5, 10, "a", 10);
+    assert_false(lacking(6, 200, "b", 200));
+    assert_true(lacking(7, 200, "b", 200));
+    assert_int_equal(repaired("c", 20, 200), ROOM_SIGHT_FIRST);
+    assert_int_equal(repaired("d", 20, 194), ROOM_SIGHT_REPEAT);
+}
+
+static void forget_all(double at)
+{
+    char id[16];
+
+    for (int i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        stream("other", id, at + i * 0.001, at + i * 0.001);
+    }
+}
+
+/* Told, forgotten, and shown again. */
+static void test_forgotten_and_shown_again(void **state)
+{
+    (void)state;
+    fill_with(5, 10, "a", 10);
+    assert_false(lacking(6, 20, "b", 20));
+    assert_false(lacking(7, 22, "c", 22));
+    forget_all(23);
+    assert_int_equal(changed("r", 6, 20, "b", 20, 20), ROOM_SIGHT_REPEAT); /* late */
+    room_memory_repaired(m, SLICE_LIT("r"), T(22));
+    /* c was deleted, and two replies inside threads came. Or b is news, by a slow clock. */
+    assert_int_equal(changed("r", 8, 24, "b", 20, 20), ROOM_SIGHT_REPEAT);
+    room_memory_pin(m, true);
+    assert_int_equal(repaired("b", 20, 20), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 1);
+    assert_int_equal(repaired("d", 23.5, 23.5), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_take_doubtful(m), 0);
+    /* Told and forgotten is also what somebody has touched since. */
+    assert_int_equal(repaired("c", 22, 24), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 1);
+}
+
+/* Asked for from further back than what was told, an answer brings deletions again. */
+static void test_forgotten_deletion_behind_the_mark(void **state)
+{
+    (void)state;
+    fill_with(5, 10, "a", 10);
+    lacking(4, 20, "a", 10);
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(20), T(10) - 5000));
+    room_memory_repaired(m, SLICE_LIT("r"), T(20));
+    forget_all(21);
+    assert_false(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("b"), T(20), T(12)));
+    assert_true(room_memory_see_deleted(m, SLICE_LIT("r"), SLICE_LIT("c"), T(22), T(12)));
+}
+
+/* Seen before it counted, and counted by an event that misses another one: it counts no more. */
+static void test_counted_ahead_only_until_something_is_missed(void **state)
+{
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    stream("r", "b", 20, 20);
+    assert_true(lacking(12, 21, "b", 20));
+    assert_int_equal(repaired("c", 20.5, 20.5), ROOM_SIGHT_FIRST);
+    room_memory_repaired(m, SLICE_LIT("r"), T(21));
+    assert_true(lacking(13, 30, "b", 20));
+}
+
+/* While messages are lacking the one that is shown may be one of them, and counted. */
+static void test_lacking_ones_are_counted(void **state)
+{
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    assert_true(lacking(13, 20, "c", 19));
+    assert_true(hinted(14, 21, "b", 19.5).missed); /* c was deleted, two replies came */
+    assert_false(hinted(15, 22, "d", 22).missed);
+    /* By a clock that is slow, or from before the list. */
+    room_memory_repaired(m, SLICE_LIT("r"), T(22));
+    assert_true(hinted(16, 23, "e", 9).missed);
+}
+
+/* It was on its way when an event overtook it. */
+static void test_list_older_than_an_event(void **state)
+{
+    (void)state;
+    fill_with(5, 10, "a", 10);
+    compared[0] = '\0';
+    assert_false(lacking(6, 20, "b", 20));
+    assert_true(room_memory_check_rooms(
+        m, SLICE_LIT("[{\"_id\":\"r\",\"msgs\":5,\"_updatedAt\":{\"$date\":1714557610000}}]"),
+        on_moved, NULL));
+    assert_string_equal(compared, "");
+    assert_false(lacking(7, 30, "c", 30));
+}
+
+/* Taken for an old one, and shown again in a later version, it is still for the answer to tell. */
+static void test_later_version_of_one_that_may_be_news(void **state)
+{
+    struct rc_message edited = message("r", "b", 20, 22);
+
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    assert_true(lacking(12, 21, "c", 21));
+    assert_int_equal(changed("r", 11, 21.5, "b", 20, 20), ROOM_SIGHT_REPEAT); /* c is gone */
+    assert_int_equal(changed("r", 11, 22, "b", 20, 22), ROOM_SIGHT_LATER);
+    edited.edited = true;
+    assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_FIRST);
+    assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_REPEAT);
+}
+
+/* The newest of an answer is not the room's last one if that is gone, or dated back. */
+static void test_last_of_an_answer_that_is_gone(void **state)
+{
+    struct rc_message gone = message("r", "b", 20, 22);
+
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    assert_false(lacking(11, 20, "b", 20));
+    assert_true(lacking(10, 22, "a", 10));
+    gone.type = SLICE_LIT("rm");
+    assert_int_equal(room_memory_see_repaired(m, &gone, T(10) - 5000), ROOM_SIGHT_LATER);
+    room_memory_repaired(m, SLICE_LIT("r"), T(22));
+    forget_all(23);
+    assert_true(lacking(11, 30, "a", 10)); /* a reply inside a thread */
+}
+
+/* What remains of a message on its room's own stream is a deletion that is still to be counted. */
+static void test_removed_by_the_stream(void **state)
+{
+    struct rc_message gone = message("r", "a", 10, 20);
+
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    gone.type = SLICE_LIT("rm");
+    assert_int_equal(room_memory_see_message(m, &gone), ROOM_SIGHT_LATER);
+    assert_false(lacking(9, 20, NULL, 0));
+}
+
 /* Random comings and goings of rooms against plain arrays: the table never mixes ids up. */
 static void test_table_against_model(void **state)
 {
@@ -979,6 +1170,17 @@ int main(void)
         TEST(test_absence),
         TEST(test_gap),
         TEST(test_lacking_survives_looks_and_gaps),
+        TEST(test_list_behind_an_event),
+        TEST(test_list_of_a_room_that_goes_on_behind_its_last_message),
+        TEST(test_dated_back_in_the_overlap),
+        TEST(test_forgotten_and_shown_again),
+        TEST(test_forgotten_deletion_behind_the_mark),
+        TEST(test_counted_ahead_only_until_something_is_missed),
+        TEST(test_lacking_ones_are_counted),
+        TEST(test_list_older_than_an_event),
+        TEST(test_later_version_of_one_that_may_be_news),
+        TEST(test_last_of_an_answer_that_is_gone),
+        TEST(test_removed_by_the_stream),
         TEST(test_table_against_model),
     };
 

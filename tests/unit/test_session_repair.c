@@ -209,6 +209,26 @@ static void test_late_behind_a_counter_that_fitted(void **state)
                                      "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
 }
 
+/* The answer that is under way is older than the list that shows what else is missing. */
+static void test_list_behind_a_question(void **state)
+{
+    (void)state;
+    go_live_with("[{\"_id\":\"s1\",\"rid\":\"r1\"}]", "[" ROOM(10) "]");
+    forget_pushes();
+    changed(ROOM(12));
+    assert_int_equal(w.repair_asks, 1);
+    run();
+    advance(2000);
+    ddp_ok("rooms/get", "[" ROOM(13) "]");
+    assert_int_equal(w.repair_asks, 1);
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
+    expect(NOTIFIED(11) NOTIFIED(12));
+    assert_int_equal(w.repair_asks, 2);
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(13) "," MESSAGE(12) "]");
+    expect(NOTIFIED(13));
+}
+
 /* Its event was overtaken by that of a newer one, which did not wait: the counter fitted. */
 static void test_overtaken_and_told_late(void **state)
 {
@@ -217,7 +237,10 @@ static void test_overtaken_and_told_late(void **state)
     changed(
         "{\"_id\":\"r1\",\"msgs\":11,\"_updatedAt\":" DATE(12) ",\"lastMessage\":" MESSAGE(12) "}");
     expect(NOTIFIED(12));
-    changed(ROOM(11));
+    changed(ROOM(11)); /* the other did not count it: something was deleted */
+    expect("");
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," MESSAGE(11) "]");
     expect(NOTIFIED(11) "{\"type\":1,\"target\":\"resyncRequired\",\"arguments\":[{"
                         "\"rid\":\"r1\",\"reason\":\"late\"}]}\n");
     /* Rocket.Chat's clocks may differ; the room's own order is that of its changes. */
@@ -557,6 +580,7 @@ int main(void)
         TEST(test_late_in_a_room_without_a_counter),
         TEST(test_late_behind_a_counter_that_fitted),
         TEST(test_overtaken_and_told_late),
+        TEST(test_list_behind_a_question),
         TEST(test_what_waits_goes_out_in_order),
         TEST(test_shown_behind_the_query),
         TEST(test_shown_behind_a_slow_query),
