@@ -18,7 +18,6 @@
 /* A connection's host data. NULL: mute, or refused. */
 static char waiting_mark;  /* the session is asked */
 static char attached_mark; /* the session knows it */
-static char fresh_mark;    /* the same, and it is not sent what was missed before it came */
 
 struct audience_ended {
     UT_hash_handle hh;
@@ -29,7 +28,7 @@ struct audience_ended {
 
 static bool is_attached(const struct hub_connection *c)
 {
-    return hub_connection_data(c) == &attached_mark || hub_connection_data(c) == &fresh_mark;
+    return hub_connection_data(c) == &attached_mark;
 }
 
 enum attach_kind { ATTACH, DETACH };
@@ -175,9 +174,12 @@ void audience_attached(struct shard *s, unsigned session_shard, struct slice key
     struct hub_connection *c = find(s, serial);
     struct audience_ended *ended;
     struct session_loss loss = {0};
+    struct bridge_user *user;
 
     if (c != NULL) { /* closing perhaps, then its end is still to come */
-        hub_connection_set_data(c, start->fresh ? &fresh_mark : &attached_mark);
+        user = hub_connection_user_data(c);
+        user->fresh_ms = start->fresh_ms;
+        hub_connection_set_data(c, &attached_mark);
         hub_connection_join_user(c, start->from, start->torn);
         return;
     }
@@ -210,15 +212,26 @@ void audience_refused(struct shard *s, uint64_t serial, enum session_attach why)
 
 /* ---- what fresh ones have loaded by themselves ---- */
 
-static void send_unless_fresh(struct hub_connection *c, void *message)
+struct missed {
+    uint64_t since_ms;
+    struct hub_buf *message;
+};
+
+static void send_unless_fresh(struct hub_connection *c, void *arg)
 {
-    if (hub_connection_data(c) == &attached_mark)
-        hub_connection_send(c, message);
+    const struct bridge_user *user = hub_connection_user_data(c);
+    const struct missed *missed = arg;
+
+    if (is_attached(c) && (user->fresh_ms == 0 || user->fresh_ms < missed->since_ms))
+        hub_connection_send(c, missed->message);
 }
 
-void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message)
+void audience_send_missed(struct shard *s, struct slice key, uint64_t since_ms,
+                          struct hub_buf *message)
 {
-    signalr_server_each_of_user(s->signalr, key, send_unless_fresh, message);
+    struct missed missed = {since_ms, message};
+
+    signalr_server_each_of_user(s->signalr, key, send_unless_fresh, &missed);
 }
 
 /* ---- what the session asks ---- */

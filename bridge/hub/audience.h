@@ -32,8 +32,10 @@ void audience_disconnected(struct shard *s, struct hub_connection *c, bool drain
 /* The session's answer, on the connection's shard. key: the user's. */
 void audience_attached(struct shard *s, unsigned session_shard, struct slice key, uint64_t serial,
                        const struct session_start *start);
-/* To the user's connections but for those that began fresh; while there are HTTP servers. */
-void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message);
+/* To the user's connections but for those that came fresh since then; while there are HTTP servers.
+ */
+void audience_send_missed(struct shard *s, struct slice key, uint64_t since_ms,
+                          struct hub_buf *message);
 void audience_refused(struct shard *s, uint64_t serial, enum session_attach why);
 
 /* The session asks which connections of the user and of that kind may have been lost; it is

@@ -42,6 +42,7 @@ struct push_mail {
     enum session_revoke why;
     struct session_start start; /* of attached */
     uint64_t client;            /* of check; the ticket of a question is the serial */
+    uint64_t since_ms;          /* of missed */
     size_t key_len;
     char key[];
 };
@@ -71,7 +72,7 @@ static void push_to_connections(struct shard *s, struct push_mail *p)
         signalr_server_send_user(s->signalr, key, p->message);
         break;
     case PUSH_MISSED:
-        audience_send_missed(s, key, p->message);
+        audience_send_missed(s, key, p->since_ms, p->message);
         break;
     case PUSH_ONE:
     case PUSH_OPENER:
@@ -228,24 +229,27 @@ static void host_ask_received(void *arg, unsigned shard, struct slice key, uint6
 }
 
 static void push_to_user(struct publisher *p, unsigned shard, enum push_kind kind, struct slice key,
-                         struct hub_buf *message)
+                         uint64_t since_ms, struct hub_buf *message)
 {
     struct push_mail *push = push_new(p, kind, key, message);
 
-    if (push == NULL)
+    if (push == NULL) {
         gap_note(p, shard, key);
-    else
-        post(p, shard, push);
+        return;
+    }
+    push->since_ms = since_ms;
+    post(p, shard, push);
 }
 
 static void host_push(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
 {
-    push_to_user(arg, shard, PUSH_USER, key, message);
+    push_to_user(arg, shard, PUSH_USER, key, 0, message);
 }
 
-static void host_push_missed(void *arg, unsigned shard, struct slice key, struct hub_buf *message)
+static void host_push_missed(void *arg, unsigned shard, struct slice key, uint64_t since_ms,
+                             struct hub_buf *message)
 {
-    push_to_user(arg, shard, PUSH_MISSED, key, message);
+    push_to_user(arg, shard, PUSH_MISSED, key, since_ms, message);
 }
 
 static void host_push_to_connection(void *arg, unsigned shard, uint64_t conn_serial,

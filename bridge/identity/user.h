@@ -16,6 +16,7 @@
 /* What a connection remembers of its user until its session knows it. */
 struct bridge_user {
     uint64_t client;     /* its kind: a hash of the request's User-Agent */
+    uint64_t fresh_ms;   /* once the session knows the connection: as in session_start */
     const char *refused; /* static text: no session for this user, and why; NULL: none of that */
     uint16_t profile_len;
     char username[]; /* Rocket.Chat's; "" when refused; behind its NUL the packed profile */

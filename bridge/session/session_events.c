@@ -21,6 +21,7 @@ static void push(struct user_session *s, struct hub_buf *message, enum metric wh
                  bool kept)
 {
     const struct session_host *host = &s->table->options.host;
+    const struct slice key = {s->key, s->key_len};
 
     if (message == NULL) {
         count(s, METRIC_DROPS_NO_MEMORY);
@@ -31,9 +32,10 @@ static void push(struct user_session *s, struct hub_buf *message, enum metric wh
     if (kept)
         session_replay_keep(s, message);
     for (unsigned i = 0; i < s->table->options.nshards; i++)
-        if (s->interest[i] > 0)
-            (s->missed ? host->push_missed
-                       : host->push)(host->arg, i, (struct slice){s->key, s->key_len}, message);
+        if (s->interest[i] > 0 && s->missed_since_ms != 0)
+            host->push_missed(host->arg, i, key, s->missed_since_ms, message);
+        else if (s->interest[i] > 0)
+            host->push(host->arg, i, key, message);
     hub_buf_unref(message);
 }
 

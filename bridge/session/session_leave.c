@@ -87,7 +87,7 @@ static void enter_pause(struct user_session *s, enum session_state to, enum sess
 
 void session_left(struct user_session *s)
 {
-    if (s->authed)
+    if (s->authed && !s->gap) /* else it goes on */
         s->lost_at_ms = session_now_ms(s->table);
     s->authed = s->logging_out = false;
     free(s->ddp_session);

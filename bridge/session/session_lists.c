@@ -1,9 +1,10 @@
 /* After the last `ready`: subscriptions/get, then rooms/get, in silence. After a gap they are
- * compared with what is remembered, and what moved is repaired. rooms/get is asked again a little
- * later: Rocket.Chat follows a user's rooms only some time after `ready` (rocketchat.md 3.4). They
- * tell which subscription is of which room and what each room's last message is, so that nothing
- * old looks new. Events that come before them are judged by their own times (room_memory.h), so
- * nothing waits.
+ * compared with what is remembered, and what moved is repaired; a page that was opened meanwhile is
+ * not told what it has loaded as history. rooms/get is asked again a little later: Rocket.Chat
+ * follows a user's rooms only some time after `ready` (rocketchat.md 3.4). They tell which
+ * subscription is of which room and what each room's last message is, so that nothing old looks
+ * new. Events that come before them are judged by their own times (room_memory.h), so nothing
+ * waits.
  *
  * Asked as DDP methods; a server that answers 404 to one is asked over REST. Its limit leaves no
  * room for a second look at the rooms: the only one after a gap is taken when the second would be,
@@ -12,8 +13,12 @@
 #include "bridge/session/user_session_internal.h"
 #include "rocketchat/rc_ejson.h"
 #include "rocketchat/room_memory.h"
+#include <time.h>
 
 enum { LIST_TRIES = 5, LIST_RETRY_MS = 1000 /* doubling */, LOOK_AGAIN_MS = 1000 };
+
+/* Between the instances of one Rocket.Chat, each of which dates what is written there. */
+enum { CLOCKS_DIFFER_MS = 1000 };
 
 enum list { LIST_SUBSCRIPTIONS, LIST_ROOMS };
 
@@ -36,6 +41,25 @@ static void on_moved(void *arg, struct slice rid, int64_t moved)
     }
 }
 
+/* Rocket.Chat's clock is known by its REST answers. Where it isn't, or leaves a doubt, the page is
+ * told: rather twice than not at all. Those from before the gap are, too, whatever the date says: a
+ * message can be dated back. */
+uint64_t session_missed_since(const struct user_session *s, int64_t server_ms)
+{
+    const uint64_t now = session_now_ms(s->table);
+    struct timespec wall;
+    int64_t ahead, ago;
+
+    if (server_ms == RC_NO_DATE || !rest_client_clock(s->table->options.rest, &ahead))
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    ago =
+        (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 + ahead - CLOCKS_DIFFER_MS - server_ms;
+    if (ago <= 0)
+        return 0;
+    return (uint64_t)ago < now - s->lost_at_ms ? now - (uint64_t)ago : s->lost_at_ms;
+}
+
 static void on_joined(void *arg, const struct rc_subscription *sub)
 {
     struct user_session *s = arg;
@@ -44,12 +68,12 @@ static void on_joined(void *arg, const struct rc_subscription *sub)
                                .action = RC_INSERTED,
                                .subscription = *sub};
 
-    s->missed = session_is_missed(s, sub->ts_ms);
+    s->missed_since_ms = session_missed_since(s, sub->ts_ms);
     if (s->table->settings->events.subscription_shape == SHAPE_ROOM)
         session_resync(s, sub->rid, "joined");
     else
         session_tell_membership(s, &e, sub->rid, 0);
-    s->missed = false;
+    s->missed_since_ms = 0;
 }
 
 static void on_left(void *arg, struct slice sub_id, struct slice rid)
@@ -82,6 +106,7 @@ static void begin_anew(struct user_session *s)
     session_repair_stop(s);
     room_memory_free(s->rooms);
     s->rooms = NULL;
+    s->gap = false;
 }
 
 void session_begin_gap(struct user_session *s)

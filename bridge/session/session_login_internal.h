@@ -22,7 +22,7 @@ struct session_login {
     bool granted;
     bool by_token;           /* whatever the road's name */
     bool ensured;            /* that Rocket.Chat knows the user: not asked twice */
-    bool told;               /* done was told: on_ensured() only has to free it */
+    bool told;               /* done was told: what is under way only has to be cleaned up */
     struct rc_error refusal; /* what made us ask */
     struct rest_rate rate;
     bool asked;                /* on the DDP road: the password is on its way ... */

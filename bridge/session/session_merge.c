@@ -27,6 +27,7 @@ struct merge {
     struct slice rid;
     int64_t asked_ms;
     int64_t newest_ms; /* of the answer; complete up to there */
+    bool gap;          /* of session_answer */
     struct room_merge all;
 };
 
@@ -134,9 +135,11 @@ static void tell_all(struct merge *m, struct room_hold *hold, int64_t until_ms, 
         }
         /* A back-dated one has no place among those of its day any more. */
         late |= created >= m->asked_ms && session_is_behind(message, sight, passed_before_ms);
-        s->missed = session_is_missed(s, sight == ROOM_SIGHT_LATER ? message->updated_ms : created);
+        if (m->gap) /* dated back, it was written when it was changed last, at the latest */
+            s->missed_since_ms = session_missed_since(
+                s, message->updated_ms > created ? message->updated_ms : created);
         session_tell_passed(s, message, sight, 0, passed_ms);
-        s->missed = false;
+        s->missed_since_ms = 0;
     }
     if (m->all.failed || room_memory_take_doubtful(s->rooms) > 0)
         session_resync(s, m->rid, "overload");
@@ -157,7 +160,7 @@ void session_merge_held(struct user_session *s, struct slice rid, int64_t asked_
 bool session_merge(struct user_session *s, struct slice rid, const struct session_answer *answer,
                    struct room_hold *hold, int64_t *passed_ms)
 {
-    struct merge m = {.session = s, .rid = rid, .asked_ms = answer->asked_ms};
+    struct merge m = {.session = s, .rid = rid, .asked_ms = answer->asked_ms, .gap = answer->gap};
     const struct rc_sync_sink sink = {take_message, take_deleted, &m};
 
     if (!rc_sync_read(answer->json, &sink))

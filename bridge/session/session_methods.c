@@ -196,8 +196,9 @@ static void take_found(struct session_call *call, struct slice result, const str
         answer_found(call, result);
 }
 
-/* Rocket.Chat has an answer of its own for most that goes wrong; for an id it knows its route has a
- * success without a message, or an error without a code (rocketchat.md 6.3). */
+/* Rocket.Chat has a code for most that goes wrong. For an id it knows its route trips over the
+ * message that it did not get: an error without a code (rocketchat.md 6.3; 7.x,
+ * apps/meteor/app/utils/server/ lib/normalizeMessagesForUser.ts, indexed id 1252912751). */
 static bool says_little(const struct rc_error *error)
 {
     return (error->result == RC_FAILED || error->result == RC_SERVER_ERROR) &&

@@ -41,6 +41,7 @@ struct session_repair {
     bool cut;      /* it would wait too long */
     bool retrying; /* due is the next try */
     bool burst;
+    bool gap; /* something in a gap is asked for */
     uint16_t rid_len;
     char rid[];
 };
@@ -286,6 +287,7 @@ void session_repair_gap(struct user_session *s, struct slice rid)
         give_up(s, rid, "overload");
         return;
     }
+    r->gap = true;
     /* An answer under way may be older than the list that shows it. */
     if (room_memory_changed_ms(s->rooms, rid) > r->missed_ms)
         r->missed_ms = room_memory_changed_ms(s->rooms, rid);
@@ -395,7 +397,7 @@ static void failed(struct session_repair *r, const struct rc_error *error)
 static bool take(struct session_repair *r, const struct repair_answer *answer, bool more)
 {
     const struct session_answer a = {
-        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more};
+        .json = {answer->json, answer->len}, .asked_ms = r->asked_ms, .more = more, .gap = r->gap};
 
     return session_merge(r->session, rid_of(r), &a, &r->hold, &r->passed_ms);
 }
@@ -428,6 +430,7 @@ void session_table_repair_answered(struct session_table *t, uint64_t ticket, int
     room_memory_repaired(s->rooms, rid_of(r), covers_ms);
     r->tries = 0;
     r->cut = r->holding = false;
+    r->gap &= more;
     r->lacking_since_ms = 0;
     if (more) {
         room_memory_doubt(s->rooms, rid_of(r), r->since_ms);

@@ -18,8 +18,8 @@ enum {
 struct session_arrival {
     struct session_arrival *next;
     uint64_t ticket, conn_serial, client;
-    uint64_t from;         /* the last event before it came */
-    unsigned shard, waits; /* for so many shards */
+    uint64_t from, came_ms; /* the last event before it came; when that was */
+    unsigned shard, waits;  /* for so many shards */
 };
 
 static void count(const struct user_session *s, enum metric which, uint64_t n)
@@ -195,21 +195,20 @@ void session_replay_left(struct user_session *s, unsigned shard, uint64_t conn_s
 
 /* ---- a connection comes ---- */
 
-/* A client that has lost nothing begins behind `from`. */
-static struct session_start claim(struct user_session *s, uint64_t client, uint64_t from)
+/* A client that has lost nothing begins behind the last event before it came. */
+static struct session_start claim(struct user_session *s, const struct session_arrival *a)
 {
-    uint64_t position;
-    bool fresh = false;
+    uint64_t position, from = a->from, fresh_ms = 0;
 
-    if (lost_slots_claim(&s->slots, client, &position)) {
+    if (lost_slots_claim(&s->slots, a->client, &position)) {
         count(s, METRIC_REPLAY_SLOTS_CLAIMED, 1);
         if (position < from) /* LOST_SLOT_UNKNOWN, too */
             from = position;
-    } else {
-        fresh = session_fresh_came(s);
+    } else if (s->table->settings->replay.seconds_ms > 0) { /* else slots tell nothing */
+        fresh_ms = a->came_ms;
     }
     if (from != LOST_SLOT_UNKNOWN && replay_ring_reaches(&s->ring, from))
-        return (struct session_start){.from = from, .fresh = fresh};
+        return (struct session_start){.from = from, .fresh_ms = fresh_ms};
     count(s, METRIC_REPLAY_OVERRUNS, 1);
     return (struct session_start){.from = s->ring.last, .torn = true};
 }
@@ -235,42 +234,43 @@ static void send_resync(const struct user_session *s, unsigned shard, uint64_t c
     hub_buf_unref(resync);
 }
 
-static void answer(struct user_session *s, unsigned shard, uint64_t conn_serial, uint64_t client,
-                   uint64_t from)
+static void answer(struct user_session *s, const struct session_arrival *a)
 {
     const struct session_host *host = &s->table->options.host;
-    const struct session_start start = claim(s, client, from);
+    const struct session_start start = claim(s, a);
 
     session_release_attached(s, start.from);
     session_replay_rearm(s);
-    host->attached(host->arg, shard, conn_serial, slice_of(s->key), &start);
+    host->attached(host->arg, a->shard, a->conn_serial, slice_of(s->key), &start);
     if (start.torn)
-        send_resync(s, shard, conn_serial);
+        send_resync(s, a->shard, a->conn_serial);
     for (uint64_t number = start.from + 1; number <= s->ring.last; number++)
-        push_one(s, shard, conn_serial, replay_ring_at(&s->ring, number));
-    if (start.from < from)
-        count(s, METRIC_REPLAY_EVENTS, from - start.from);
-    session_tell_connection(s, shard, conn_serial);
+        push_one(s, a->shard, a->conn_serial, replay_ring_at(&s->ring, number));
+    if (start.from < a->from)
+        count(s, METRIC_REPLAY_EVENTS, a->from - start.from);
+    session_tell_connection(s, a->shard, a->conn_serial);
 }
 
 void session_replay_arrive(struct user_session *s, unsigned shard, uint64_t conn_serial,
                            uint64_t client)
 {
     const struct session_host *host = &s->table->options.host;
+    const struct session_arrival arrival = {.next = s->arrivals,
+                                            .ticket = ++s->table->next_ticket,
+                                            .conn_serial = conn_serial,
+                                            .client = client,
+                                            .from = s->ring.last,
+                                            .came_ms = session_now_ms(s->table),
+                                            .shard = shard};
     struct session_arrival *a = NULL;
 
     if (s->connections > 1 && s->table->settings->replay.seconds_ms > 0)
-        a = calloc(1, sizeof *a);
+        a = malloc(sizeof *a);
     if (a == NULL) { /* the only one, or no memory */
-        answer(s, shard, conn_serial, client, s->ring.last);
+        answer(s, &arrival);
         return;
     }
-    *a = (struct session_arrival){.next = s->arrivals,
-                                  .ticket = ++s->table->next_ticket,
-                                  .conn_serial = conn_serial,
-                                  .client = client,
-                                  .from = s->ring.last,
-                                  .shard = shard};
+    *a = arrival;
     s->arrivals = a;
     for (unsigned i = 0; i < s->table->options.nshards; i++)
         if (s->interest[i] > 0) {
@@ -334,6 +334,6 @@ void session_table_checked(struct session_table *t, struct slice key, uint64_t t
     if (--a->waits > 0)
         return;
     *at = a->next;
-    answer(s, a->shard, a->conn_serial, a->client, a->from);
+    answer(s, a);
     free(a);
 }

@@ -1,7 +1,6 @@
 /* What a session leaves for the process that comes after this one, and how it is taken up there:
  * the slots of its tabs, and its memory of rooms, by which what was missed is fetched as after any
- * other gap (session_lists.c) and pushed to the tabs that claim the slots, but not to a page that
- * is opened meanwhile: it has loaded all that as history. */
+ * other gap (session_lists.c) and pushed to the tabs that claim the slots. */
 #include "base/json_slice.h"
 #include "bridge/log/log.h"
 #include "bridge/replay/replay_state.h"
@@ -11,9 +10,6 @@
 #include "rocketchat/room_state.h"
 #include <stdlib.h>
 #include <time.h>
-
-/* Between the instances of one Rocket.Chat, each of which dates what is written there. */
-enum { CLOCKS_DIFFER_MS = 1000 };
 
 /* The record of a user who has not been back yet. */
 struct session_restored {
@@ -219,24 +215,6 @@ void session_take_up(struct user_session *s)
     if (replay_state_next_user(&record, &user) && slice_eq(user.username, slice_of(s->username)))
         take_up(s, &user);
     free(r);
-}
-
-/* ---- pages that come while what was missed is caught up with ---- */
-
-bool session_fresh_came(struct user_session *s)
-{
-    if (s->restored && s->fresh_ms == 0)
-        s->fresh_ms = wall_ms();
-    return s->restored;
-}
-
-bool session_is_missed(const struct user_session *s, int64_t server_ms)
-{
-    int64_t ahead;
-
-    return s->fresh_ms != 0 && server_ms != RC_NO_DATE &&
-           rest_client_clock(s->table->options.rest, &ahead) &&
-           server_ms < s->fresh_ms + ahead - CLOCKS_DIFFER_MS;
 }
 
 void session_restored_free(struct session_table *t)

@@ -53,7 +53,8 @@ struct session_who {
 struct session_start {
     uint64_t from;
     bool torn;
-    bool fresh; /* it has lost nothing, and is not sent what push_missed() carries */
+    uint64_t fresh_ms; /* it has lost nothing, and came then, by the session's clock; 0: it may lack
+                          all that push_missed() carries */
 };
 
 /* A connection that was lost, or that we closed to have it back. */
@@ -94,8 +95,9 @@ struct session_host {
                      const struct session_start *start);
     /* To every attached connection of the user on this shard. Take a reference to keep message. */
     void (*push)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
-    /* The same, but for those that began fresh. */
-    void (*push_missed)(void *arg, unsigned shard, struct slice key, struct hub_buf *message);
+    /* The same, but for those that came fresh at `since_ms` or later: they have it. */
+    void (*push_missed)(void *arg, unsigned shard, struct slice key, uint64_t since_ms,
+                        struct hub_buf *message);
     void (*push_to_connection)(void *arg, unsigned shard, uint64_t conn_serial, struct slice key,
                                struct hub_buf *message);
     /* An event for one connection: as push, where there is no room for it the user is told. */

@@ -110,9 +110,9 @@ struct user_session {
     uint64_t further_at_ms;   /* the same */
     uint64_t replay_at_ms;    /* a slot ends, events are too old to keep, tabs are to be asked */
     uint64_t queries_ms[SESSION_QUERIES]; /* when the last ones of messages/get left; 0: none */
-    uint64_t lost_at_ms;                  /* the last DDP connection that was logged in */
-    struct session_repair *repairs;       /* rooms being repaired */
-    struct session_calls *calls;          /* NULL: no tab called anything yet */
+    uint64_t lost_at_ms;            /* where the gap begins that is to be caught up with, or was */
+    struct session_repair *repairs; /* rooms being repaired */
+    struct session_calls *calls;    /* NULL: no tab called anything yet */
     struct opened_room *opened;
     struct session_further *further; /* NULL: none is wanted, or none was asked for yet */
     struct token_watch *watch;
@@ -139,7 +139,8 @@ struct user_session {
     uint64_t ttl_ends_ms;   /* of the entry, as the cache told it last */
     uint64_t token_ends_ms; /* of a token that the full cache did not take; 0: none */
     uint64_t touched_ms;
-    int64_t fresh_ms; /* our wall clock: when the first fresh page came; 0: none did */
+    uint64_t missed_since_ms; /* what is told now is not for pages that came fresh since then: they
+                                 have loaded it as history; 0: it is for all */
     uint64_t live_since_ms, last_event_in_ms, last_event_out_ms;
     uint64_t retry_in_ms; /* pause of BACKOFF or REFUSED; 0 in REFUSED: no retry */
     uint32_t events_in, events_out;
@@ -175,8 +176,7 @@ struct user_session {
     bool gap : 1;             /* LIVE again after a loss, and not caught up yet */
     bool looked_again : 1;    /* rooms/get is asked, or was, for the second time */
     bool history_by_rest : 1; /* this server has no messages/get */
-    bool restored : 1; /* begun by what the last process left: session_fresh_came() is of use */
-    bool missed : 1;   /* what is told now, pages that came fresh have loaded as history */
+    bool restored : 1;        /* begun by what the last process left */
 
     uint16_t username_len, key_len, profile_len;
     uint32_t *interest;   /* connections per shard; into tail */
@@ -359,6 +359,8 @@ void session_why(const struct user_session *s, struct session_why *why);
 void session_lists_ask(struct user_session *s);
 /* Logged in again: what is remembered of the rooms is behind now, or too old to be of use. */
 void session_begin_gap(struct user_session *s);
+/* What was written or changed at `server_ms` and is caught up with: for missed_since_ms. */
+uint64_t session_missed_since(const struct user_session *s, int64_t server_ms);
 
 /* ---- session_repair.c ---- */
 /* rooms-changed: judges it, and sends its message on, or keeps it until the room is complete. */
@@ -381,6 +383,7 @@ struct session_answer {
     struct slice json;
     int64_t asked_ms; /* what was asked for begins there */
     bool more;        /* what is newer than the answer is asked for next */
+    bool gap;         /* for what was missed in a gap */
 };
 /* Sends on what of the answer is news, and what is held, in the room's order. more: what is held
  * and newer goes on waiting. *passed_ms: the newest message of the room that has gone out. False:
@@ -488,11 +491,6 @@ void session_further_free(struct user_session *s);
 /* ---- session_state.c ---- */
 void session_take_up(struct user_session *s); /* a new one: what the last process left, if any */
 void session_restored_free(struct session_table *t);
-/* A connection has come that has lost nothing. True: what is caught up with is not for it. */
-bool session_fresh_came(struct user_session *s);
-/* What was written or changed at `server_ms` was there before the first fresh page came.
- * RC_NO_DATE: false. */
-bool session_is_missed(const struct user_session *s, int64_t server_ms);
 
 /* ---- session_events.c ---- */
 /* json, with dates as DDP has them, as the tabs are to have it (Events:Dates): itself, or converted

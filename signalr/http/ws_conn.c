@@ -230,18 +230,31 @@ struct ws_conn *ws_conn_new(struct http_sock *k, const struct ws_callbacks *cb, 
 
 /* ---- the owner's calls ---- */
 
+/* What counts against the limit. An empty queue takes a frame of any size (an answer is as large as
+ * it is); one beyond the limit counts no more while it leaves, or whatever came next would be too
+ * much. */
+static size_t counted(const struct ws_conn *ws, size_t queued)
+{
+    const size_t behind = ws->pushed - ws->behind;
+
+    return behind < queued ? behind : queued;
+}
+
 enum ws_send ws_conn_send(struct ws_conn *ws, struct hub_buf *frame, bool over_limit)
 {
-    size_t limit = ws->sock->server->options.ws_queue_bytes;
-    size_t queued = ws_conn_queued_bytes(ws), len;
+    const size_t limit = ws->sock->server->options.ws_queue_bytes;
+    const size_t queued = ws_conn_queued_bytes(ws);
+    size_t len;
 
     if (ws->state != WS_OPEN || http_sock_closing(ws->sock))
         return WS_SEND_CLOSED;
     hub_buf_bytes(frame, &len);
-    if (!over_limit && limit > 0 && queued > 0 && queued + len > limit)
+    if (!over_limit && limit > 0 && queued > 0 && counted(ws, queued) + len > limit)
         return WS_SEND_FULL;
     if (!ws_out_push(ws, frame))
         return WS_SEND_NOMEM;
+    if (queued == 0)
+        ws->behind = ws->pushed - (len > limit ? 0 : (uint32_t)len);
     http_sock_wake(ws->sock);
     return WS_SEND_OK;
 }

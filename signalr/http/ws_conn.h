@@ -43,7 +43,8 @@ enum ws_send {
 };
 
 /* Takes a reference of its own. over_limit: lets a control message (Close, ping) pass the limit. An
- * empty queue takes a frame of any size: a message past the limit alone makes nobody slow. */
+ * empty queue takes a frame of any size: a message past the limit alone makes nobody slow, nor do
+ * those behind it until they pass the limit themselves. */
 enum ws_send ws_conn_send(struct ws_conn *ws, struct hub_buf *frame, bool over_limit);
 
 /* Whether len bytes more leave half of the queue's limit free, or the queue is empty: what can wait

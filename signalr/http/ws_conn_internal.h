@@ -28,6 +28,7 @@ struct ws_conn {
     uint32_t tail_len;
     uint32_t in_flight;        /* bytes that libuv holds */
     uint32_t pushed;           /* bytes queued so far */
+    uint32_t behind;           /* pushed, when the queue was last begun: ws_conn.c, counted() */
     struct ws_unacked unacked; /* once known for good */
     uint64_t last_write_ms;
     size_t write_mark; /* unsent bytes when the stall deadline was last set */

@@ -10,6 +10,7 @@ import { cleanUp, sleep, startBridge, startDouble, tokenFor, until } from '../li
 import { RS, RawConnection, encodeFrame, openHub, upgradeRequest } from '../lib/raw_connection.mjs';
 import { RawTab, SLOTS, scene } from '../lib/raw_tab.mjs';
 import { CLIENTS, Tab } from '../lib/signalr_clients.mjs';
+import { FAST } from '../lib/trouble.mjs';
 
 const SEED = Number(process.env.SEED ?? 1);
 const RETRY = Array(60).fill(100);
@@ -250,6 +251,32 @@ for (const [how, noticed] of [['reset', 'noticed at once'], ['abandon', 'not not
     const repeated = tab.texts().slice(5);
     assert.deepEqual(repeated, numbers(10).slice(10 - repeated.length), 'the tail again, in order, then the rest');
   });
+
+test('Rocket.Chat is away: a page that is opened meanwhile hears only what came after it', async (t) => {
+  const { bridge, double, user, live, say, metric } = await scene(t, { ...FAST, 'Im:LoginVia': 'rest' });
+  const old = await RawTab.open(bridge.port, 'old');
+  await live('alice');
+  await sleep(1200); // the second look at the rooms
+  say('before');
+  await old.until(1);
+  double.faults.add({ preset: 'ddp-refused-html', times: 10_000 });
+  double.sessionsOf(user('alice')._id).at(-1).drop();
+  await until('the loss', async () => (await metric('pushbridge_ddp_ended_total{how="connection-lost"}')) === 1);
+  for (const text of numbers(3)) say(text);
+  await sleep(4000); // clocks are told to the second
+  const page = await RawTab.open(bridge.port, 'page');
+  say('between');
+  double.faults.clear();
+  await old.until(5);
+  say('after');
+  for (const tab of [old, page]) await until('the last', () => tab.texts.includes('after'));
+  assert.deepEqual(page.texts, ['between', 'after']);
+  assert.deepEqual(old.texts, ['before', ...numbers(3), 'between', 'after']);
+  for (const tab of [old, page]) {
+    assert.deepEqual(tab.resyncs, []);
+    await tab.leave();
+  }
+});
 
 function stateFile(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'pushbridge-state-'));

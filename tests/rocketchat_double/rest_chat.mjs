@@ -1,5 +1,5 @@
 // REST: chat.*.
-import { MeteorError } from './codec.mjs';
+import { MeteorError, RestAnswer } from './codec.mjs';
 import { deleteMessage, editMessage, messagesGet, react, readableMessage, sendMessage } from './methods.mjs';
 import { page } from './rest_page.mjs';
 import { updatedSince } from './sync.mjs';
@@ -56,6 +56,21 @@ function postMessage(context) {
   return { ts: message.ts, channel: room._id, message };
 }
 
+/** Known `_id`s come to nothing, and what is made of that is an error of the route's own: it looks
+ *  into the message that is not there (normalizeMessagesForUser.ts, indexed id 1252912751). */
+function sendRoute(context) {
+  const message = sendMessage(context, context.body.message);
+  if (!message) throw new RestAnswer(400, { success: false, error: "Cannot read properties of undefined (reading 'starred')" });
+  return { message };
+}
+
+/** A message that is not there is a failure without a word (chat.ts, indexed id 39724237092). */
+function getMessageRoute(context) {
+  const id = context.query.get('msgId');
+  if (!context.store.messages.has(id)) throw new RestAnswer(400, { success: false });
+  return { message: readableMessage(context, 'getSingleMessage', id) };
+}
+
 function deleteRoute(context) {
   const { store, body, user } = context;
   deleteMessage(context, body.msgId, { asUser: body.asUser === true });
@@ -65,12 +80,12 @@ function deleteRoute(context) {
 const FIVE_A_SECOND = ({ version }) => (version >= 8 ? { limit: 5, intervalMs: 1000 } : undefined);
 
 export const chatRoutes = {
-  'chat.sendMessage': { POST: { limits: FIVE_A_SECOND, run: (context) => ({ message: sendMessage(context, context.body.message) }) } },
+  'chat.sendMessage': { POST: { limits: FIVE_A_SECOND, run: sendRoute } },
   'chat.postMessage': { POST: { run: postMessage } },
   'chat.update': { POST: { run: (context) => ({ message: editMessage(context, context.body.msgId, context.body.text) }) } },
   'chat.delete': { POST: { run: deleteRoute } },
   'chat.react': { POST: { run: (context) => react(context, context.body.emoji ?? context.body.reaction, context.body.messageId, context.body.shouldReact) } },
-  'chat.getMessage': { GET: { run: (context) => ({ message: readableMessage(context, 'getSingleMessage', context.query.get('msgId')) }) } },
+  'chat.getMessage': { GET: { run: getMessageRoute } },
   'chat.syncMessages': { GET: { run: syncMessages } },
   'chat.getDeletedMessages': { GET: { run: getDeletedMessages } },
   'chat.getThreadMessages': { GET: { run: (context) => page(context.query, 'messages', repliesTo(context)) } },

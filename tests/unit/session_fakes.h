@@ -56,6 +56,8 @@ static struct world {
     enum session_revoke close_why;
     char pushed[NSHARDS][65536]; /* texts, one a line */
     unsigned pushes[NSHARDS];
+    uint64_t missed_since_ms[16]; /* of each push_missed */
+    unsigned nmissed;
     char told_one[4096]; /* push_to_connection */
     char answered[8192]; /* calls, one a line */
     char repair_rid[300];
@@ -111,12 +113,13 @@ static inline void on_push(void *arg, unsigned shard, struct slice key, struct h
     put_line(w.pushed[shard], sizeof w.pushed[shard], "", message);
 }
 
-static inline void on_push_missed(void *arg, unsigned shard, struct slice key,
+static inline void on_push_missed(void *arg, unsigned shard, struct slice key, uint64_t since_ms,
                                   struct hub_buf *message)
 {
     (void)arg;
-    assert_true(key.len > 0);
+    assert_true(key.len > 0 && since_ms != 0);
     w.pushes[shard]++;
+    w.missed_since_ms[w.nmissed++ % 16] = since_ms;
     put_line(w.pushed[shard], sizeof w.pushed[shard], "missed ", message);
 }
 
@@ -638,6 +641,7 @@ static inline void forget_pushes(void)
 {
     memset(w.pushed, 0, sizeof w.pushed);
     memset(w.pushes, 0, sizeof w.pushes);
+    w.nmissed = 0;
 }
 
 #endif

@@ -305,22 +305,27 @@ static void test_what_was_missed_is_not_for_fresh_ones(void **state)
     struct hub_buf *message = (struct hub_buf *)&program;
 
     (void)state;
-    for (int fresh = 0; fresh < 2; fresh++) {
-        starts.fresh = fresh == 1;
+    static const struct {
+        uint64_t fresh_ms;
+        unsigned sends;
+    } cases[] = {{0, 1}, {4999, 1}, {5000, 0}, {9000, 0}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        starts.fresh_ms = cases[i].fresh_ms;
         sends = 0;
         audience_connected(&shards[HERE], &conn);
-        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), 5000, message);
         assert_int_equal(sends, 0); /* not answered yet */
         settle();
-        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), message);
-        assert_int_equal(sends, 1 - fresh);
+        audience_send_missed(&shards[HERE], SLICE_LIT("ana"), 5000, message);
+        assert_int_equal(sends, cases[i].sends);
         leave(); /* as any other */
         settle();
         assert_int_equal(attached, 0);
         conn.gone = conn.joined = false;
         conn.open = true;
     }
-    starts.fresh = false;
+    starts.fresh_ms = 0;
 }
 
 static void test_lost_goes_with_its_receipt(void **state)

@@ -97,11 +97,13 @@ unsigned signalr_server_send_user(struct signalr_server *s, struct slice user_ke
     return 1;
 }
 
-void audience_send_missed(struct shard *s, struct slice key, struct hub_buf *message)
+void audience_send_missed(struct shard *s, struct slice key, uint64_t since_ms,
+                          struct hub_buf *message)
 {
     size_t len;
 
     assert_ptr_equal(s, &shards[TO]);
+    assert_int_equal(since_ms, 5000);
     note("missed ", key, (const char *)hub_buf_bytes(message, &len));
 }
 
@@ -213,7 +215,7 @@ static void test_all_kinds_keep_their_order(void **state)
     host.ask_received(host.arg, TO, SLICE_LIT("ana"), 124);
     host.push_to_connection(host.arg, TO, 8, SLICE_LIT("ana"), message); /* gone: nobody */
     host.push(host.arg, TO, SLICE_LIT("ana"), message);
-    host.push_missed(host.arg, TO, SLICE_LIT("ana"), message);
+    host.push_missed(host.arg, TO, SLICE_LIT("ana"), 5000, message);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_REVOKED);
     host.close_user(host.arg, TO, SLICE_LIT("ana"), SESSION_LOGGED_OUT);
     hub_buf_unref(message);

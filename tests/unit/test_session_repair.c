@@ -1,14 +1,8 @@
 /* A session that misses messages of a room: what waits, what is asked for, what goes out in which
  * order, and what the tabs are told when it can't be kept. */
 #include "session_fakes.h"
+#include "session_room.h"
 
-/* Message N of room r1 was written N seconds after the beginning. */
-#define DATE(n) "{\"$date\":17000000" #n "000}"
-#define MESSAGE(n)                                                                                 \
-    "{\"_id\":\"m" #n                                                                              \
-    "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":" DATE(n) ",\"_updatedAt\":" DATE(n) "}"
-#define ROOM(n)                                                                                    \
-    "{\"_id\":\"r1\",\"msgs\":" #n ",\"_updatedAt\":" DATE(n) ",\"lastMessage\":" MESSAGE(n) "}"
 #define NOTIFIED(n)                                                                                \
     "{\"type\":1,\"target\":\"getRoomMessageNotification\",\"arguments\":[" MESSAGE(n) "]}\n"
 

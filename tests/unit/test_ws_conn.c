@@ -427,23 +427,28 @@ static void test_closing(void **state)
     finish();
 }
 
+static enum ws_send send_len(size_t len)
+{
+    uint8_t head[WS_HEADER_MAX], *bytes;
+    size_t h = ws_header_write(head, WS_OP_TEXT, len);
+    struct hub_buf *b = hub_buf_alloc(h + len, &bytes);
+    enum ws_send rc;
+
+    memcpy(bytes, head, h);
+    memset(bytes + h, 's', len);
+    rc = ws_conn_send(ws, b, false);
+    hub_buf_unref(b);
+    return rc;
+}
+
 /* Sends until the queue is full; returns how many went in. */
 static unsigned fill_up(void)
 {
-    static char text[10001];
     unsigned n = 0;
 
-    memset(text, 's', sizeof text - 1);
     for (;;) {
-        uint8_t head[WS_HEADER_MAX], *bytes;
-        size_t h = ws_header_write(head, WS_OP_TEXT, sizeof text - 1);
-        struct hub_buf *b = hub_buf_alloc(h + sizeof text - 1, &bytes);
-        enum ws_send rc;
+        enum ws_send rc = send_len(10000);
 
-        memcpy(bytes, head, h);
-        memcpy(bytes + h, text, sizeof text - 1);
-        rc = ws_conn_send(ws, b, false);
-        hub_buf_unref(b);
         if (rc == WS_SEND_FULL)
             return n;
         assert_int_equal(rc, WS_SEND_OK);
@@ -479,6 +484,36 @@ static void test_slow_reader(void **state)
     assert_int_equal(total, want);
     assert_int_equal(ws_conn_queued_bytes(ws), 0);
     assert_int_equal(http_server_queued_bytes(lb.server), 0);
+    close(fd);
+    assert_true(lb_wait_flag(&lb, &ended));
+    finish();
+}
+
+static void test_behind_a_large_frame(void **state)
+{
+    static const size_t large = 32 << 20; /* more than the kernel takes in */
+    struct http_options o = options();
+    size_t total = 0;
+    int fd;
+
+    (void)state;
+    begin(&o);
+    fd = open_ws();
+    assert_int_equal(send_len(large), WS_SEND_OK);
+    lb_turn(&lb, 50);
+    assert_true(ws_conn_queued_bytes(ws) > 100000);
+    assert_int_equal(fill_up(), 9); /* as many as the limit takes by itself */
+    assert_int_equal(send_len(large), WS_SEND_FULL);
+    while (total < large + 10 + (size_t)9 * 10004) {
+        got.len = 0;
+        lb_turn(&lb, 0);
+        lb_poll(fd, &got);
+        assert_false(got.eof);
+        total += got.len;
+    }
+    assert_int_equal(ws_conn_queued_bytes(ws), 0);
+    fill_up(); /* and then as ever */
+    assert_true(ws_conn_queued_bytes(ws) <= 100000);
     close(fd);
     assert_true(lb_wait_flag(&lb, &ended));
     finish();
@@ -722,13 +757,21 @@ static void test_counted_by_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),           cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_early_frames),        cmocka_unit_test(test_send_order),
-        cmocka_unit_test(test_callbacks_that_act),  cmocka_unit_test(test_closing),
-        cmocka_unit_test(test_slow_reader),         cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_slow_is_not_stalled), cmocka_unit_test(test_ping_flood),
-        cmocka_unit_test(test_close_frame_is_last), cmocka_unit_test(test_queued_before_close),
-        cmocka_unit_test(test_server_closes),       cmocka_unit_test(test_connect_disconnect),
+        cmocka_unit_test(test_handshake),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_early_frames),
+        cmocka_unit_test(test_send_order),
+        cmocka_unit_test(test_callbacks_that_act),
+        cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_behind_a_large_frame),
+        cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_slow_is_not_stalled),
+        cmocka_unit_test(test_ping_flood),
+        cmocka_unit_test(test_close_frame_is_last),
+        cmocka_unit_test(test_queued_before_close),
+        cmocka_unit_test(test_server_closes),
+        cmocka_unit_test(test_connect_disconnect),
         cmocka_unit_test(test_counted_by_address),
     };
 
