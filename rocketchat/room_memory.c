@@ -98,7 +98,8 @@ static enum room_sight sight_in_room(const struct room_memory *m, const struct r
                        room_is_old(created, OVERLAP_MS, room_began(r))
                    ? ROOM_SIGHT_REPEAT
                    : ROOM_SIGHT_FIRST;
-    if (counted ? !room_is_old(created, 0, mark) : !room_is_behind(m, created, mark))
+    if (counted ? !room_is_old(created, 0, mark)
+                : !room_is_behind(m, created, mark) && !room_is_before(r, created))
         return ROOM_SIGHT_FIRST;
     if (msg->updated_ms <= mark)
         return ROOM_SIGHT_REPEAT;
@@ -152,22 +153,20 @@ static void room_deleted(struct room_memory *m, struct slice rid)
         r->seen = 0; /* the subscription's own removal is still to come, and needs the room's id */
 }
 
-/* The counter moved by what was shown, or was seen before it counted: by all of that if some time
- * has passed since, and by any number of those deleted. */
+/* The counter moved by what was shown, or by some of what was seen before it counted. That takes it
+ * no time worth mentioning: some of it left, or all of it at once, hides what was undone. */
 static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
 {
     const int64_t more = room->msgs - r->msgs - news;
-    const int64_t least = room_is_old(r->told_ms, BURST_MS, room->updated_ms) ? r->ahead : 0;
-    const bool fits = more >= least - r->gone && more <= r->ahead;
+    const bool settled = r->ahead > 0 && room_is_old(r->told_ms, COUNTED_MS, room->updated_ms);
+    const bool fits = !settled && more >= -r->gone && more <= r->ahead;
 
-    if (!fits || more == 0 || least > 0) {
-        r->gone = fits && least > more ? (unsigned)(r->gone - (least - more)) & ROOM_LATE_MAX : 0;
-        r->ahead = 0; /* whatever was counted late stands in it by now, or is asked for */
-    } else if (more > 0) {
+    if (!fits || more == 0)
+        r->ahead = r->gone = 0; /* whatever was counted late stands in it by now, or is asked for */
+    else if (more > 0)
         r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
-    } else {
+    else
         r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
-    }
     return fits;
 }
 
@@ -215,6 +214,8 @@ static void judge(struct room_memory *m, struct room *r, const struct rc_room *r
     bool near;
 
     hint->late = is_late(r, room);
+    if (room_awaits_subscription(m, r))
+        return;
     if (!r->seen) { /* joined just now: its first messages may have gone by */
         hint->missed = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
     } else if (counted && hides_something(r, room, sight)) {
@@ -264,6 +265,8 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
         } else {
             sight = r != NULL && r->seen ? sight_in_room(m, r, room)
                                          : sight_in_new_room(m, r, action, room);
+            if (r != NULL && room_awaits_subscription(m, r))
+                sight = ROOM_SIGHT_REPEAT;
             forgotten = sight == ROOM_SIGHT_FIRST && may_be_forgotten(m, r, created);
             if (forgotten)
                 sight = ROOM_SIGHT_REPEAT;
@@ -293,8 +296,8 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     int64_t created = rc_message_created_ms(msg), mark;
     enum room_sight sight;
     struct room *r;
+    bool old, guessed_old = false;
     uint64_t id;
-    bool old;
 
     if (msg->id.len == 0)
         return ROOM_SIGHT_NONE;
@@ -310,8 +313,10 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
         if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
+        guessed_old =
+            sight == ROOM_SIGHT_LATER && r != NULL && r->seen && room_awaits_subscription(m, r);
     }
-    if (sight != ROOM_SIGHT_REPEAT)
+    if (sight != ROOM_SIGHT_REPEAT && !guessed_old)
         room_memory_remember(m, id, msg->updated_ms);
     if (r != NULL) {
         room_note_told(r, msg, sight);
