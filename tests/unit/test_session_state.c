@@ -152,7 +152,7 @@ static void test_a_fresh_page_is_not_sent_what_it_has_loaded(void **state)
     restart();
     rest_clock_ahead_ms = 0;
     come(1, FIREFOX);
-    assert_true(w.start.fresh_ms != 0 && w.start.fresh_ms == session_now_ms(w.table));
+    assert_true(w.start.fresh_ms != 0);
     go_live_again("[" ROOM("3", FUTURE, MESSAGE("m9", FUTURE)) "]");
     answer_repair(M2 "," MESSAGE("m9", FUTURE));
     assert_true(was_pushed(
