@@ -370,7 +370,9 @@ void http_conn_eof(struct http_conn *c)
     /* An answer that is on its way is finished; nobody waits for one that has not begun. */
     if (c->state == CONN_WRITING || (c->state == CONN_STREAMING && http_stream_eof(c)))
         c->eof = true;
-    else
+    else if (c->state < CONN_WAITING)
+        http_turn_end(c->sock);
+    else /* the handler hears of it at once */
         http_sock_close(c->sock);
 }
 

@@ -35,7 +35,9 @@ enum {
      * many from its end to its closed socket. */
     HTTP_TURN_ACCEPTS = 4,
     HTTP_TURN_REQUESTS = 4,
-    HTTP_TURN_ENDS = 4,
+    /* A WebSocket takes two: its own, and that of the socket that lingers. Fewer, and a crowd that
+     * goes as fast as it may come would pile up. */
+    HTTP_TURN_ENDS = 2 * HTTP_TURN_REQUESTS,
 };
 
 /* In a line, or its head: a circle, so that leaving takes no search. next NULL: in no line. */

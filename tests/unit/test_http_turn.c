@@ -349,6 +349,28 @@ static void test_close_before_the_ends(void **state)
     close_all(fds, CROWD);
 }
 
+/* Connections without a request, or with half of one. */
+static void test_idle_ones_leave_together(void **state)
+{
+    int fds[CROWD];
+
+    (void)state;
+    begin();
+    crowd_connects(fds, CROWD);
+    for (int i = 0; i < CROWD; i += 2)
+        lb_send(fds[i], "GET / HT");
+    turn();
+    close_all(fds, CROWD);
+    while (http_server_connections(lb.server) > 0) {
+        const size_t before = http_server_connections(lb.server);
+
+        turn();
+        assert_in_range(before - http_server_connections(lb.server), 0, HTTP_TURN_ENDS);
+    }
+    assert_int_equal(requests, 0);
+    lb_stop(&lb);
+}
+
 /* What a slow reader was sent before it closed reaches it, though a write is under way when its
  * turn comes. */
 static void test_slow_reader_in_the_crowd(void **state)
@@ -398,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_lost_together),
         cmocka_unit_test(test_leaving_alone),
         cmocka_unit_test(test_close_before_the_ends),
+        cmocka_unit_test(test_idle_ones_leave_together),
         cmocka_unit_test(test_slow_reader_in_the_crowd),
     };
 
