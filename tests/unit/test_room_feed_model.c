@@ -85,9 +85,13 @@ static void on_deleted_event(const struct feed_task *t)
         session.memory, t->message.rid, t->message.id, RC_NO_DATE, RC_NO_DATE);
 }
 
+/* A room that is joined is hooked at once. */
 static bool is_hooked(unsigned room)
 {
-    return session.live && feed.now_ms >= session.hooked_ms && feed.rooms[room].member;
+    const struct feed_room *r = &feed.rooms[room];
+
+    return session.live && r->member &&
+           (feed.now_ms >= session.hooked_ms || r->joined_ms >= session.link_ms);
 }
 
 /* Two states of a room of one date come in their order, late or not: which is the younger one
