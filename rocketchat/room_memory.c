@@ -273,6 +273,8 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
             guessed_old = sight == ROOM_SIGHT_REPEAT ||
                           (sight == ROOM_SIGHT_LATER && may_be_news(r, created));
         }
+        if (guessed_old && r != NULL && is_late(r, room))
+            sight = ROOM_SIGHT_REPEAT; /* not the last one, of which that would be noted */
         if (r != NULL && room_is_between(r, created))
             sight = ROOM_SIGHT_REPEAT;
         if (sight != ROOM_SIGHT_REPEAT && !guessed_old)
@@ -296,8 +298,8 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     int64_t created = rc_message_created_ms(msg), mark;
     enum room_sight sight;
     struct room *r;
-    bool old, guessed_old = false;
     uint64_t id;
+    bool old;
 
     if (msg->id.len == 0)
         return ROOM_SIGHT_NONE;
@@ -313,10 +315,10 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
         if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
-        guessed_old =
-            sight == ROOM_SIGHT_LATER && r != NULL && r->seen && room_awaits_subscription(m, r);
+        if (sight == ROOM_SIGHT_LATER && r != NULL && r->seen && room_awaits_subscription(m, r))
+            sight = ROOM_SIGHT_REPEAT; /* an answer will tell what it is */
     }
-    if (sight != ROOM_SIGHT_REPEAT && !guessed_old)
+    if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);
     if (r != NULL) {
         room_note_told(r, msg, sight);

@@ -1088,6 +1088,8 @@ static void test_later_version_of_one_that_may_be_news(void **state)
     fill_with(10, 10, "a", 10);
     assert_true(lacking(12, 21, "c", 21));
     assert_int_equal(changed("r", 11, 21.5, "b", 20, 20), ROOM_SIGHT_REPEAT); /* c is gone */
+    for (int i = 0; i < 2; i++) /* late, and once more */
+        assert_int_equal(changed("r", 11, 21.4, "b", 20, 21.4), ROOM_SIGHT_REPEAT);
     assert_int_equal(changed("r", 11, 22, "b", 20, 22), ROOM_SIGHT_LATER);
     edited.edited = true;
     assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_FIRST);
