@@ -293,6 +293,17 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     return sight;
 }
 
+/* A message on the room's own stream, of which only an answer can say what it is: nothing is known
+ * yet of the user's time; or the room is asked for from further back than what was told and may
+ * have been forgotten. */
+static bool is_for_an_answer(const struct room_memory *m, const struct room *r, int64_t created_ms,
+                             enum room_sight sight)
+{
+    if (sight == ROOM_SIGHT_LATER)
+        return r->seen && room_awaits_subscription(m, r);
+    return room_whole_until(r) < r->mark_ms && may_be_forgotten(m, r, created_ms);
+}
+
 enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_message *msg)
 {
     int64_t created = rc_message_created_ms(msg), mark;
@@ -315,8 +326,8 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
         if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
-        if (sight == ROOM_SIGHT_LATER && r != NULL && r->seen && room_awaits_subscription(m, r))
-            sight = ROOM_SIGHT_REPEAT; /* an answer will tell what it is */
+        if (r != NULL && is_for_an_answer(m, r, created, sight))
+            sight = ROOM_SIGHT_REPEAT;
     }
     if (sight != ROOM_SIGHT_REPEAT)
         room_memory_remember(m, id, msg->updated_ms);

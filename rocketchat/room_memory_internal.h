@@ -156,6 +156,8 @@ static inline int64_t room_horizon(const struct room *r)
 static inline void room_lack(struct room *r)
 {
     r->by_gap = 0;
+    if (r->lacking_ms == RC_NO_DATE && !r->seen)
+        r->lacking_ms = r->since_ms; /* joined just now, whatever its own stream has brought */
     if (r->lacking_ms == RC_NO_DATE && r->mark_ms == RC_NO_DATE)
         r->lacking_ms = r->changed_ms;
     if (r->lacking_ms == RC_NO_DATE)

@@ -32,7 +32,7 @@ enum {
     SLOW_MS = 2500,
     /* The first list, or the first event before it, tells which messages were there before only so
      * exactly: clocks differ, and so it is with what is asked for then. */
-    BEFORE_MS = 10 * 1000,
+    BEFORE_MS = 10 * 1000 + 100,
 };
 
 /* Of a room's event: its room is read so late, it comes so late, and once more so much later. */

@@ -1123,6 +1123,39 @@ static void test_touched_behind_a_gap(void **state)
     assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_FIRST);
 }
 
+/* The stream was quicker than the room's first event or list. */
+static void test_joined_room_with_a_stream(void **state)
+{
+    const struct rc_subscription sub = {
+        .id = SLICE_LIT("s"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+
+    (void)state;
+    assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_int_equal(stream("r", "a", 5, 20), ROOM_SIGHT_LATER);
+    assert_true(lacking(7, 20, "b", 11));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) == T(10) - 5000);
+}
+
+/* Asked for from further back than what was told and forgotten: the stream does not tell it again.
+ */
+static void test_stream_behind_a_late_event(void **state)
+{
+    struct rc_message edited = message("r", "b", 20, 30);
+
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    assert_false(lacking(11, 20, "b", 20));
+    assert_false(lacking(12, 25, "c", 25));
+    forget_all(26);
+    assert_true(lacking(12, 15, "a", 10));
+    edited.edited = true;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(room_memory_see_message(m, &edited), ROOM_SIGHT_REPEAT);
+    room_memory_pin(m, true);
+    assert_int_equal(room_memory_see_repaired(m, &edited, T(14) - 5000), ROOM_SIGHT_REPEAT);
+    assert_int_equal(room_memory_take_doubtful(m), 1);
+}
+
 /* In no list, and before its subscription's event, a room waits for that: only it says which
  * messages are from the user's time. */
 static void test_room_awaits_its_subscription(void **state)
@@ -1267,6 +1300,8 @@ int main(void)
         TEST(test_list_older_than_an_event),
         TEST(test_later_version_of_one_that_may_be_news),
         TEST(test_touched_behind_a_gap),
+        TEST(test_joined_room_with_a_stream),
+        TEST(test_stream_behind_a_late_event),
         TEST(test_room_awaits_its_subscription),
         TEST(test_last_of_an_answer_that_is_gone),
         TEST(test_removed_by_the_stream),
