@@ -98,7 +98,8 @@ static enum room_sight sight_in_room(const struct room_memory *m, const struct r
                        room_is_old(created, OVERLAP_MS, room_began(r))
                    ? ROOM_SIGHT_REPEAT
                    : ROOM_SIGHT_FIRST;
-    if (counted ? !room_is_old(created, 0, mark) : !room_is_behind(m, created, mark))
+    if (counted ? !room_is_old(created, 0, mark)
+                : !room_is_behind(m, created, mark) && !room_is_before(r, created))
         return ROOM_SIGHT_FIRST;
     if (msg->updated_ms <= mark)
         return ROOM_SIGHT_REPEAT;
@@ -117,7 +118,7 @@ static bool may_be_forgotten(const struct room_memory *m, const struct room *r, 
 /* An answer will tell: it has not come, or it is not asked for yet. */
 static bool may_be_news(const struct room *r, int64_t created_ms)
 {
-    return r != NULL && !room_is_old(created_ms, OVERLAP_MS, r->mark_ms);
+    return r != NULL && !room_is_old(created_ms, OVERLAP_MS, room_whole_until(r));
 }
 
 /* r is as Rocket.Chat shows it. */
@@ -152,21 +153,21 @@ static void room_deleted(struct room_memory *m, struct slice rid)
         r->seen = 0; /* the subscription's own removal is still to come, and needs the room's id */
 }
 
-/* The counter moved by what was shown, or was seen before it counted. */
+/* The counter moved by what was shown, or by some of what was seen before it counted. That takes it
+ * no time worth mentioning: some of it left, or all of it at once, hides what was undone. */
 static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
 {
-    int64_t more = room->msgs - r->msgs - news;
+    const int64_t more = room->msgs - r->msgs - news;
+    const bool settled = r->ahead > 0 && room_is_old(r->told_ms, COUNTED_MS, room->updated_ms);
+    const bool fits = !settled && more >= -r->gone && more <= r->ahead;
 
-    if (more > 0 && more <= r->ahead) {
-        r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
-        more = 0;
-    } else if (more < 0 && -more <= r->gone) {
-        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
-        more = 0;
-    } else {
+    if (!fits || more == 0)
         r->ahead = r->gone = 0; /* whatever was counted late stands in it by now, or is asked for */
-    }
-    return more == 0;
+    else if (more > 0)
+        r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
+    else
+        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
+    return fits;
 }
 
 /* Of a new message that is shown: while others are lacking it may be one of them, counted before;
@@ -213,6 +214,8 @@ static void judge(struct room_memory *m, struct room *r, const struct rc_room *r
     bool near;
 
     hint->late = is_late(r, room);
+    if (room_awaits_subscription(m, r))
+        return;
     if (!r->seen) { /* joined just now: its first messages may have gone by */
         hint->missed = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
     } else if (counted && hides_something(r, room, sight)) {
@@ -262,6 +265,8 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
         } else {
             sight = r != NULL && r->seen ? sight_in_room(m, r, room)
                                          : sight_in_new_room(m, r, action, room);
+            if (r != NULL && room_awaits_subscription(m, r))
+                sight = ROOM_SIGHT_REPEAT;
             forgotten = sight == ROOM_SIGHT_FIRST && may_be_forgotten(m, r, created);
             if (forgotten)
                 sight = ROOM_SIGHT_REPEAT;
@@ -291,14 +296,14 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
     int64_t created = rc_message_created_ms(msg), mark;
     enum room_sight sight;
     struct room *r;
+    bool old, guessed_old = false;
     uint64_t id;
-    bool old;
 
     if (msg->id.len == 0)
         return ROOM_SIGHT_NONE;
     id = room_memory_hash(msg->id);
     r = room_memory_room(m, msg->rid);
-    mark = r != NULL && r->mark_ms != RC_NO_DATE ? r->mark_ms : m->floor_ms;
+    mark = r != NULL && r->mark_ms != RC_NO_DATE ? room_whole_until(r) : m->floor_ms;
     if (!room_memory_sight_of_known(m, r != NULL && r->unsure ? NULL : r, id, msg->updated_ms,
                                     &sight)) {
         old = room_is_behind(m, created, mark);
@@ -308,8 +313,10 @@ enum room_sight room_memory_see_message(struct room_memory *m, const struct rc_m
         sight = old ? ROOM_SIGHT_LATER : ROOM_SIGHT_FIRST;
         if (r != NULL && (room_is_before(r, created) || room_is_between(r, created)))
             sight = ROOM_SIGHT_LATER;
+        guessed_old =
+            sight == ROOM_SIGHT_LATER && r != NULL && r->seen && room_awaits_subscription(m, r);
     }
-    if (sight != ROOM_SIGHT_REPEAT)
+    if (sight != ROOM_SIGHT_REPEAT && !guessed_old)
         room_memory_remember(m, id, msg->updated_ms);
     if (r != NULL) {
         room_note_told(r, msg, sight);

@@ -14,9 +14,12 @@
  * - nothing is known of the room yet, and the message is older than the change that shows it: it
  * was there before us. On a room's own stream an unknown message from clearly before the mark is an
  * old one that was edited: a later version.
+ * What is taken for old in an event, and may be news, an answer still tells. A room in no list is
+ * one that the user has just joined: the subscription's event is waited for, which says when.
  *
  * Lists (subscriptions/get, rooms/get) fill in what is not known, in silence, and move nothing that
- * is: what was missed in a gap still looks new when it shows.
+ * is: what was missed in a gap still looks new when it shows. The first one of a room, though
+ * events came before it, says what was there before us.
  *
  * The counter tells what was not shown: when it moved by anything but the messages that were, or an
  * event only repeats the one before, the room is *lacking* (design section 5): its feed is complete

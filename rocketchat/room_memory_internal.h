@@ -16,6 +16,8 @@ enum {
     BACKDATED_MS = 60 * 1000,
     /* Changes of a room this near to each other are a burst. */
     BURST_MS = 1000,
+    /* So long after a message its room's counter has it in it, if it is ever to be read so. */
+    COUNTED_MS = 250,
     /* Kept while answers are under way, however few are remembered otherwise. */
     PINNED_MESSAGES = 4096,
 };
@@ -55,6 +57,13 @@ bool room_memory_sight_of_known(const struct room_memory *m, const struct room *
 struct room *room_memory_learn(struct room_memory *m, const struct rc_subscription *sub);
 bool room_memory_is_full_for(const struct room_memory *m, struct slice rid);
 void room_memory_take_over(struct room *r, const struct rc_room *room);
+/* In no list, and of no subscription that is known: the user has joined just now, and the event of
+ * the subscription will say when. (Where rooms were forgotten it may be one of those.) */
+static inline bool room_awaits_subscription(const struct room_memory *m, const struct room *r)
+{
+    return (r == NULL || (r->since_ms == RC_NO_DATE && r->sub_len == 0 && !r->told)) &&
+           m->forgotten_rooms == 0 && room_memory_is_listed(m);
+}
 /* A list shows the room for the first time: what stands in it by then is not told. */
 void room_memory_begin_behind(struct room_memory *m, struct room *r, const struct rc_room *listed);
 /* json's list, looked through before anything is taken from it: one that breaks off is none. */
@@ -117,6 +126,12 @@ static inline void room_end_absence(struct room *r)
         return;
     r->since_ms = r->again_ms;
     r->left_ms = r->again_ms = RC_NO_DATE;
+}
+
+/* Up to where what was told of the room is whole. RC_NO_DATE: not known. */
+static inline int64_t room_whole_until(const struct room *r)
+{
+    return r->lacking_ms != RC_NO_DATE && r->lacking_ms < r->mark_ms ? r->lacking_ms : r->mark_ms;
 }
 
 /* When the user's time began, or the first change that was shown: what was written before was there

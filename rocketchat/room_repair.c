@@ -58,6 +58,8 @@ void room_memory_repaired(struct room_memory *m, struct slice rid, int64_t cover
         return;
     r->lacking_ms = RC_NO_DATE;
     r->whole = r->changed_ms <= covers_ms;
+    if (r->whole && r->told_ms <= r->changed_ms)
+        r->ahead = r->gone = 0; /* the counter as it was shown then has all that was told */
     room_end_absence(r);
 }
 
@@ -207,6 +209,8 @@ static void check_room(struct room_memory *m, struct json_reader *list, void *ar
     if (room.id.len == 0)
         return;
     r = room_table_find(&m->rooms, room.id);
+    if (room_awaits_subscription(m, r))
+        return;
     if (r == NULL || (!r->seen && r->since_ms == RC_NO_DATE)) {
         if (!room_memory_is_full_for(m, room.id) && (r = room_memory_room(m, room.id)) != NULL) {
             room_memory_begin_behind(m, r, &room);

@@ -282,6 +282,11 @@ bool ws_conn_has_ended(const struct ws_conn *ws)
     return ws->state >= WS_ENDED;
 }
 
+bool ws_conn_is_lost(const struct ws_conn *ws)
+{
+    return ws_conn_has_ended(ws) && ws->how != WS_END_CLEAN;
+}
+
 bool ws_conn_has_room(const struct ws_conn *ws, size_t len)
 {
     const size_t limit = ws->sock->server->options.ws_queue_bytes;

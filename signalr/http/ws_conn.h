@@ -62,6 +62,7 @@ bool ws_conn_abandon(struct ws_conn *ws) __attribute__((warn_unused_result));
 
 /* The peer has ended it, and on_end is on its way: a crowd that leaves at once is told in turns. */
 bool ws_conn_has_ended(const struct ws_conn *ws);
+bool ws_conn_is_lost(const struct ws_conn *ws); /* ... and not by a close frame */
 
 size_t ws_conn_queued_bytes(const struct ws_conn *ws);
 /* Bytes queued since the 101 answer, that answer included; modulo 2^32. */

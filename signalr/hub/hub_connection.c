@@ -448,7 +448,7 @@ uint64_t hub_connection_serial(const struct hub_connection *c)
 
 bool hub_connection_is_open(const struct hub_connection *c)
 {
-    return c->state == CONN_OPEN;
+    return c->state == CONN_OPEN && !ws_conn_has_ended(c->ws);
 }
 
 struct slice hub_connection_user_key(const struct hub_connection *c)

@@ -117,6 +117,8 @@ bool hub_connection_in_doubt(const struct hub_connection *c, bool acks_are_the_c
     hub_connection_receipt_now(c, out);
     if (c->state == CONN_CLOSING)
         return hub_connection_may_return(c, acks_are_the_clients);
+    if (c->ws != NULL && ws_conn_is_lost(c->ws)) /* its client may be back before its end is told */
+        return true;
     if (!acks_are_the_clients) /* what it was sent since it last lived for certain */
         return out->alive < out->last || (out->torn && out->alive == out->first);
     return c->doubt != NULL || !hub_receipt_is_complete(out);

@@ -48,6 +48,7 @@ struct feed_task {
     uint64_t order; /* of those of one millisecond */
     void (*fn)(const struct feed_task *task);
     unsigned room, link, late_ms, again_ms;
+    bool joined; /* a room's first event */
     uint64_t number;
     int64_t since_ms;
     struct feed_answer *answer;

@@ -6,7 +6,20 @@
 
 #include "room_feed_clock.h"
 
-enum op { SEND, REPLY, REPLY_SHOWN, EDIT, REACT, REMOVE, TOPIC, DATE_BACK, CUT, OTHERS_ASK, OPS };
+enum op {
+    SEND,
+    REPLY,
+    REPLY_SHOWN,
+    EDIT,
+    REACT,
+    REMOVE,
+    TOPIC,
+    DATE_BACK,
+    JOIN,
+    CUT,
+    OTHERS_ASK,
+    OPS
+};
 
 enum {
     STEPS = 48,
@@ -38,7 +51,8 @@ struct history {
     uint64_t seed;
     unsigned rooms, before, remembered;
     unsigned pause_ms; /* between what was there before and the session */
-    bool ties, shows_deleted, keeps_history;
+    bool ties, shows_deleted, keeps_history, stores_no_last;
+    bool joins[FEED_ROOMS];  /* the user is not in it at first */
     bool opened[FEED_ROOMS]; /* its own streams are followed */
     bool ends_plainly;       /* a last message comes in peace */
     unsigned slow_ms, slow_percent, failing_percent;
@@ -63,6 +77,8 @@ static enum op draw_op(struct feed_chance *c, const struct history *h)
 
     if (feed_hits(c, h->cut_percent))
         return CUT;
+    if ((h->joins[0] || h->joins[1] || h->joins[2]) && feed_hits(c, 15))
+        return JOIN;
     if (feed_hits(c, h->others_percent))
         return OTHERS_ASK;
     return ops[feed_below(c, sizeof ops / sizeof ops[0])];
@@ -98,6 +114,7 @@ static void draw_step(struct feed_chance *c, const struct history *h, struct ste
 static void leave_out_what_counts_in_vain(struct history *h)
 {
     h->keeps_history = false;
+    memset(h->joins, 0, sizeof h->joins); /* a room just joined is asked for in any case */
     h->pause_ms = BEFORE_MS;
     for (unsigned i = 0; i < h->nsteps; i++)
         if (h->steps[i].op == DATE_BACK && h->opened[h->steps[i].room])
@@ -115,13 +132,16 @@ static void draw_history(struct history *h, uint64_t seed, unsigned nsteps, enum
     h->before = feed_below(&c, BEFORE + 1);
     h->remembered = feed_hits(&c, 70)   ? 64
                     : feed_hits(&c, 50) ? FEED_MESSAGES
-                                        : 3 + feed_below(&c, 8);
+                                        : 8 + feed_below(&c, 8);
     h->ties = feed_hits(&c, 20);
     h->shows_deleted = feed_hits(&c, 10);
     h->keeps_history = feed_hits(&c, 10);
+    h->stores_no_last = feed_hits(&c, 5);
     h->ends_plainly = feed_hits(&c, 50);
-    for (unsigned i = 0; i < FEED_ROOMS; i++)
+    for (unsigned i = 0; i < FEED_ROOMS; i++) {
         h->opened[i] = feed_hits(&c, 20);
+        h->joins[i] = feed_hits(&c, 15);
+    }
     if (peace == ANY_FAULTS) {
         h->faulty_percent = feed_hits(&c, 80) ? 10 + feed_below(&c, 60) : 0;
         h->read_ms = feed_hits(&c, 70) ? READ_MS : 0;

@@ -45,6 +45,10 @@ struct feed_room {
     char rid[12];
     int64_t msgs, updated_ms;
     struct feed_message *last;
+    char sub[12];       /* the user's subscription */
+    bool member;        /* the user is in it ... */
+    int64_t joined_ms;  /* ... since then; RC_NO_DATE: from before */
+    unsigned joined_at; /* messages there were by then */
 };
 
 static struct feed {
@@ -55,6 +59,7 @@ static struct feed {
     /* Of the server: several changes may share a millisecond; deletions leave a message of type
      * "rm"; or leave it hidden. */
     bool ties, shows_deleted, keeps_history;
+    bool stores_no_last; /* rooms show no last message */
 } feed;
 
 static void feed_room_changed(unsigned room);
@@ -93,7 +98,7 @@ static struct rc_room feed_shown(unsigned room)
     const struct feed_room *r = &feed.rooms[room];
     struct rc_room shown = {.id = slice_of(r->rid), .msgs = r->msgs, .updated_ms = r->updated_ms};
 
-    if (r->last != NULL)
+    if (r->last != NULL && !feed.stores_no_last)
         shown.last_message = feed_document(r->last);
     return shown;
 }
@@ -115,8 +120,9 @@ static void feed_begin(unsigned rooms)
     feed.nmessages = 0;
     feed.stamped_ms = 0;
     for (unsigned i = 0; i < rooms; i++) {
-        feed.rooms[i] = (struct feed_room){.msgs = 0};
+        feed.rooms[i] = (struct feed_room){.member = true, .joined_ms = RC_NO_DATE};
         snprintf(feed.rooms[i].rid, sizeof feed.rooms[i].rid, "r%u", i);
+        snprintf(feed.rooms[i].sub, sizeof feed.rooms[i].sub, "s%u", i);
     }
 }
 
@@ -138,7 +144,7 @@ static void feed_touch(struct feed_message *m)
 static void feed_change(struct feed_message *m)
 {
     feed_touch(m);
-    if (feed.rooms[m->room].last == m)
+    if (feed.rooms[m->room].last == m && !feed.stores_no_last)
         feed_update_room(m->room);
 }
 
@@ -196,6 +202,21 @@ static void feed_change_topic(unsigned room)
     feed_post(room, "room_changed_topic", NULL, false, 0);
 }
 
+/* The user joins; what says so is dated the same. */
+static void feed_join(unsigned room)
+{
+    struct feed_room *r = &feed.rooms[room];
+
+    r->member = true;
+    r->joined_ms = feed_stamp();
+    r->joined_at = feed.nmessages;
+}
+
+static void feed_say_joined(unsigned room)
+{
+    feed_post(room, "uj", NULL, false, feed.ties ? 0 : 1);
+}
+
 /* Messages.getLastVisibleUserMessageSentByRoomId */
 static struct feed_message *feed_last_visible(unsigned room)
 {
@@ -231,25 +252,36 @@ static void feed_remove(struct feed_message *m)
     feed_update_room(m->room);
 }
 
-/* The answer of rooms/get. */
-static void feed_list(struct byte_buf *json)
+/* A line of subscriptions/get or rooms/get. */
+static void feed_list_room(struct byte_buf *json, const struct feed_room *r, bool subscriptions)
+{
+    const struct feed_message *m = feed.stores_no_last ? NULL : r->last;
+
+    if (json->len > 1)
+        byte_buf_putc(json, ',');
+    byte_buf_printf(json, "{\"_id\":\"%s\"", subscriptions ? r->sub : r->rid);
+    if (subscriptions) {
+        byte_buf_printf(json, ",\"rid\":\"%s\",\"ts\":{\"$date\":%" PRId64 "}}", r->rid,
+                        r->joined_ms == RC_NO_DATE ? 1 : r->joined_ms);
+        return;
+    }
+    byte_buf_printf(json, ",\"msgs\":%" PRId64 ",\"_updatedAt\":{\"$date\":%" PRId64 "}", r->msgs,
+                    r->updated_ms);
+    if (m != NULL)
+        byte_buf_printf(json,
+                        ",\"lastMessage\":{\"_id\":\"%s\",\"rid\":\"%s\",\"ts\":{\"$date\":%" PRId64
+                        "},\"_updatedAt\":{\"$date\":%" PRId64 "}}",
+                        m->id, r->rid, m->ts_ms, m->updated_ms);
+    byte_buf_putc(json, '}');
+}
+
+/* The answer of subscriptions/get or rooms/get. */
+static void feed_list(struct byte_buf *json, bool subscriptions)
 {
     byte_buf_putc(json, '[');
-    for (unsigned i = 0; i < feed.nrooms; i++) {
-        const struct feed_room *r = &feed.rooms[i];
-        const struct feed_message *m = r->last;
-
-        byte_buf_printf(
-            json, "%s{\"_id\":\"%s\",\"msgs\":%" PRId64 ",\"_updatedAt\":{\"$date\":%" PRId64 "}",
-            i > 0 ? "," : "", r->rid, r->msgs, r->updated_ms);
-        if (m != NULL)
-            byte_buf_printf(
-                json,
-                ",\"lastMessage\":{\"_id\":\"%s\",\"rid\":\"%s\",\"ts\":{\"$date\":%" PRId64
-                "},\"_updatedAt\":{\"$date\":%" PRId64 "}}",
-                m->id, r->rid, m->ts_ms, m->updated_ms);
-        byte_buf_putc(json, '}');
-    }
+    for (unsigned i = 0; i < feed.nrooms; i++)
+        if (feed.rooms[i].member)
+            feed_list_room(json, &feed.rooms[i], subscriptions);
     byte_buf_putc(json, ']');
     assert(!byte_buf_failed(json));
 }

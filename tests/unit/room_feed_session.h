@@ -42,6 +42,7 @@ static struct feed_session {
     struct repair_desk *desk;
     int64_t desk_due_ms; /* 0: not */
     struct feed_repair repairs[FEED_ROOMS];
+    bool knows[FEED_ROOMS]; /* that the user has joined it */
     unsigned nrepairs;
     uint64_t tickets;
     struct feed_answer *answers; /* all of this run */
@@ -366,42 +367,99 @@ static void answered(const struct feed_task *t)
 
 /* ---- lists and gaps ---- */
 
+enum { LIST_OF_SUBSCRIPTIONS, LIST_OF_ROOMS };
+
 static void list_comes(const struct feed_task *t);
 
 static void list_is_made(const struct feed_task *t)
 {
-    struct feed_task coming = {.fn = list_comes, .link = t->link};
+    struct feed_task coming = *t;
     struct byte_buf json = {0};
 
-    feed_list(&json);
+    feed_list(&json, t->number == LIST_OF_SUBSCRIPTIONS);
+    coming.fn = list_comes;
     coming.shown.raw = byte_buf_slice(&json);
     coming.since_ms = feed.now_ms;
-    feed_after(travel_ms(), coming); /* which frees it */
+    /* Which frees it. That of subscriptions comes in order with their events. */
+    feed_after(t->number == LIST_OF_SUBSCRIPTIONS ? 1 : travel_ms(), coming);
 }
 
-static void lists_ask(void)
+static void list_ask(uint64_t which)
 {
-    feed_after(travel_ms(), (struct feed_task){.fn = list_is_made, .link = session.link});
+    feed_after(travel_ms(),
+               (struct feed_task){.fn = list_is_made, .link = session.link, .number = which});
 }
 
 static void look_again(const struct feed_task *t)
 {
     if (session.live && t->link == session.link)
-        lists_ask();
+        list_ask(LIST_OF_ROOMS);
+}
+
+static void repair_gap(struct feed_repair *r)
+{
+    const int64_t changed_ms = room_memory_changed_ms(session.memory, rid_of(r));
+
+    if (!r->on)
+        repair_begin(r);
+    if (changed_ms > r->missed_ms)
+        r->missed_ms = changed_ms;
+    if (r->ticket == 0 && !r->retrying)
+        repair_ask(r, BY_GAP);
 }
 
 static void on_moved(void *arg, struct slice rid, int64_t moved)
 {
-    struct feed_repair *r = &session.repairs[rid.ptr[1] - '0'];
-
     (void)arg;
     feed_trace("%.*s moved by %" PRId64, (int)rid.len, rid.ptr, moved);
-    if (!r->on)
-        repair_begin(r);
-    if (room_memory_changed_ms(session.memory, rid) > r->missed_ms)
-        r->missed_ms = room_memory_changed_ms(session.memory, rid);
-    if (r->ticket == 0 && !r->retrying)
-        repair_ask(r, BY_GAP);
+    repair_gap(&session.repairs[rid.ptr[1] - '0']);
+}
+
+static void on_joined(void *arg, const struct rc_subscription *sub)
+{
+    (void)arg;
+    feed_trace("%.*s was joined", (int)sub->rid.len, sub->rid.ptr);
+    session.knows[sub->rid.ptr[1] - '0'] = true;
+}
+
+static void on_left(void *arg, struct slice sub_id, struct slice rid)
+{
+    (void)arg;
+    (void)sub_id;
+    (void)rid;
+    assert(false); /* nobody leaves */
+}
+
+static void subscriptions_come(struct slice json)
+{
+    const struct room_membership membership = {on_joined, on_left, NULL};
+
+    if (session.gap)
+        room_memory_check_subscriptions(session.memory, json, &membership);
+    else
+        room_memory_fill_subscriptions(session.memory, json);
+    list_ask(LIST_OF_ROOMS);
+}
+
+static void rooms_come(struct slice json)
+{
+    if (session.gap || session.looked_again)
+        room_memory_check_rooms(session.memory, json, on_moved, NULL);
+    else
+        room_memory_fill_rooms(session.memory, json);
+    if (session.listed_ms == 0)
+        session.listed_ms = feed.now_ms;
+    if (session.gap)
+        for (unsigned i = 0; i < feed.nrooms; i++) {
+            struct feed_repair *r = &session.repairs[i];
+
+            if (r->on && r->ticket == 0 && r->due_ms == 0)
+                repair_ask(r, BY_GAP);
+        }
+    session.gap = false;
+    if (!session.looked_again)
+        feed_after(LOOK_AGAIN_MS, (struct feed_task){.fn = look_again, .link = session.link});
+    session.looked_again = true;
 }
 
 static void list_comes(const struct feed_task *t)
@@ -409,26 +467,28 @@ static void list_comes(const struct feed_task *t)
     const struct slice json = t->shown.raw;
 
     if (session.live && t->link == session.link) {
-        feed_trace("list of %" PRId64, t->since_ms - FEED_BEGIN_MS);
-        if (session.gap || session.looked_again)
-            room_memory_check_rooms(session.memory, json, on_moved, NULL);
+        feed_trace("list of %s of %" PRId64, t->number == LIST_OF_ROOMS ? "rooms" : "subscriptions",
+                   t->since_ms - FEED_BEGIN_MS);
+        if (t->number == LIST_OF_ROOMS)
+            rooms_come(json);
         else
-            room_memory_fill_rooms(session.memory, json);
-        if (session.listed_ms == 0)
-            session.listed_ms = feed.now_ms;
-        if (session.gap)
-            for (unsigned i = 0; i < feed.nrooms; i++) {
-                struct feed_repair *r = &session.repairs[i];
-
-                if (r->on && r->ticket == 0 && r->due_ms == 0)
-                    repair_ask(r, BY_GAP);
-            }
-        session.gap = false;
-        if (!session.looked_again)
-            feed_after(LOOK_AGAIN_MS, (struct feed_task){.fn = look_again, .link = session.link});
-        session.looked_again = true;
+            subscriptions_come(json);
     }
     free((void *)(uintptr_t)json.ptr);
+}
+
+/* The event of a subscription. */
+static void session_joined(unsigned room)
+{
+    const struct feed_room *r = &feed.rooms[room];
+    const struct rc_subscription sub = {
+        .id = slice_of(r->sub), .rid = slice_of(r->rid), .ts_ms = r->joined_ms};
+
+    feed_trace("r%u event: joined", room);
+    session.knows[room] = true;
+    if (room_memory_subscription_inserted(session.memory, &sub) &&
+        room_memory_lacking_since(session.memory, sub.rid) != RC_NO_DATE)
+        repair_gap(&session.repairs[room]);
 }
 
 /* hook_ms: from ready to the first event. */
@@ -444,7 +504,7 @@ static void session_is_live(int64_t hook_ms)
         session.gap = true;
     }
     feed_trace("live");
-    lists_ask();
+    list_ask(LIST_OF_SUBSCRIPTIONS);
 }
 
 static void session_is_cut(void)

@@ -424,6 +424,30 @@ static void test_in_doubt_before_its_end(void **state)
     reset();
 }
 
+/* Its end waits for its turn, and its client may come back meanwhile: what is sent goes nowhere. */
+static void test_lost_before_its_end_is_told(void **state)
+{
+    const struct linger now_linger = {.l_onoff = 1};
+    struct hub_receipt now;
+
+    (void)state;
+    begin(60000);
+    say(2);
+    hear(2);
+    setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now_linger, sizeof now_linger);
+    close(c.fd);
+    while (!ws_conn_has_ended(w->last->ws))
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+    assert_int_equal(w->disconnected, 0);
+    assert_false(hub_connection_is_open(w->last));
+    assert_true(hub_connection_in_doubt(w->last, true, &now));
+    assert_int_equal(hub_receipt_before(&now, now.unacked, 0, length_of, NULL), 2);
+    messages[3] = hub_buf_ref(messages[2]);
+    hub_connection_send(w->last, messages[3]);
+    pump_until(w, w->disconnected == 1);
+    assert_int_equal(had(), 2);
+}
+
 int main(void)
 {
     static const uint8_t key[16] = "a fixed test key";
@@ -438,6 +462,7 @@ int main(void)
         T(test_on_its_way),
         T(test_too_old_to_be_on_its_way),
         T(test_in_doubt_before_its_end),
+        T(test_lost_before_its_end_is_told),
         T(test_timed_out_in_a_stall),
         T(test_not_timed_out_behind_a_stall),
         T(test_silent_behind_a_stall),

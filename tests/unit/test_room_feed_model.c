@@ -51,14 +51,15 @@ static void on_room_event(const struct feed_task *t)
 
     if (!is_link(t->link))
         return;
-    sight = room_memory_see_room(session.memory, RC_UPDATED, &t->shown, &hint);
-    feed_trace("r%u event: %" PRId64 " messages at %" PRId64 ", last %s of %" PRId64 ": %s%s%s%s",
-               t->room, t->shown.msgs, t->shown.updated_ms - FEED_BEGIN_MS,
-               t->shown.last_message.id.len > 0 ? t->shown.last_message.id.ptr : "-",
-               t->shown.last_message.id.len > 0 ? t->shown.last_message.updated_ms - FEED_BEGIN_MS
-                                                : 0,
-               feed_sight_name(sight), hint.lacking ? ", lacking" : "",
-               hint.missed ? ", missed" : "", hint.burst ? ", burst" : "");
+    sight = room_memory_see_room(session.memory, t->joined ? RC_INSERTED : RC_UPDATED, &t->shown,
+                                 &hint);
+    feed_trace(
+        "r%u event%s: %" PRId64 " messages at %" PRId64 ", last %s of %" PRId64 ": %s%s%s%s",
+        t->room, t->joined ? " of joining" : "", t->shown.msgs, t->shown.updated_ms - FEED_BEGIN_MS,
+        t->shown.last_message.id.len > 0 ? t->shown.last_message.id.ptr : "-",
+        t->shown.last_message.id.len > 0 ? t->shown.last_message.updated_ms - FEED_BEGIN_MS : 0,
+        feed_sight_name(sight), hint.lacking ? ", lacking" : "", hint.missed ? ", missed" : "",
+        hint.burst ? ", burst" : "");
     feed_counts.events++;
     feed_tell(&t->shown.last_message, sight);
     repair_note(&session.repairs[t->room], &t->shown, &hint);
@@ -84,9 +85,13 @@ static void on_deleted_event(const struct feed_task *t)
         session.memory, t->message.rid, t->message.id, RC_NO_DATE, RC_NO_DATE);
 }
 
-static bool is_hooked(void)
+/* A room that is joined is hooked at once. */
+static bool is_hooked(unsigned room)
 {
-    return session.live && feed.now_ms >= session.hooked_ms;
+    const struct feed_room *r = &feed.rooms[room];
+
+    return session.live && r->member &&
+           (feed.now_ms >= session.hooked_ms || r->joined_ms >= session.link_ms);
 }
 
 /* Two states of a room of one date come in their order, late or not: which is the younger one
@@ -103,12 +108,14 @@ static int64_t behind_its_like(unsigned room, int64_t updated_ms, int64_t travel
 
 static void on_room_read(const struct feed_task *t)
 {
-    struct feed_task event = {
-        .fn = on_room_event, .room = t->room, .link = session.link, .shown = feed_shown(t->room)};
+    struct feed_task event = *t;
     int64_t travel;
 
-    if (!is_hooked())
+    if (!is_hooked(t->room))
         return;
+    event.fn = on_room_event;
+    event.link = session.link;
+    event.shown = feed_shown(t->room);
     travel = behind_its_like(t->room, event.shown.updated_ms, TRAVEL_MS + t->late_ms);
     feed_after(travel, event);
     if (t->again_ms > 0)
@@ -136,7 +143,8 @@ static void stream(const struct feed_message *m, void (*fn)(const struct feed_ta
 {
     const struct fault *f = network.step != NULL ? &network.step->faults[FAULTS - 1] : NULL;
 
-    if (network.history->opened[m->room] && is_hooked())
+    if (network.history->opened[m->room] && is_hooked(m->room) &&
+        (session.knows[m->room] || !network.history->joins[m->room]))
         feed_after(
             TRAVEL_MS + (f != NULL ? f->late_ms : 0),
             (struct feed_task){
@@ -151,6 +159,37 @@ static void feed_message_changed(const struct feed_message *m)
 static void feed_message_deleted(const struct feed_message *m)
 {
     stream(m, on_deleted_event);
+}
+
+static void on_subscription_event(const struct feed_task *t)
+{
+    if (is_link(t->link))
+        session_joined(t->room);
+}
+
+/* The subscription's event, then the room's, which may overtake it; then the room says so. */
+static void join(const struct step *s)
+{
+    const struct fault *f = s->faults;
+
+    if (feed.rooms[s->room].member || session.listed_ms == 0)
+        return; /* before the lists, nothing tells a room just joined from any other */
+    feed_join(s->room);
+    if (session.live) {
+        const struct feed_task told = {
+            .fn = on_subscription_event, .room = s->room, .link = session.link};
+
+        feed_after(TRAVEL_MS + f[2].late_ms, told);
+        if (f[2].again_ms > 0)
+            feed_after(TRAVEL_MS + f[2].late_ms + f[2].again_ms - 1, told);
+        feed_after(f[1].read_ms, (struct feed_task){.fn = on_room_read,
+                                                    .room = s->room,
+                                                    .joined = true,
+                                                    .late_ms = f[1].late_ms,
+                                                    .again_ms = f[1].again_ms});
+    }
+    if (s->pick < 700)
+        feed_say_joined(s->room);
 }
 
 static void link_up(int64_t hook_ms)
@@ -202,13 +241,14 @@ static void cut(const struct step *s)
 
 static void do_step(const struct step *s)
 {
-    static const char *const names[] = {"send",   "reply", "reply shown", "edit", "react",
-                                        "remove", "topic", "date back",   "cut",  "others ask"};
+    static const char *const names[] = {"send",  "reply",  "reply shown", "edit",
+                                        "react", "remove", "topic",       "date back",
+                                        "join",  "cut",    "others ask"};
     struct feed_message *m = s->op == SEND || s->op >= TOPIC ? NULL : pick(s);
 
     if (m == NULL && s->op != SEND && s->op < TOPIC)
         return;
-    if (s->op != CUT && s->op != OTHERS_ASK)
+    if (s->op != CUT && s->op != OTHERS_ASK && (s->op != JOIN || !feed.rooms[s->room].member))
         feed_trace("r%u %s %s (read %u late %u again %u, read %u late %u again %u)", s->room,
                    names[s->op], m != NULL ? m->id : "", s->faults[0].read_ms, s->faults[0].late_ms,
                    s->faults[0].again_ms, s->faults[1].read_ms, s->faults[1].late_ms,
@@ -238,6 +278,9 @@ static void do_step(const struct step *s)
     case DATE_BACK:
         feed_post(s->room, NULL, NULL, false, FEED_BACK_MS + 1 + BACK_MS / 1000 * s->pick);
         break;
+    case JOIN:
+        join(s);
+        break;
     case CUT:
         cut(s);
         break;
@@ -256,6 +299,7 @@ enum {
     /* With a connection that has stood for so long all of a message has been heard: an event, late,
      * and a burst's end, and a query that failed. */
     SERVED_MS = 30 * 1000,
+    SLOW_CLOCK_MS = 5 * 1000,
     LOOKED_AGAIN_MS = LOOK_AGAIN_MS + 3 * SLOW_MS,
 };
 
@@ -296,7 +340,7 @@ static bool hides(int64_t written, int64_t removed)
 
         if (live <= first && first <= hooked && last <= hooked + LOOKED_AGAIN_MS)
             return true;
-        if (last - first <= READ_MS && last <= end && end <= last + READ_MS + LATE_MS)
+        if (last <= end && end <= first + READ_MS + LATE_MS)
             return true;
     }
     return false;
@@ -335,8 +379,10 @@ static bool may_be_unheard(const struct feed_message *m)
 
 static const char *judge_message(const struct feed_message *m)
 {
-    const bool demanded =
-        m->written_ms > session.listed_ms && session.resync_ms[m->room] < m->written_ms;
+    const struct feed_room *r = &feed.rooms[m->room];
+    const bool demanded = m->written_ms > session.listed_ms &&
+                          session.resync_ms[m->room] < m->written_ms && r->member &&
+                          m >= &feed.messages[r->joined_at];
 
     if (m->first > 1)
         return "told twice";
@@ -345,6 +391,10 @@ static const char *judge_message(const struct feed_message *m)
         return "told, though from before the first list";
     /* The room's own stream tells of deletions without their dates: forgotten ones may come again.
      */
+    /* An event that shows an older one may show a new one, dated by a clock that is slow. */
+    if (m->first > 0 && m < &feed.messages[r->joined_at] &&
+        m->written_ms < r->joined_ms - SLOW_CLOCK_MS)
+        return "told, though from before the user joined";
     if (m->deleted > 1 &&
         (!network.history->opened[m->room] || network.history->remembered >= FEED_MESSAGES))
         return "deletion told twice";
@@ -368,7 +418,8 @@ static struct verdict judge(void)
             return (struct verdict){what, &feed.messages[i]};
     }
     for (unsigned i = 0; i < feed.nrooms; i++)
-        if (room_memory_lacking_since(session.memory, slice_of(feed.rooms[i].rid)) != RC_NO_DATE)
+        if (feed.rooms[i].member &&
+            room_memory_lacking_since(session.memory, slice_of(feed.rooms[i].rid)) != RC_NO_DATE)
             return (struct verdict){.what = "a room that is lacking is not asked for"};
     return (struct verdict){0};
 }
@@ -423,8 +474,10 @@ static void write_before(const struct history *h)
         do_step(&steps[i]);
         feed.now_ms += steps[i].gap_ms;
     }
-    for (unsigned i = 0; i < h->rooms; i++)
+    for (unsigned i = 0; i < h->rooms; i++) {
         network.before_ms[i] = feed.rooms[i].updated_ms;
+        feed.rooms[i].member = !h->joins[i];
+    }
 }
 
 static struct verdict run(const struct history *h)
@@ -434,6 +487,7 @@ static struct verdict run(const struct history *h)
     network = (struct network){.history = h};
     feed.shows_deleted = h->shows_deleted;
     feed.keeps_history = h->keeps_history;
+    feed.stores_no_last = h->stores_no_last;
     feed_clock.ntasks = 0;
     feed_begin(h->rooms);
     session_begin((uint16_t)h->remembered, h->seed);
@@ -503,9 +557,9 @@ static void report(struct history *h)
 
     cut_down(h);
     feed_clock.traced = true;
-    printf("seed %" PRIu64 ", cut down%s%s%s, %u remembered:\n", h->seed, h->ties ? ", ties" : "",
-           h->shows_deleted ? ", deleted ones shown" : "", h->keeps_history ? ", history kept" : "",
-           h->remembered);
+    printf("seed %" PRIu64 ", cut down, %u remembered%s%s%s%s:\n", h->seed, h->remembered,
+           h->ties ? ", ties" : "", h->shows_deleted ? ", deleted ones shown" : "",
+           h->keeps_history ? ", history kept" : "", h->stores_no_last ? ", no last message" : "");
     verdict = run(h);
     feed_clock.traced = false;
     if (verdict.message != NULL)

@@ -545,8 +545,8 @@ static void test_counter_behind_the_stream(void **state)
     lacking(10, 1, "a", 1);
     stream("r", "b", 3, 3);
     stream("r", "c", 4, 4);
-    assert_false(lacking(11, 4.5, "b", 3));
-    assert_false(lacking(12, 6, "c", 4));
+    assert_false(lacking(11, 4.2, "b", 3));
+    assert_false(lacking(12, 4.2, "c", 4));
     assert_true(lacking(14, 8, "e", 8));
 }
 
@@ -1029,6 +1029,29 @@ static void test_counted_ahead_only_until_something_is_missed(void **state)
     assert_true(lacking(13, 30, "b", 20));
 }
 
+/* What was told some time ago has been counted, or something was undone. */
+static void test_counted_by_then(void **state)
+{
+    (void)state;
+    fill_with(10, 10, "a", 10);
+    stream("r", "b", 20, 20);
+    stream("r", "c", 20.1, 20.1);
+    assert_false(lacking(11, 20.2, "b", 20)); /* it may lag a little */
+    assert_false(lacking(12, 20.3, "c", 20.1));
+    stream("r", "d", 22, 22);
+    stream("r", "e", 22.1, 22.1);
+    assert_true(lacking(13, 22.5, "e", 22.1)); /* one was deleted */
+    room_memory_repaired(m, SLICE_LIT("r"), T(22.5));
+    assert_true(lacking(14, 30, "e", 22.1));
+    room_memory_repaired(m, SLICE_LIT("r"), T(30));
+    /* An answer that has all that the counter has ends the doubt. */
+    stream("r", "g", 40, 40);
+    stream("r", "h", 40.1, 40.1);
+    assert_false(lacking(15, 40.2, "h", 40.1)); /* one was deleted, after all */
+    room_memory_repaired(m, SLICE_LIT("r"), T(40.2));
+    assert_true(lacking(16, 40.3, "h", 40.1));
+}
+
 /* While messages are lacking the one that is shown may be one of them, and counted. */
 static void test_lacking_ones_are_counted(void **state)
 {
@@ -1069,6 +1092,67 @@ static void test_later_version_of_one_that_may_be_news(void **state)
     edited.edited = true;
     assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_FIRST);
     assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_REPEAT);
+}
+
+/* Written in a gap and touched behind it, it comes by the stream before the answer does. */
+static void test_touched_behind_a_gap(void **state)
+{
+    struct rc_message edited = message("r", "b", 20, 30);
+
+    (void)state;
+    edited.edited = true;
+    for (int i = 0; i < 2; i++) {
+        open_with(100, 64);
+        fill_with(10, 10, "a", 10);
+        room_memory_gap(m);
+        assert_int_equal(stream("r", "c", 30, 30), ROOM_SIGHT_FIRST);
+        if (i == 0)
+            assert_int_equal(room_memory_see_message(m, &edited), ROOM_SIGHT_FIRST);
+        else
+            assert_int_equal(changed("r", 12, 30, "b", 20, 30), ROOM_SIGHT_FIRST);
+        assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_REPEAT);
+    }
+    open_with(100, 64);
+    fill_with(10, 10, "a", 10);
+    room_memory_gap(m);
+    assert_int_equal(stream("r", "c", 30, 30), ROOM_SIGHT_FIRST);
+    assert_int_equal(changed("r", 10, 31, "b", 20, 31), ROOM_SIGHT_LATER); /* one was deleted */
+    edited.updated_ms = T(31);
+    assert_int_equal(room_memory_see_repaired(m, &edited, T(10) - 5000), ROOM_SIGHT_FIRST);
+}
+
+/* In no list, and before its subscription's event, a room waits for that: only it says which
+ * messages are from the user's time. */
+static void test_room_awaits_its_subscription(void **state)
+{
+    const struct rc_subscription sub = {
+        .id = SLICE_LIT("s"), .rid = SLICE_LIT("r"), .ts_ms = T(10)};
+    struct room_hint hint;
+
+    (void)state;
+    assert_true(room_memory_fill_subscriptions(m, SLICE_LIT("[]")));
+    fill_rooms("[]");
+    for (int i = 0; i < 2; i++) { /* by the first it was seen */
+        assert_int_equal(changed("r", 5 + i, 11 + i, "a", 9, 9), ROOM_SIGHT_REPEAT);
+        hint = hinted(5 + i, 11 + i, "b", 11);
+        assert_false(hint.lacking || hint.missed || hint.burst);
+        compared[0] = '\0';
+        assert_true(room_memory_check_rooms(
+            m, SLICE_LIT("[{\"_id\":\"r\",\"msgs\":9,\"_updatedAt\":{\"$date\":1714557620000}}]"),
+            on_moved, NULL));
+        assert_string_equal(compared, "");
+    }
+    assert_true(room_memory_subscription_inserted(m, &sub));
+    assert_true(room_memory_lacking_since(m, SLICE_LIT("r")) <= T(10) - 5000);
+    assert_int_equal(repaired("a", 9, 9), ROOM_SIGHT_REPEAT);
+    assert_int_equal(repaired("b", 11, 11), ROOM_SIGHT_FIRST);
+    /* Late, it shows what was there before. */
+    room_memory_repaired(m, SLICE_LIT("r"), T(20));
+    assert_false(lacking(7, 12.5, "c", 12.5));
+    assert_int_equal(changed("r", 8, 11.5, "d", 9.5, 9.5), ROOM_SIGHT_REPEAT);
+    /* A subscription without a date is nothing to wait for. */
+    assert_true(inserted("s2", "r2"));
+    assert_int_equal(changed("r2", 1, 20, "e", 20, 20), ROOM_SIGHT_FIRST);
 }
 
 /* The newest of an answer is not the room's last one if that is gone, or dated back. */
@@ -1176,9 +1260,12 @@ int main(void)
         TEST(test_forgotten_and_shown_again),
         TEST(test_forgotten_deletion_behind_the_mark),
         TEST(test_counted_ahead_only_until_something_is_missed),
+        TEST(test_counted_by_then),
         TEST(test_lacking_ones_are_counted),
         TEST(test_list_older_than_an_event),
         TEST(test_later_version_of_one_that_may_be_news),
+        TEST(test_touched_behind_a_gap),
+        TEST(test_room_awaits_its_subscription),
         TEST(test_last_of_an_answer_that_is_gone),
         TEST(test_removed_by_the_stream),
         TEST(test_table_against_model),

@@ -409,13 +409,21 @@ static void test_look_behind_a_burst(void **state)
 
 static void test_queries_are_paced(void **state)
 {
+    struct byte_buf subs = {0}, rooms = {0};
     char room[256];
 
     (void)state;
-    live();
     for (int i = 0; i < 10; i++) {
-        snprintf(room, sizeof room, "{\"_id\":\"p%d\",\"msgs\":1,\"_updatedAt\":" DATE(10) "}", i);
-        changed(room);
+        byte_buf_printf(&subs, "%c{\"_id\":\"s%d\",\"rid\":\"p%d\"}", i > 0 ? ',' : '[', i, i);
+        byte_buf_printf(&rooms, "%c{\"_id\":\"p%d\",\"msgs\":1,\"_updatedAt\":" DATE(10) "}",
+                        i > 0 ? ',' : '[', i);
+    }
+    byte_buf_append(&subs, "]", 2);
+    byte_buf_append(&rooms, "]", 2);
+    go_live_with(subs.data, rooms.data);
+    byte_buf_free(&subs);
+    byte_buf_free(&rooms);
+    for (int i = 0; i < 10; i++) {
         snprintf(room, sizeof room, "{\"_id\":\"p%d\",\"msgs\":3,\"_updatedAt\":" DATE(20) "}", i);
         changed(room);
         run();
