@@ -4,6 +4,7 @@ import os from 'node:os';
 import { measureConnections } from './connections.mjs';
 import { measureDelivery } from './delivery.mjs';
 import { measureInterference } from './interference.mjs';
+import { measureLeaving } from './leaving.mjs';
 import { measureLogins } from './logins.mjs';
 import { stopAll } from './programs.mjs';
 import { measureProxy } from './proxy.mjs';
@@ -31,7 +32,7 @@ class Report {
   }
 }
 
-const PARTS = { connections: measureConnections, sessions: measureSessions, delivery: measureDelivery, interference: measureInterference, logins: measureLogins, room: measureRoom, proxy: measureProxy };
+const PARTS = { connections: measureConnections, sessions: measureSessions, delivery: measureDelivery, interference: measureInterference, leaving: measureLeaving, logins: measureLogins, room: measureRoom, proxy: measureProxy };
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const options = Object.fromEntries(
   process.argv.slice(2).filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('=')).map(([k, v]) => [k, Number(v)]),
