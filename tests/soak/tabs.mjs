@@ -15,6 +15,7 @@ const PING_EVERY_MS = 15_000;
 async function cutOff(socket) {
   if (socket === null || socket.readyState === WebSocket.CLOSED) return;
   const over = new Promise((resolve) => socket.once('close', resolve));
+  socket.send = () => {}; // a ping behind the FIN would destroy the socket, unread as it may be
   socket._socket?.end();
   const guard = setTimeout(() => socket.terminate(), 5000);
   await over;
