@@ -80,18 +80,12 @@ static enum room_sight sight_in_new_room(const struct room_memory *m, const stru
     return ROOM_SIGHT_FIRST;
 }
 
-/* Shown as it was before the last time: events can overtake each other. */
-static bool is_late(const struct room *r, const struct rc_room *room)
-{
-    return room->updated_ms != RC_NO_DATE && room->updated_ms < r->changed_ms;
-}
-
 static enum room_sight sight_in_room(const struct room_memory *m, const struct room *r,
                                      const struct rc_room *room)
 {
     const struct rc_message *msg = &room->last_message;
     int64_t created = rc_message_created_ms(msg), mark = room_horizon(r);
-    bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !is_late(r, room);
+    bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !room_is_late(r, room);
 
     if (counted && room->msgs > r->msgs)
         return room_is_old(created, BACKDATED_MS, mark) ||
@@ -129,7 +123,7 @@ void room_memory_take_over(struct room *r, const struct rc_room *room)
 
     if (msg->id.len > 0)
         room_raise(&r->mark_ms, msg->updated_ms);
-    if (is_late(r, room))
+    if (room_is_late(r, room))
         return;
     room_take_counter(r, room);
     if (msg->id.len == 0)
@@ -151,88 +145,6 @@ static void room_deleted(struct room_memory *m, struct slice rid)
         room_table_remove(&m->rooms, r);
     else
         r->seen = 0; /* the subscription's own removal is still to come, and needs the room's id */
-}
-
-/* The counter moved by what was shown, or by some of what was seen before it counted. That takes it
- * no time worth mentioning: some of it left, or all of it at once, hides what was undone. */
-static bool counter_fits(struct room *r, const struct rc_room *room, bool news)
-{
-    const int64_t more = room->msgs - r->msgs - news;
-    const bool settled = r->ahead > 0 && room_is_old(r->told_ms, COUNTED_MS, room->updated_ms);
-    const bool fits = !settled && more >= -r->gone && more <= r->ahead;
-
-    if (!fits || more == 0)
-        r->ahead = r->gone = 0; /* whatever was counted late stands in it by now, or is asked for */
-    else if (more > 0)
-        r->ahead = (unsigned)(r->ahead - more) & ROOM_LATE_MAX;
-    else
-        r->gone = (unsigned)(r->gone + more) & ROOM_LATE_MAX;
-    return fits;
-}
-
-/* Of a new message that is shown: while others are lacking it may be one of them, counted before;
- * and one that is dated before the first list may be from then. */
-static bool is_counted_now(const struct room *r, const struct rc_room *room, enum room_sight sight)
-{
-    int64_t created = rc_message_created_ms(&room->last_message);
-
-    return sight == ROOM_SIGHT_FIRST && !room_is_before(r, created) &&
-           (r->lacking_ms == RC_NO_DATE || created > r->changed_ms);
-}
-
-/* Two changes that were read when both had happened (rocketchat.md 3.4, 6.4). */
-static bool is_repetition(const struct room *r, const struct rc_room *room, enum room_sight sight)
-{
-    return (sight == ROOM_SIGHT_REPEAT || sight == ROOM_SIGHT_NONE) && !r->whole &&
-           room->updated_ms != RC_NO_DATE && room->updated_ms == r->changed_ms &&
-           room->msgs == r->msgs;
-}
-
-/* An event that was overtaken by a later one whose counter fitted without it. What it is about was
- * undone before the later one was read: a reply inside a thread, and a deletion; or the message
- * that it shows was deleted. An answer that came since has it. (Or it comes for the second time:
- * nobody can say.) */
-static bool hides_something(const struct room *r, const struct rc_room *room, enum room_sight sight)
-{
-    return is_late(r, room) && sight != ROOM_SIGHT_LATER && !r->whole;
-}
-
-/* What was written a little before ms, when the room changed, is asked for. If it lies before the
- * mark, what was told since is known, or was forgotten: then nobody can say what is news. */
-static void lack_from_change(struct room_memory *m, struct room *r, int64_t ms)
-{
-    room_lack_from(r, ms - BURST_MS);
-    if (r->lacking_ms < r->mark_ms && r->lacking_ms < m->messages_floor_ms)
-        room_raise(&m->pinned_floor_ms, m->messages_floor_ms);
-}
-
-/* Before r takes over what is shown. */
-static void judge(struct room_memory *m, struct room *r, const struct rc_room *room,
-                  enum room_sight sight, struct room_hint *hint)
-{
-    const bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT;
-    bool near;
-
-    hint->late = is_late(r, room);
-    if (room_awaits_subscription(m, r))
-        return;
-    if (!r->seen) { /* joined just now: its first messages may have gone by */
-        hint->missed = r->since_ms != RC_NO_DATE && r->lacking_ms == RC_NO_DATE;
-    } else if (counted && hides_something(r, room, sight)) {
-        hint->missed = true;
-        lack_from_change(m, r, room->updated_ms);
-    } else if (counted && !hint->late) {
-        hint->missed =
-            !counter_fits(r, room, is_counted_now(r, room, sight)) || is_repetition(r, room, sight);
-    }
-    /* A late one belongs to a burst that is over, and long ago may be what it shows. */
-    near = r->changed_ms != RC_NO_DATE && room->updated_ms != RC_NO_DATE && !hint->late &&
-           room->updated_ms - r->changed_ms < BURST_MS;
-    hint->burst = near && r->seen;
-    if (hint->missed)
-        room_lack(r);
-    r->by_gap = 0; /* a list that comes later is compared with this change, not with the gap */
-    hint->lacking = r->lacking_ms != RC_NO_DATE;
 }
 
 enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action action,
@@ -273,7 +185,7 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
             guessed_old = sight == ROOM_SIGHT_REPEAT ||
                           (sight == ROOM_SIGHT_LATER && may_be_news(r, created));
         }
-        if (guessed_old && r != NULL && is_late(r, room))
+        if (guessed_old && r != NULL && room_is_late(r, room))
             sight = ROOM_SIGHT_REPEAT; /* not the last one, of which that would be noted */
         if (r != NULL && room_is_between(r, created))
             sight = ROOM_SIGHT_REPEAT;
@@ -282,9 +194,9 @@ enum room_sight room_memory_see_room(struct room_memory *m, enum rc_action actio
     }
     if (r != NULL) {
         hint->told_ms = r->told_ms;
-        judge(m, r, room, sight, hint);
+        room_memory_judge(m, r, room, sight, hint);
         if (forgotten && hint->missed)
-            lack_from_change(m, r, created);
+            room_memory_lack_from_change(m, r, created);
         room_note_told(r, msg, sight);
         room_memory_take_over(r, room);
         if (id != 0 && r->last == id && (guessed_old || sight != ROOM_SIGHT_REPEAT))

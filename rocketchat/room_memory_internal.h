@@ -1,6 +1,6 @@
-/* rocketchat/room_memory_internal.h - what room_memory.c (events, lists), room_messages.c (the
- * messages known), room_repair.c (what is lacking, and its repair) and room_state.c (over a
- * restart) share. */
+/* rocketchat/room_memory_internal.h - what room_memory.c (events, lists), room_counter.c (what they
+ * tell beyond their message), room_messages.c (the messages known), room_repair.c (what is lacking,
+ * and its repair) and room_state.c (over a restart) share. */
 #ifndef ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
 #define ROCKETCHAT_ROOM_MEMORY_INTERNAL_H
 
@@ -70,6 +70,13 @@ void room_memory_begin_behind(struct room_memory *m, struct room *r, const struc
 bool room_memory_fill(struct room_memory *m, struct slice json, void *arg,
                       void (*each)(struct room_memory *m, struct json_reader *list, void *arg));
 
+/* Of an event, before r takes over what it shows; sight: what its message is. */
+void room_memory_judge(struct room_memory *m, struct room *r, const struct rc_room *room,
+                       enum room_sight sight, struct room_hint *hint);
+/* What was written a little before ms, when the room changed, is asked for. If it lies before the
+ * mark, what was told since is known, or was forgotten: then nobody can say what is news. */
+void room_memory_lack_from_change(struct room_memory *m, struct room *r, int64_t ms);
+
 static inline void room_raise(int64_t *ms, int64_t to)
 {
     if (to > *ms)
@@ -101,6 +108,12 @@ static inline bool room_is_dated_back(const struct rc_message *msg)
 static inline bool room_is_removed(const struct rc_message *msg)
 {
     return slice_eq(msg->type, SLICE_LIT("rm"));
+}
+
+/* Shown as it was before the last time: events can overtake each other. */
+static inline bool room_is_late(const struct room *r, const struct rc_room *room)
+{
+    return room->updated_ms != RC_NO_DATE && room->updated_ms < r->changed_ms;
 }
 
 /* From before the user's time in the room, or before the first list. */

@@ -2,6 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LONG_AFTER_MS = 60 * 1000, /* rocketchat.md 6.4: less is not dated back */
+    BULK_OVER_MS = 10 * 1000,
+};
+
 void room_merge_add(struct room_merge *m, const struct rc_message *message, enum room_sight sight)
 {
     if (m->count == m->cap) {
@@ -45,6 +50,43 @@ void room_merge_sort(struct room_merge *m)
 {
     if (m->count > 0)
         qsort(m->items, m->count, sizeof *m->items, in_order);
+}
+
+static bool is_changed_long_after(const struct rc_message *message)
+{
+    const int64_t created = rc_message_created_ms(message);
+
+    return created != RC_NO_DATE && message->updated_ms - created >= LONG_AFTER_MS;
+}
+
+static int by_change(const void *left, const void *right)
+{
+    const int64_t a = (*(struct rc_message *const *)left)->updated_ms;
+    const int64_t b = (*(struct rc_message *const *)right)->updated_ms;
+
+    return (a > b) - (a < b);
+}
+
+void room_merge_mark_bulk(struct room_merge *m)
+{
+    struct rc_message **old = malloc(m->count * sizeof *old + 1);
+    int64_t bulk = RC_NO_DATE; /* the last date that two of them bear */
+    size_t n = 0;
+
+    if (old == NULL) {
+        m->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < m->count; i++)
+        if (is_changed_long_after(&m->items[i].message))
+            old[n++] = &m->items[i].message;
+    qsort(old, n, sizeof *old, by_change);
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && old[i + 1]->updated_ms == old[i]->updated_ms)
+            bulk = old[i]->updated_ms;
+        old[i]->touched |= bulk != RC_NO_DATE && old[i]->updated_ms - bulk < BULK_OVER_MS;
+    }
+    free(old);
 }
 
 void room_merge_free(struct room_merge *m)

@@ -21,6 +21,13 @@ struct room_merge { /* zero-initialised is empty */
 
 void room_merge_add(struct room_merge *m, const struct rc_message *message, enum room_sight sight);
 void room_merge_sort(struct room_merge *m);
+/* Old messages of an answer that are of one _updatedAt were touched all at once, and have nothing
+ * else to show for it: Rocket.Chat renames a user in all of the user's messages, and takes read
+ * ones for read, by one update. They count as touched from here on, and so do those changed soon
+ * behind it (a renamed user's mentions, one by one): they are not dated back, and no news.
+ * updateAllUsernamesByUserId, setVisibleMessagesAsRead: RC models Messages, indexed id 11043878416.
+ */
+void room_merge_mark_bulk(struct room_merge *m);
 void room_merge_free(struct room_merge *m);
 
 #endif

@@ -90,6 +90,7 @@ static void judge(struct merge *m)
     size_t kept = 0;
 
     room_merge_sort(&m->all);
+    room_merge_mark_bulk(&m->all);
     find_leave(m);
     m->newest_ms = RC_NO_DATE;
     for (size_t i = 0; i < m->all.count; i++) {

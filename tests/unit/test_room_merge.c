@@ -45,9 +45,35 @@ static void test_order(void **state)
     room_merge_free(&m);
 }
 
+static void test_bulk(void **state)
+{
+    static const struct {
+        int64_t ts, updated;
+        bool touched;
+    } rows[] = {
+        {1000, 200000, true},        {2000, 200000, true}, /* one update of both */
+        {3000, 205000, true},                              /* and what came of it */
+        {4000, 220000, false},                             /* dated back */
+        {5000, 190000, false},                             /* before it */
+        {190000, 200000, false},                           /* just written */
+        {RC_NO_DATE, 200000, false},
+    };
+    struct room_merge m = {0};
+
+    (void)state;
+    room_merge_mark_bulk(&m);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        add(&m, "m", rows[i].ts, rows[i].updated, ROOM_SIGHT_FIRST);
+    room_merge_mark_bulk(&m);
+    assert_false(m.failed);
+    for (size_t i = 0; i < m.count; i++)
+        assert_int_equal(m.items[i].message.touched, rows[i].touched);
+    room_merge_free(&m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_bulk)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

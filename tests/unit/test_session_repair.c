@@ -56,6 +56,23 @@ static void test_missed_ones_come_first(void **state)
     assert_int_equal(w.repair_asks, 1);
 }
 
+/* Renamed, a user has all messages changed by one update, without a word in them: not dated back.
+ */
+static void test_a_renamed_user_makes_no_news(void **state)
+{
+#define RENAMED(n)                                                                                 \
+    "{\"_id\":\"old" #n "\",\"rid\":\"r1\",\"msg\":\"hi\",\"ts\":{\"$date\":16000000000" #n        \
+    "},\"_updatedAt\":" DATE(11) "}"
+    (void)state;
+    live();
+    changed(ROOM(12));
+    run();
+    ddp_ok("messages/get", "[" MESSAGE(12) "," RENAMED(11) "," RENAMED(10) "]");
+    assert_non_null(strstr(w.pushed[0], NOTIFIED(12)));
+    assert_non_null(strstr(w.pushed[0], "UpdatedNotification\",\"arguments\":[" RENAMED(10)));
+    assert_null(strstr(w.pushed[0], "getRoomMessageNotification\",\"arguments\":[{\"_id\":\"old"));
+}
+
 /* The two before the one that is out already. */
 static void expect_late(void)
 {
@@ -570,6 +587,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start_world, stop_world)
     const struct CMUnitTest tests[] = {
         TEST(test_missed_ones_come_first),
+        TEST(test_a_renamed_user_makes_no_news),
         TEST(test_nothing_waits_longer_than_three_seconds),
         TEST(test_failure_is_tried_again_and_told_in_the_end),
         TEST(test_nonsense_is_a_failure),
