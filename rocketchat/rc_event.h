@@ -38,6 +38,19 @@ static inline int64_t rc_message_created_ms(const struct rc_message *m)
     return m->ts_ms != RC_NO_DATE ? m->ts_ms : m->updated_ms;
 }
 
+/* Rocket.Chat does not make a message the last one when it is dated further back:
+ * rocketchat.md 6.4. */
+enum { RC_BACKDATED_MS = 60 * 1000 };
+
+/* It was written, by its dates, so long before its last change. */
+static inline bool rc_message_is_changed_late(const struct rc_message *m)
+{
+    const int64_t created = rc_message_created_ms(m);
+
+    return created != RC_NO_DATE && m->updated_ms != RC_NO_DATE &&
+           created <= m->updated_ms - RC_BACKDATED_MS;
+}
+
 struct rc_subscription {
     struct slice raw;
     struct slice id, rid, type; /* of removed, old versions send neither id nor rid */

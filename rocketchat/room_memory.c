@@ -88,7 +88,7 @@ static enum room_sight sight_in_room(const struct room_memory *m, const struct r
     bool counted = r->msgs != ROOM_NO_COUNT && room->msgs != RC_NO_COUNT && !room_is_late(r, room);
 
     if (counted && room->msgs > r->msgs)
-        return room_is_old(created, BACKDATED_MS, mark) ||
+        return room_is_old(created, RC_BACKDATED_MS, mark) ||
                        room_is_old(created, OVERLAP_MS, room_began(r))
                    ? ROOM_SIGHT_REPEAT
                    : ROOM_SIGHT_FIRST;
@@ -105,8 +105,7 @@ static enum room_sight sight_in_room(const struct room_memory *m, const struct r
  * than messages that were forgotten, and may be one of them, when those behind it were deleted. */
 static bool may_be_forgotten(const struct room_memory *m, const struct room *r, int64_t created_ms)
 {
-    return r != NULL && room_is_old(created_ms, 0, r->mark_ms) &&
-           room_is_old(created_ms, 0, m->messages_floor_ms);
+    return r != NULL && room_may_be_forgotten(m, created_ms, r->mark_ms);
 }
 
 /* An answer will tell: it has not come, or it is not asked for yet. */

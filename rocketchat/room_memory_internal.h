@@ -12,8 +12,6 @@ struct json_reader;
 enum {
     /* Clock skew between Rocket.Chat's instances, ties, events out of order: rocketchat.md 6.3. */
     OVERLAP_MS = 5 * 1000,
-    /* Rocket.Chat does not make a message the last one when it is dated further back. */
-    BACKDATED_MS = 60 * 1000,
     /* Changes of a room this near to each other are a burst. */
     BURST_MS = 1000,
     /* So long after a message its room's counter has it in it, if it is ever to be read so. */
@@ -89,19 +87,24 @@ static inline bool room_is_old(int64_t ms, int64_t gap_ms, int64_t mark_ms)
     return ms != RC_NO_DATE && mark_ms > INT64_MIN + gap_ms && ms <= mark_ms - gap_ms;
 }
 
+/* From before mark_ms, and no newer than messages that were forgotten: it may be one of them. */
+static inline bool room_may_be_forgotten(const struct room_memory *m, int64_t ms, int64_t mark_ms)
+{
+    return room_is_old(ms, 0, mark_ms) && room_is_old(ms, 0, m->messages_floor_ms);
+}
+
 /* From before mark_ms, and known if it was news at all: the overlap reaches back no further than
  * the memory of messages does. */
 static inline bool room_is_behind(const struct room_memory *m, int64_t ms, int64_t mark_ms)
 {
-    return room_is_old(ms, OVERLAP_MS, mark_ms) ||
-           (room_is_old(ms, 0, mark_ms) && room_is_old(ms, 0, m->messages_floor_ms));
+    return room_is_old(ms, OVERLAP_MS, mark_ms) || room_may_be_forgotten(m, ms, mark_ms);
 }
 
 /* Nobody has touched it since, and still its dates are far apart: rocketchat.md 6.4. */
 static inline bool room_is_dated_back(const struct rc_message *msg)
 {
     return !msg->edited && !msg->touched && msg->type.ptr == NULL &&
-           room_is_old(rc_message_created_ms(msg), BACKDATED_MS, msg->updated_ms);
+           rc_message_is_changed_late(msg);
 }
 
 /* It was deleted, and the room shows that something was there. */

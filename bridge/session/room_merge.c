@@ -2,10 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LONG_AFTER_MS = 60 * 1000, /* rocketchat.md 6.4: less is not dated back */
-    BULK_OVER_MS = 10 * 1000,
-};
+enum { BULK_OVER_MS = 10 * 1000 };
 
 void room_merge_add(struct room_merge *m, const struct rc_message *message, enum room_sight sight)
 {
@@ -52,13 +49,6 @@ void room_merge_sort(struct room_merge *m)
         qsort(m->items, m->count, sizeof *m->items, in_order);
 }
 
-static bool is_changed_long_after(const struct rc_message *message)
-{
-    const int64_t created = rc_message_created_ms(message);
-
-    return created != RC_NO_DATE && message->updated_ms - created >= LONG_AFTER_MS;
-}
-
 static int by_change(const void *left, const void *right)
 {
     const int64_t a = (*(struct rc_message *const *)left)->updated_ms;
@@ -78,7 +68,7 @@ void room_merge_mark_bulk(struct room_merge *m)
         return;
     }
     for (size_t i = 0; i < m->count; i++)
-        if (is_changed_long_after(&m->items[i].message))
+        if (rc_message_is_changed_late(&m->items[i].message))
             old[n++] = &m->items[i].message;
     qsort(old, n, sizeof *old, by_change);
     for (size_t i = 0; i < n; i++) {

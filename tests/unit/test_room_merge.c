@@ -56,7 +56,7 @@ static void test_bulk(void **state)
         {4000, 220000, false},                             /* dated back */
         {5000, 190000, false},                             /* before it */
         {190000, 200000, false},                           /* just written */
-        {RC_NO_DATE, 200000, false},
+        {RC_NO_DATE, 200000, false}, {6000, RC_NO_DATE, false},
     };
     struct room_merge m = {0};
 
